@@ -1,0 +1,3 @@
+module github.com/situ-dev/situ
+
+go 1.26
