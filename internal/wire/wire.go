@@ -1,0 +1,200 @@
+// Package wire holds the nouns that travel between parts of Situ or rest on
+// disk, and their encoding. Everything imports it; it imports none of ours but
+// fault. It does no I/O and knows nobody who uses it.
+package wire
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/situ-dev/situ/internal/fault"
+)
+
+// ShardID numbers a shard of a data directory, from 0.
+type ShardID uint16
+
+// String returns the shard's number, for messages.
+func (s ShardID) String() string { return "shard " + strconv.Itoa(int(s)) }
+
+// Seq is a sequence number: of commits in a shard, of messages in a channel
+// from one shard to another, or of arrivals in a shard. 0 means none.
+type Seq uint64
+
+// Time is an instant in Unix nanoseconds. 0 means none.
+type Time int64
+
+// ObjectID names one object: a type and a key.
+type ObjectID struct{ Type, Key string }
+
+// String returns "type/key".
+func (o ObjectID) String() string { return o.Type + "/" + o.Key }
+
+// Address names a method of an object, or, when Type is empty, a function
+// (its name is in Method).
+type Address struct{ Type, Key, Method string }
+
+// Object returns the object that a belongs to.
+func (a Address) Object() ObjectID { return ObjectID{a.Type, a.Key} }
+
+// Function reports whether a names a function.
+func (a Address) Function() bool { return a.Type == "" }
+
+// String returns "type/key.method", or the function's name.
+func (a Address) String() string {
+	if a.Function() {
+		return a.Method
+	}
+	return a.Type + "/" + a.Key + "." + a.Method
+}
+
+// Limits of names, in bytes.
+const (
+	MaxName = 128 // of types, methods, functions
+	MaxKey  = 512 // of object keys
+)
+
+// CheckName reports whether s may name a type, method or function: letters,
+// digits, '-', '_' and '.', starting with a letter or digit, at most MaxName
+// bytes. The error is of kind fault.Invalid.
+func CheckName(what, s string) error {
+	if s == "" {
+		return fault.New(fault.Invalid, "wire.name", what, "the name is empty")
+	}
+	if len(s) > MaxName {
+		return fault.New(fault.Invalid, "wire.name", what, "the name has %d bytes; at most %d are allowed", len(s), MaxName)
+	}
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		if alnum || i > 0 && strings.IndexByte("-_.", c) >= 0 {
+			continue
+		}
+		return fault.New(fault.Invalid, "wire.name", what,
+			"the name %q has %q at position %d; names are letters, digits, '-', '_' and '.', and start with a letter or digit", s, string(c), i)
+	}
+	return nil
+}
+
+// CheckKey reports whether s may be an object's key: 1 to MaxKey bytes of
+// UTF-8 without control characters. The error is of kind fault.Invalid.
+func CheckKey(s string) error {
+	if s == "" {
+		return fault.New(fault.Invalid, "wire.key", "", "the key is empty")
+	}
+	if len(s) > MaxKey {
+		return fault.New(fault.Invalid, "wire.key", "", "the key has %d bytes; at most %d are allowed", len(s), MaxKey)
+	}
+	for i, r := range s {
+		if r < 0x20 || r == 0x7f || r == '\uFFFD' {
+			return fault.New(fault.Invalid, "wire.key", "", "the key %q has a control character or invalid UTF-8 at byte %d", s, i)
+		}
+	}
+	return nil
+}
+
+// Format says how the bytes of a Payload are encoded. The numbers are on disk
+// and on the wire: append only.
+type Format uint8
+
+// The formats.
+const (
+	None Format = 0 // no value; Data is empty
+	CBOR Format = 1 // RFC 8949: between objects, and state
+	JSON Format = 2 // RFC 8259: from and to the outside
+)
+
+// Payload is an encoded value.
+type Payload struct {
+	Format Format
+	Data   []byte
+}
+
+// Failure is an answer that is an error. It is data: it is recorded, sent and
+// shown. Kind is the durable name of a fault.Kind; Code is the application's
+// own, when it gave one.
+type Failure struct {
+	Kind    string
+	Code    string
+	Message string
+	Detail  string // a panic's stack, for people
+}
+
+// Err returns f as an error, or nil for a nil f. On is what failed.
+func (f *Failure) Err(on string) error {
+	if f == nil {
+		return nil
+	}
+	return &fault.Error{Kind: fault.ParseKind(f.Kind), On: on, Msg: f.Message, Code: f.Code}
+}
+
+// FailureOf describes err as data, or returns nil for nil.
+func FailureOf(err error) *Failure {
+	if err == nil {
+		return nil
+	}
+	f := &Failure{Kind: fault.KindOf(err).String(), Message: err.Error()}
+	if e, ok := err.(*fault.Error); ok {
+		f.Code = e.Code
+	}
+	return f
+}
+
+// BackKind says what kind of receiver a Callback names. Append only.
+type BackKind uint8
+
+// The kinds of receivers.
+const (
+	ToInvocation BackKind = 1 // a caller outside: ID at shard Shard
+	ToMethod     BackKind = 2 // a later turn: To is a method or a function
+)
+
+// Callback says where the result of a call goes. It is data, not a goroutine:
+// it is stored in state, sent along and handed over.
+type Callback struct {
+	Kind   BackKind
+	To     Address      // for ToMethod
+	ID     InvocationID // for ToInvocation
+	Shard  ShardID      // where ID is recorded
+	Format Format       // how the receiver wants the value encoded
+	Carry  Payload      // for ToMethod: what the earlier turn left for the later
+	Parent *Callback    // for ToMethod: who gets the later turn's answer
+}
+
+// InvocationID names one call from outside. It is chosen at the door: random,
+// or derived from the idempotency key, and begins with the shard that keeps
+// its record.
+type InvocationID string
+
+// Policy bounds the retries of a turn that panicked or lost its worker. Zero
+// fields mean the defaults of the type, then of the platform.
+type Policy struct {
+	Attempts   uint32 // runs in all, before the message is a dead letter
+	Backoff    Time   // before the second run, in nanoseconds; doubles each time
+	MaxBackoff Time
+}
+
+// EnvelopeKind says what an envelope brings. Append only.
+type EnvelopeKind uint8
+
+// The kinds of envelopes.
+const (
+	Call  EnvelopeKind = 1
+	Reply EnvelopeKind = 2
+)
+
+// Envelope is a message: a call, or the reply that a callback asked for.
+// After it has been handed to a shard it is not changed by anybody else.
+type Envelope struct {
+	Kind    EnvelopeKind
+	To      Address
+	Body    Payload   // the input, or the value of a reply
+	Fail    *Failure  // the error of a reply; nil is success
+	Carry   Payload   // of a reply: what its callback carried
+	Back    *Callback // where the answer goes; nil is nowhere
+	Due     Time      // not before; 0 is now
+	Attempt uint32    // runs that have failed
+	Policy  *Policy
+	Trace   string // W3C traceparent, "" is none
+	Seq     Seq    // arrival number in the shard that holds it
+	Fresh   Time   // when the call was made, Unix nanoseconds
+}
