@@ -1,0 +1,153 @@
+// Package host runs user code: it keeps the live objects of one shard, runs
+// the tasks of a frame on them one after another, and reports their results
+// and the net change of state. The same host works inside the platform's
+// process and inside a worker process. It never stores, sends or answers
+// anything itself, and it knows nothing of the Go types of user code: those
+// come as [Instance]s and function handlers from the SDK.
+package host
+
+import (
+	"encoding/json"
+	"sort"
+	"time"
+
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Set is what one program hosts.
+type Set struct {
+	Types     map[string]*Type
+	Functions map[string]*Function
+}
+
+// Type is an object type.
+type Type struct {
+	Name    string
+	Doc     string
+	State   json.RawMessage // JSON Schema of the state
+	Policy  wire.Policy     // zero fields: the platform's
+	Methods map[string]*Method
+	New     func() Instance
+}
+
+// Method describes an operation to those who call it.
+type Method struct {
+	Name     string
+	Doc      string
+	ReadOnly bool          // runs on committed state and writes nothing
+	Relaxed  bool          // answers before its commit
+	Internal bool          // a continuation: only replies call it
+	Timeout  time.Duration // 0: the platform's
+	Policy   wire.Policy
+	In, Out  json.RawMessage // JSON Schemas
+}
+
+// Function is a stateless function.
+type Function struct {
+	Method
+	Run func(*Turn) Outcome
+}
+
+// Outcome is what a handler left behind.
+type Outcome struct {
+	Sends  []*wire.Envelope
+	Moved  bool
+	Answer wire.Payload
+	Fail   *wire.Failure
+	Panic  bool // Fail says what happened; nothing else counts
+	Wrote  bool // the state may have changed
+	Lost   bool // the instance is no longer what was committed: forget it
+}
+
+// Instance is one live object. It is used by one goroutine at a time.
+type Instance interface {
+	// Load makes the instance what st says. It is called once, first.
+	Load(st *turn.State) error
+	// Run takes one turn. If it fails, the state is as before (or Lost).
+	Run(t *Turn) Outcome
+	// Changes moves what changed since the last call into c: Clear, Root,
+	// Entries and Size. An error means that the state cannot be written.
+	Changes(c *turn.Change) error
+}
+
+// Manifest is what a program announces about itself, as `situ describe` shows.
+type Manifest struct {
+	Types     []TypeManifest   `json:"types,omitempty"`
+	Functions []MethodManifest `json:"functions,omitempty"`
+}
+
+// TypeManifest describes an object type.
+type TypeManifest struct {
+	Name    string           `json:"name"`
+	Doc     string           `json:"doc,omitempty"`
+	State   json.RawMessage  `json:"state,omitempty"`
+	Retry   *RetryManifest   `json:"retry,omitempty"`
+	Methods []MethodManifest `json:"methods"`
+}
+
+// MethodManifest describes a method or a function.
+type MethodManifest struct {
+	Name      string          `json:"name"`
+	Doc       string          `json:"doc,omitempty"`
+	ReadOnly  bool            `json:"readOnly,omitempty"`
+	Relaxed   bool            `json:"relaxed,omitempty"`
+	Internal  bool            `json:"internal,omitempty"`
+	TimeoutMS int64           `json:"timeoutMs,omitempty"`
+	Retry     *RetryManifest  `json:"retry,omitempty"`
+	In        json.RawMessage `json:"input,omitempty"`
+	Out       json.RawMessage `json:"output,omitempty"`
+}
+
+// RetryManifest is a retry policy, in milliseconds.
+type RetryManifest struct {
+	Attempts     uint32 `json:"attempts,omitempty"`
+	BackoffMS    int64  `json:"backoffMs,omitempty"`
+	MaxBackoffMS int64  `json:"maxBackoffMs,omitempty"`
+}
+
+// Policy returns r as a policy; nil is the zero policy.
+func (r *RetryManifest) Policy() wire.Policy {
+	if r == nil {
+		return wire.Policy{}
+	}
+	return wire.Policy{Attempts: r.Attempts, Backoff: wire.Time(r.BackoffMS * 1e6), MaxBackoff: wire.Time(r.MaxBackoffMS * 1e6)}
+}
+
+func retryManifest(p wire.Policy) *RetryManifest {
+	if p == (wire.Policy{}) {
+		return nil
+	}
+	return &RetryManifest{p.Attempts, int64(p.Backoff / 1e6), int64(p.MaxBackoff / 1e6)}
+}
+
+// Manifest describes the set, in the order of names.
+func (s *Set) Manifest() Manifest {
+	var m Manifest
+	for _, name := range sorted(s.Types) {
+		t := s.Types[name]
+		tm := TypeManifest{Name: t.Name, Doc: t.Doc, State: t.State, Retry: retryManifest(t.Policy), Methods: []MethodManifest{}}
+		for _, name := range sorted(t.Methods) {
+			tm.Methods = append(tm.Methods, t.Methods[name].manifest())
+		}
+		m.Types = append(m.Types, tm)
+	}
+	for _, name := range sorted(s.Functions) {
+		m.Functions = append(m.Functions, s.Functions[name].manifest())
+	}
+	return m
+}
+
+func (m *Method) manifest() MethodManifest {
+	return MethodManifest{Name: m.Name, Doc: m.Doc, ReadOnly: m.ReadOnly, Relaxed: m.Relaxed, Internal: m.Internal,
+		TimeoutMS: m.Timeout.Milliseconds(), Retry: retryManifest(m.Policy), In: m.In, Out: m.Out}
+}
+
+func sorted[T any](m map[string]T) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}

@@ -1,0 +1,72 @@
+package host
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Turn is what user code may see of the turn it takes. It is the context of
+// that turn: done when the turn's time is up or its runner closes.
+type Turn struct {
+	Env    *wire.Envelope
+	Now    wire.Time
+	Seed   uint64
+	Log    *slog.Logger
+	Verify bool // check what is otherwise trusted: that read-only methods write nothing
+
+	deadline time.Time
+	mu       sync.Mutex
+	done     chan struct{}
+	err      error
+}
+
+var _ context.Context = (*Turn)(nil)
+
+// Deadline returns the time at which the turn counts as failed.
+func (t *Turn) Deadline() (time.Time, bool) { return t.deadline, !t.deadline.IsZero() }
+
+// Done returns a channel that is closed when the turn should end.
+func (t *Turn) Done() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.done == nil {
+		t.done = make(chan struct{})
+		if t.err != nil {
+			close(t.done)
+		}
+	}
+	return t.done
+}
+
+// Err returns why the turn should end, nil while it may go on.
+func (t *Turn) Err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err
+}
+
+// Value returns nil: a turn carries nothing but itself.
+func (t *Turn) Value(any) any { return nil }
+
+func (t *Turn) cancel(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.err != nil {
+		return
+	}
+	t.err = err
+	if t.done != nil {
+		close(t.done)
+	}
+}
+
+// expired returns the failure of a turn whose time is up, nil otherwise.
+func expired(on wire.Address, d time.Duration) *wire.Failure {
+	return &wire.Failure{Kind: fault.Timeout.String(),
+		Message: "the handler of " + on.String() + " did not return within " + d.String()}
+}

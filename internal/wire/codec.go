@@ -1,0 +1,337 @@
+package wire
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/situ-dev/situ/internal/fault"
+)
+
+// The encoding of our own nouns: a sequence of fields, each a tag and a value.
+// A tag is one byte, number<<1 | shape, where shape 0 is an unsigned varint
+// and shape 1 is a length-prefixed byte string (the shapes of protocol
+// buffers' wire format, without its fixed-width ones). A reader skips numbers
+// it does not know, and a field that has its zero value is not written.
+// Numbers are appended, never reused; golden files in testdata hold them.
+const (
+	shapeInt   = 0
+	shapeBytes = 1
+)
+
+// Encoder appends fields to Buf. The zero Encoder is ready.
+type Encoder struct{ Buf []byte }
+
+// Int writes field n unless v is 0.
+func (e *Encoder) Int(n byte, v uint64) {
+	if v != 0 {
+		e.Buf = append(e.Buf, n<<1|shapeInt)
+		e.Buf = binary.AppendUvarint(e.Buf, v)
+	}
+}
+
+// Bytes writes field n unless v is empty.
+func (e *Encoder) Bytes(n byte, v []byte) {
+	if len(v) != 0 {
+		e.Buf = append(e.Buf, n<<1|shapeBytes)
+		e.Buf = binary.AppendUvarint(e.Buf, uint64(len(v)))
+		e.Buf = append(e.Buf, v...)
+	}
+}
+
+// String writes field n unless v is empty.
+func (e *Encoder) String(n byte, v string) {
+	if v != "" {
+		e.Buf = append(e.Buf, n<<1|shapeBytes)
+		e.Buf = binary.AppendUvarint(e.Buf, uint64(len(v)))
+		e.Buf = append(e.Buf, v...)
+	}
+}
+
+// Nested writes field n with what f writes as its value, even if empty.
+func (e *Encoder) Nested(n byte, f func(*Encoder)) {
+	e.Buf = append(e.Buf, n<<1|shapeBytes, 0)
+	at := len(e.Buf)
+	f(e)
+	size := len(e.Buf) - at
+	if size < 0x80 {
+		e.Buf[at-1] = byte(size)
+		return
+	}
+	var head [binary.MaxVarintLen64]byte
+	h := binary.PutUvarint(head[:], uint64(size))
+	e.Buf = slices.Insert(e.Buf, at, head[1:h]...)
+	e.Buf[at-1] = head[0]
+}
+
+// Decoder reads fields from Buf. After the last, or after damage, Next
+// returns false; Err tells which. Byte strings alias Buf.
+type Decoder struct {
+	Buf []byte
+	err error
+	num uint64
+	raw []byte
+}
+
+// Next reads one field and returns its number.
+func (d *Decoder) Next() (n byte, ok bool) {
+	if d.err != nil || len(d.Buf) == 0 {
+		return 0, false
+	}
+	tag := d.Buf[0]
+	v, size := binary.Uvarint(d.Buf[1:])
+	if size <= 0 {
+		return 0, d.fail("a field's number is cut short")
+	}
+	d.Buf = d.Buf[1+size:]
+	d.num, d.raw = v, nil
+	if tag&1 == shapeBytes {
+		if v > uint64(len(d.Buf)) {
+			return 0, d.fail("a field's value is cut short")
+		}
+		d.raw, d.Buf = d.Buf[:v:v], d.Buf[v:]
+		d.num = 0
+	}
+	return tag >> 1, true
+}
+
+func (d *Decoder) fail(why string) bool {
+	d.err = fault.New(fault.Corrupt, "wire.decode", "", "%s", why)
+	return false
+}
+
+// Int returns the value of the field just read, 0 if it is a byte string.
+func (d *Decoder) Int() uint64 { return d.num }
+
+// Raw returns the value of the field just read, nil if it is a number.
+func (d *Decoder) Raw() []byte { return d.raw }
+
+// Text returns a copy of the value of the field just read.
+func (d *Decoder) Text() string { return string(d.raw) }
+
+// Err returns what stopped Next, or nil at the end.
+func (d *Decoder) Err() error { return d.err }
+
+// nested decodes the field just read with f, and keeps its error.
+func (d *Decoder) nested(f func(*Decoder)) {
+	in := Decoder{Buf: d.raw}
+	f(&in)
+	if in.err != nil && d.err == nil {
+		d.err = in.err
+	}
+}
+
+// AppendEnvelope appends the encoding of env to buf.
+func AppendEnvelope(buf []byte, env *Envelope) []byte {
+	e := Encoder{buf}
+	e.envelope(env)
+	return e.Buf
+}
+
+// DecodeEnvelope decodes what AppendEnvelope made. The envelope's payloads
+// alias b. The error is of kind fault.Corrupt.
+func DecodeEnvelope(b []byte) (*Envelope, error) {
+	env := new(Envelope)
+	d := Decoder{Buf: b}
+	env.decode(&d)
+	if d.err == nil && env.Kind != Call && env.Kind != Reply {
+		d.fail("an envelope has no kind")
+	}
+	return env, d.err
+}
+
+func (e *Encoder) envelope(env *Envelope) {
+	e.Int(1, uint64(env.Kind))
+	e.String(2, env.To.Type)
+	e.String(3, env.To.Key)
+	e.String(4, env.To.Method)
+	e.payload(5, 6, env.Body)
+	if env.Fail != nil {
+		e.Nested(7, env.Fail.encode)
+	}
+	e.payload(8, 9, env.Carry)
+	if env.Back != nil {
+		e.Nested(10, env.Back.encode)
+	}
+	e.Int(11, uint64(env.Due))
+	e.Int(12, uint64(env.Attempt))
+	if env.Policy != nil {
+		e.Nested(13, env.Policy.encode)
+	}
+	e.String(14, env.Trace)
+	e.Int(15, uint64(env.Seq))
+	e.Int(16, uint64(env.Fresh))
+}
+
+func (env *Envelope) decode(d *Decoder) {
+	for n, ok := d.Next(); ok; n, ok = d.Next() {
+		switch n {
+		case 1:
+			env.Kind = EnvelopeKind(d.Int())
+		case 2:
+			env.To.Type = intern(d.Raw())
+		case 3:
+			env.To.Key = d.Text()
+		case 4:
+			env.To.Method = intern(d.Raw())
+		case 5:
+			env.Body.Format = Format(d.Int())
+		case 6:
+			env.Body.Data = d.Raw()
+		case 7:
+			env.Fail = new(Failure)
+			d.nested(env.Fail.decode)
+		case 8:
+			env.Carry.Format = Format(d.Int())
+		case 9:
+			env.Carry.Data = d.Raw()
+		case 10:
+			env.Back = new(Callback)
+			d.nested(func(in *Decoder) { env.Back.decode(in, 0) })
+		case 11:
+			env.Due = Time(d.Int())
+		case 12:
+			env.Attempt = uint32(d.Int())
+		case 13:
+			env.Policy = new(Policy)
+			d.nested(env.Policy.decode)
+		case 14:
+			env.Trace = d.Text()
+		case 15:
+			env.Seq = Seq(d.Int())
+		case 16:
+			env.Fresh = Time(d.Int())
+		}
+	}
+}
+
+func (e *Encoder) payload(format, data byte, p Payload) {
+	e.Int(format, uint64(p.Format))
+	e.Bytes(data, p.Data)
+}
+
+func (f *Failure) encode(e *Encoder) {
+	e.String(1, f.Kind)
+	e.String(2, f.Code)
+	e.String(3, f.Message)
+	e.String(4, f.Detail)
+}
+
+func (f *Failure) decode(d *Decoder) {
+	for n, ok := d.Next(); ok; n, ok = d.Next() {
+		switch n {
+		case 1:
+			f.Kind = d.Text()
+		case 2:
+			f.Code = d.Text()
+		case 3:
+			f.Message = d.Text()
+		case 4:
+			f.Detail = d.Text()
+		}
+	}
+}
+
+// AppendFailure appends the encoding of f to buf.
+func AppendFailure(buf []byte, f *Failure) []byte {
+	e := Encoder{buf}
+	f.encode(&e)
+	return e.Buf
+}
+
+// DecodeFailure decodes what AppendFailure made.
+func DecodeFailure(b []byte) (*Failure, error) {
+	f, d := new(Failure), Decoder{Buf: b}
+	f.decode(&d)
+	return f, d.err
+}
+
+// MaxChain is the number of callbacks that may be stacked in one: how deep
+// Then may be nested in Then.
+const MaxChain = 256
+
+// AppendCallback appends the encoding of c to buf.
+func AppendCallback(buf []byte, c *Callback) []byte {
+	e := Encoder{buf}
+	c.encode(&e)
+	return e.Buf
+}
+
+// DecodeCallback decodes what AppendCallback made. Payloads alias b.
+func DecodeCallback(b []byte) (*Callback, error) {
+	c, d := new(Callback), Decoder{Buf: b}
+	c.decode(&d, 0)
+	return c, d.err
+}
+
+func (c *Callback) encode(e *Encoder) {
+	e.Int(1, uint64(c.Kind))
+	e.String(2, c.To.Type)
+	e.String(3, c.To.Key)
+	e.String(4, c.To.Method)
+	e.String(5, string(c.ID))
+	e.Int(6, uint64(c.Shard))
+	e.Int(7, uint64(c.Format))
+	e.payload(8, 9, c.Carry)
+	if c.Parent != nil {
+		e.Nested(10, c.Parent.encode)
+	}
+}
+
+func (c *Callback) decode(d *Decoder, depth int) {
+	if depth >= MaxChain {
+		d.fail("callbacks are nested too deep")
+		return
+	}
+	for n, ok := d.Next(); ok; n, ok = d.Next() {
+		switch n {
+		case 1:
+			c.Kind = BackKind(d.Int())
+		case 2:
+			c.To.Type = intern(d.Raw())
+		case 3:
+			c.To.Key = d.Text()
+		case 4:
+			c.To.Method = intern(d.Raw())
+		case 5:
+			c.ID = InvocationID(d.Text())
+		case 6:
+			c.Shard = ShardID(d.Int())
+		case 7:
+			c.Format = Format(d.Int())
+		case 8:
+			c.Carry.Format = Format(d.Int())
+		case 9:
+			c.Carry.Data = d.Raw()
+		case 10:
+			c.Parent = new(Callback)
+			d.nested(func(in *Decoder) { c.Parent.decode(in, depth+1) })
+		}
+	}
+}
+
+// Depth returns how many callbacks are stacked in c, c included.
+func (c *Callback) Depth() (n int) {
+	for ; c != nil; c = c.Parent {
+		n++
+	}
+	return n
+}
+
+func (p *Policy) encode(e *Encoder) {
+	e.Int(1, uint64(p.Attempts))
+	e.Int(2, uint64(p.Backoff))
+	e.Int(3, uint64(p.MaxBackoff))
+}
+
+func (p *Policy) decode(d *Decoder) {
+	for n, ok := d.Next(); ok; n, ok = d.Next() {
+		switch n {
+		case 1:
+			p.Attempts = uint32(d.Int())
+		case 2:
+			p.Backoff = Time(d.Int())
+		case 3:
+			p.MaxBackoff = Time(d.Int())
+		}
+	}
+}
