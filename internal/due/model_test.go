@@ -55,6 +55,41 @@ func TestModel(t *testing.T) {
 	}
 }
 
+// FuzzModel lets the fuzzer choose the operations: data is what the model's
+// random numbers are made of.
+func FuzzModel(f *testing.F) {
+	f.Add(uint8(1), []byte("any"))
+	f.Add(uint8(4), make([]byte, 400))
+	f.Fuzz(func(t *testing.T, window uint8, data []byte) {
+		src := &tape{data: data, rest: rand.NewPCG(1, 2)}
+		m := &model{t: t, r: rand.New(src), q: NewQueue[wire.Seq](int(window)), now: 1000, span: 50}
+		for len(src.data) > 0 {
+			m.step(50)
+			m.check()
+		}
+		m.drain()
+	})
+}
+
+// tape is a source of random numbers that are read from data, two bytes each,
+// and then come from rest.
+type tape struct {
+	data []byte
+	rest rand.Source
+}
+
+// Uint64 returns the next number. The bytes are its top and bottom, which is
+// where rand takes small numbers from.
+func (s *tape) Uint64() uint64 {
+	if len(s.data) < 2 {
+		s.data = nil
+		return s.rest.Uint64()
+	}
+	n := uint64(s.data[0])<<56 | uint64(s.data[1])<<24 | 0x00ff_ffff_00ff_ffff
+	s.data = s.data[2:]
+	return n
+}
+
 // step does one random thing.
 func (m *model) step(grow int) {
 	switch n := m.r.IntN(100); {

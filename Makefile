@@ -1,0 +1,76 @@
+# make test is what must pass before a push, and all that CI does.
+
+# How long things may take. The whole of the fuzzing keeps to FUZZBUDGET.
+FUZZSECONDS ?= 5
+FUZZBUDGET  ?= 60
+SOAKSECONDS ?= 600
+SOAKTESTS   ?= Model|Random|Crash|Soak
+BENCH       ?= .
+TESTFLAGS   ?=
+
+# What the tests need besides Go: the race detector needs a C compiler.
+DEBIAN_PACKAGES := gcc libc6-dev
+
+BIN   := .tools
+STAGE := tools/stage
+
+.PHONY: all
+all: build
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## build every package, and the programs into bin/
+	go build ./...
+	@mkdir -p bin
+	@if [ -n "$$(go list -f '{{if eq .Name "main"}}x{{end}}' ./cmd/... 2>/dev/null)" ]; then go build -o bin/ ./cmd/...; fi
+
+.PHONY: test
+test: ## everything that must pass: lint, tests with the race detector, a minute of fuzzing
+	@$(STAGE) "all of make test" $(MAKE) --no-print-directory stages
+
+.PHONY: stages
+stages:
+	@$(STAGE) "debian packages" tools/need-debian $(DEBIAN_PACKAGES)
+	@$(STAGE) "build" go build ./...
+	@$(MAKE) --no-print-directory lint
+	@$(STAGE) "go test -race" go test -race -shuffle=on $(TESTFLAGS) ./...
+	@$(MAKE) --no-print-directory fuzz
+
+.PHONY: test-short
+test-short: ## the tests alone, without the race detector
+	@$(STAGE) "go test" go test $(TESTFLAGS) ./...
+
+.PHONY: lint
+lint: tools ## gofmt, vet, staticcheck, errcheck, errorlint
+	@$(STAGE) "gofmt" tools/gofmt-check
+	@$(STAGE) "go vet" go vet ./...
+	@$(STAGE) "staticcheck" $(BIN)/staticcheck ./...
+	@$(STAGE) "errcheck" $(BIN)/errcheck -exclude tools/errcheck.txt ./...
+	@$(STAGE) "errorlint" $(BIN)/go-errorlint ./...
+
+.PHONY: fuzz
+fuzz: ## fuzz every target for FUZZSECONDS, all within FUZZBUDGET
+	@$(STAGE) "fuzz" tools/fuzz $(FUZZSECONDS) $(FUZZBUDGET)
+
+.PHONY: bench
+bench: ## run the benchmarks that match BENCH
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: soak
+soak: ## run the random tests with new seeds for SOAKSECONDS
+	@$(STAGE) "soak" tools/soak $(SOAKSECONDS) '$(SOAKTESTS)'
+
+# The tools are rebuilt when their versions or Go change.
+.PHONY: tools
+tools: $(BIN)/$(shell go env GOVERSION).ok ## build the lint tools into .tools
+
+$(BIN)/%.ok: tools/go.mod tools/go.sum
+	@$(STAGE) "lint tools" tools/install $(BIN)
+	@rm -f $(BIN)/*.ok && touch $@
+
+.PHONY: clean
+clean: ## remove what make has built
+	rm -rf bin $(BIN)
