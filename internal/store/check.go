@@ -1,0 +1,161 @@
+package store
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Report is what Check found in a directory.
+type Report struct {
+	Dir      string
+	ID       string // identity of the directory, when it could be read
+	Format   int
+	Shards   []ShardReport
+	Rows     uint64 // of all shards and tables
+	Bytes    uint64 // of their keys and values
+	DiskSize uint64 // of Pebble's files
+	Problems []Problem
+}
+
+// ShardReport counts one shard.
+type ShardReport struct {
+	Shard  wire.ShardID
+	Last   wire.Seq // the last commit
+	Links  uint64   // rows of the chain, all verified
+	Tables []TableReport
+}
+
+// TableReport counts one table of one shard.
+type TableReport struct {
+	Table Table
+	Rows  uint64
+	Bytes uint64
+}
+
+// Check reads a closed store as far as it can and says all that is wrong
+// with it. It changes nothing. The error is for what stopped it from looking
+// at all: no such directory, no rights, or Locked, when a situ runs on it.
+// Damage is in the report. A nil fs is the real disk.
+func Check(dir string, fs vfs.FS) (Report, error) {
+	o := Options{FS: fs, Logger: slog.New(slog.DiscardHandler)}.withDefaults()
+	fs = o.FS
+	r := Report{Dir: dir}
+	if _, err := fs.Stat(dir); err != nil {
+		if notExist(err) {
+			return r, fault.Wrap(fault.NotFound, opCheck, dir, err)
+		}
+		return r, classify(fault.Invalid, opCheck, dir, err)
+	}
+	st, err := look(fs, dir)
+	if err == nil && st == stateNew {
+		return r, fault.New(fault.NotFound, opCheck, dir, "there is no situ data in this directory")
+	}
+	if err != nil {
+		r.add(dir, err)
+		return r, nil
+	}
+	l, err := lockDir(fs, dir, opCheck)
+	if err != nil {
+		return r, err
+	}
+	defer l.Close()
+	id, err := readIdentity(fs, dir)
+	if err != nil {
+		r.add(fs.PathJoin(dir, identityFile), err)
+		return r, nil
+	}
+	r.ID, r.Format = id.ID, id.Format
+	r.read(o, id)
+	return r, nil
+}
+
+// add notes an error as a problem of a file.
+func (r *Report) add(file string, err error) {
+	r.Problems = append(r.Problems, asProblem(file, err))
+}
+
+// read looks at all that needs the database.
+func (r *Report) read(o Options, id identity) {
+	ins, err := inspect(o, r.Dir, id)
+	if err != nil {
+		r.add(o.FS.PathJoin(r.Dir, pebbleDir), classify(fault.Corrupt, opCheck, r.Dir, err))
+		return
+	}
+	defer ins.db.Close()
+	for _, p := range ins.problems {
+		r.Problems = append(r.Problems, *p)
+	}
+	if err := ins.db.CheckLevels(&pebble.CheckLevelsStats{}); err != nil {
+		r.add(ins.file(o, r.Dir), fmt.Errorf("the order of the tables: %w", err))
+	}
+	for i, t := range ins.tips {
+		r.scan(o, ins, wire.ShardID(i), t)
+	}
+	r.foreign(o, ins, id)
+	r.DiskSize = ins.db.Metrics().DiskSpaceUsage()
+}
+
+// file returns the path that Pebble last found damaged, or its directory.
+func (ins *inspection) file(o Options, dir string) string {
+	if ins.damaged != "" {
+		return ins.damaged
+	}
+	return o.FS.PathJoin(dir, pebbleDir)
+}
+
+// scan reads every row of a shard, and so every checksum, a table at a time:
+// a damaged table does not hide the others.
+func (r *Report) scan(o Options, ins *inspection, s wire.ShardID, t tip) {
+	sr := ShardReport{Shard: s, Last: t.last}
+	for _, tab := range []Table{Meta, Objects, Entries, Mail, Timers, Outbox, Inbox, Invocations, Expiry, Dead, tableChain} {
+		lo, hi := bounds(s, tab, nil, nil)
+		n, err := count(ins.db, lo, hi)
+		if err != nil {
+			p := asProblem(ins.file(o, r.Dir), err)
+			p.Shard, p.What = int(s), fmt.Sprintf("table %s cannot be read: %s", tab, p.What)
+			r.Problems = append(r.Problems, p)
+		}
+		r.Rows += n.Rows
+		r.Bytes += n.Bytes
+		if tab == tableChain {
+			sr.Links = n.Rows
+		} else if n.Rows > 0 {
+			n.Table = tab
+			sr.Tables = append(sr.Tables, n)
+		}
+	}
+	r.Shards = append(r.Shards, sr)
+}
+
+// foreign looks for rows of shards that the directory does not have.
+func (r *Report) foreign(o Options, ins *inspection, id identity) {
+	lo, _ := bounds(wire.ShardID(id.Shards), 0, nil, nil)
+	n, err := count(ins.db, lo, nil)
+	if err != nil {
+		r.add(ins.file(o, r.Dir), err)
+	} else if n.Rows > 0 {
+		r.add(o.FS.PathJoin(r.Dir, pebbleDir), fmt.Errorf("%d rows belong to shards beyond the %d of this directory", n.Rows, id.Shards))
+	}
+}
+
+func count(db *pebble.DB, lo, hi []byte) (n TableReport, err error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
+	if err != nil {
+		return n, err
+	}
+	defer it.Close()
+	for ok := it.First(); ok; ok = it.Next() {
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return n, err
+		}
+		n.Rows++
+		n.Bytes += uint64(len(it.Key()) + len(v))
+	}
+	return n, it.Error()
+}

@@ -1,0 +1,90 @@
+package store
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/cockroachdb/pebble/v2/record"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// guardFS is the file system Pebble sees: it tells the guard how much of
+// each manifest is synced. Pebble takes a manifest that ends early for one
+// whose last edit was never acknowledged, and so forgets tables and, with
+// them, commits whose log is long gone; only the length tells.
+type guardFS struct {
+	vfs.FS
+	g *guard
+}
+
+// Create counts what is written to manifests.
+func (fs guardFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := fs.FS.Create(name, c)
+	num, ok := manifestNum(fs.PathBase(name))
+	if err != nil || !ok {
+		return f, err
+	}
+	return &manifestFile{File: f, g: fs.g, num: num}, nil
+}
+
+// Unwrap returns the file system below.
+func (fs guardFS) Unwrap() vfs.FS { return fs.FS }
+
+func manifestNum(base string) (uint64, bool) {
+	s, ok := strings.CutPrefix(base, "MANIFEST-")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(s, 10, 64)
+	return n, err == nil
+}
+
+// manifestFile is a manifest being written; vfs.File allows one writer.
+type manifestFile struct {
+	vfs.File
+	g   *guard
+	num uint64
+	n   int64
+}
+
+func (f *manifestFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	f.n += int64(n)
+	return n, err
+}
+
+func (f *manifestFile) Sync() error {
+	err := f.File.Sync()
+	if err == nil {
+		f.g.manifestSynced(f.num, f.n)
+	}
+	return err
+}
+
+func (f *manifestFile) SyncData() error { return f.Sync() }
+
+// manifestLength returns how much of a manifest Pebble will read: up to the
+// first record that is torn or damaged.
+func manifestLength(fs vfs.FS, path string) (int64, error) {
+	f, err := fs.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	r := record.NewReader(f, 0)
+	var n int64
+	for {
+		rec, err := r.Next()
+		if err == nil {
+			_, err = io.Copy(io.Discard, rec)
+		}
+		switch {
+		case err == io.EOF || record.IsInvalidRecord(err):
+			return n, nil
+		case err != nil:
+			return 0, err
+		}
+		n = r.Offset()
+	}
+}

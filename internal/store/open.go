@@ -1,0 +1,326 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+const (
+	lockFile   = "LOCK"
+	pebbleDir  = "pebble"
+	makingFile = "situ.creating" // there while the directory is being made
+	acceptFile = "situ.accept"   // made by a person who accepts a loss
+)
+
+const doAccept = "nothing was changed; restore this directory from a backup, or, to go on without what is lost, " +
+	"write the \"id\" of situ.json into a file " + acceptFile + " beside it and start again"
+
+func notExist(err error) bool { return errors.Is(err, os.ErrNotExist) }
+
+// makeDir makes dir and its parents, each synced into the one above.
+func makeDir(fs vfs.FS, dir string) error {
+	if _, err := fs.Stat(dir); err == nil || !notExist(err) {
+		return err
+	}
+	up := fs.PathDir(dir)
+	if up != dir && up != "." {
+		if err := makeDir(fs, up); err != nil {
+			return err
+		}
+	}
+	if err := fs.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return syncDir(fs, up)
+}
+
+// lockDir takes the lock of the whole directory.
+func lockDir(fs vfs.FS, dir, op string) (io.Closer, error) {
+	l, err := fs.Lock(fs.PathJoin(dir, lockFile))
+	if err == nil {
+		return l, nil
+	}
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return nil, classify(fault.Invalid, op, dir, err)
+	}
+	return nil, &fault.Error{Kind: fault.Locked, Op: op, On: dir,
+		Msg: "another situ runs on this directory: stop it, or use another directory", Err: err}
+}
+
+// open does the work of Open under the lock.
+func (s *Store) open(o Options) error {
+	fs, dir := o.FS, s.dir
+	st, err := look(fs, dir)
+	if err != nil {
+		return err
+	}
+	if st == stateNew {
+		if err := s.create(o); err != nil {
+			return err
+		}
+	} else if err := removeIfThere(fs, fs.PathJoin(dir, makingFile)); err != nil {
+		return err
+	}
+	if s.id, err = readIdentity(fs, dir); err != nil {
+		return err
+	}
+	if o.Shards != 0 && o.Shards != s.id.Shards {
+		return fault.New(fault.Invalid, opOpen, dir,
+			"the directory was made with %d shards, not %d: leave the option out, or use a new directory", s.id.Shards, o.Shards)
+	}
+	sv, err := s.verify(o)
+	if err != nil {
+		return err
+	}
+	s.adopt(sv)
+	return s.start(o, sv)
+}
+
+type state int
+
+const (
+	stateNew state = iota
+	stateThere
+)
+
+// look says what dir is, and refuses what is neither new nor whole.
+func look(fs vfs.FS, dir string) (state, error) {
+	there := func(name string) bool {
+		_, err := fs.Stat(fs.PathJoin(dir, name))
+		return err == nil
+	}
+	files, err := fs.List(fs.PathJoin(dir, pebbleDir))
+	if err != nil && !notExist(err) {
+		return 0, err
+	}
+	desc := &pebble.DBDesc{}
+	if err == nil {
+		if desc, err = pebble.Peek(fs.PathJoin(dir, pebbleDir), fs); err != nil {
+			return 0, err
+		}
+	}
+	bad := func(file, what string) (state, error) {
+		return 0, refuse(dir, &Problem{File: fs.PathJoin(dir, file), Shard: NoShard, What: what, Do: doRestore})
+	}
+	switch identity := there(identityFile); {
+	case identity && desc.Exists:
+		return stateThere, nil
+	case identity:
+		return bad(pebbleDir, "situ.json is there, but the database beside it is missing or has lost its manifest marker")
+	case there(makingFile):
+		return stateNew, nil // its making was cut short: nothing was ever acknowledged
+	case len(files) > 0 || there(hwmFile):
+		return bad(identityFile, "the identity of the directory is missing, though it holds data")
+	}
+	return stateNew, nil
+}
+
+// create makes the files of a new directory. The making file stands until
+// all is synced, so that a crash in between starts over.
+func (s *Store) create(o Options) error {
+	fs, db := o.FS, o.FS.PathJoin(s.dir, pebbleDir)
+	shards := o.Shards
+	if shards == 0 {
+		shards = defaultShards
+	}
+	s.id = newIdentity(shards, time.Now())
+	making := fs.PathJoin(s.dir, makingFile)
+	if err := writeFile(fs, making, []byte(s.id.ID+"\n")); err != nil {
+		return err
+	}
+	if err := fs.RemoveAll(db); err != nil {
+		return err
+	}
+	if err := makeDir(fs, db); err != nil {
+		return err
+	}
+	m := newMarks(s.id)
+	if err := writeFile(fs, fs.PathJoin(s.dir, hwmFile), m.encode()); err != nil {
+		return err
+	}
+	// The first open writes its log in an old format, in which Pebble does
+	// not see damage in the middle: no commit may go into that log.
+	if err := s.openPebble(o, m); err != nil {
+		return err
+	}
+	err := s.db.Close()
+	if e := s.guard.close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	if err := writeFile(fs, fs.PathJoin(s.dir, identityFile), s.id.encode()); err != nil {
+		return err
+	}
+	return removeIfThere(fs, making)
+}
+
+func removeIfThere(fs vfs.FS, path string) error {
+	err := fs.Remove(path)
+	if notExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(fs, fs.PathDir(path))
+}
+
+func readIdentity(fs vfs.FS, dir string) (identity, error) {
+	b, err := readFile(fs, fs.PathJoin(dir, identityFile), identityMax)
+	if err != nil {
+		return identity{}, err
+	}
+	return decodeIdentity(b)
+}
+
+// survey is what verify found.
+type survey struct {
+	marks marks
+	tips  []tip
+	old   bool // Pebble's format is older than ours: its log must be left first
+}
+
+// verify reads the directory without changing it, and refuses it when
+// anything acknowledged is missing.
+func (s *Store) verify(o Options) (survey, error) {
+	ins, err := inspect(o, s.dir, s.id)
+	if err != nil {
+		return survey{}, err
+	}
+	defer ins.db.Close()
+	accepted := false
+	if b, err := readFile(o.FS, o.FS.PathJoin(s.dir, acceptFile), 1<<10); err == nil {
+		accepted = strings.TrimSpace(string(b)) == s.id.ID
+	}
+	for _, p := range ins.problems {
+		if !accepted || !p.accept {
+			return survey{}, refuse(s.dir, p)
+		}
+		s.log.Error("store: a loss was accepted by "+acceptFile, "problem", p.Error())
+	}
+	return survey{ins.marks, ins.tips, ins.old}, nil
+}
+
+// adopt makes the shards from their tips.
+func (s *Store) adopt(sv survey) {
+	s.shards = make([]*Shard, len(sv.tips))
+	for i, t := range sv.tips {
+		sh := &Shard{s: s, id: wire.ShardID(i), hash: t.hash, keep: t.first}
+		sh.last.Store(uint64(t.last))
+		s.shards[i] = sh
+	}
+	s.logs.shards = s.shards
+}
+
+// start opens Pebble for writing and brings the marks up to the chains.
+func (s *Store) start(o Options, sv survey) error {
+	for i, t := range sv.tips {
+		sv.marks.all[i].seq, sv.marks.all[i].hash = uint64(t.last), t.hash
+	}
+	path := o.FS.PathJoin(s.dir, hwmFile)
+	fresh := sv.marks
+	for again := sv.old; ; again = false {
+		if err := s.openPebble(o, fresh); err != nil {
+			return err
+		}
+		if !again {
+			break
+		}
+		if err := errors.Join(s.db.Close(), s.guard.close()); err != nil {
+			return err
+		}
+		fresh = s.guard.m
+	}
+	if err := s.confirm(); err != nil {
+		return errors.Join(err, s.db.Close(), s.guard.close())
+	}
+	if err := removeIfThere(o.FS, o.FS.PathJoin(s.dir, acceptFile)); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", path, err), s.db.Close(), s.guard.close())
+	}
+	return nil
+}
+
+// confirm checks that Pebble, open for writing, holds what the read-only
+// look saw.
+func (s *Store) confirm() error {
+	for _, sh := range s.shards {
+		if sh.Last() == 0 {
+			continue
+		}
+		v, c, err := s.db.Get(chainKey(sh.id, sh.Last()))
+		if err != nil {
+			return err
+		}
+		l, err := decodeLink(v)
+		c.Close()
+		if err != nil || l.hash != sh.hash {
+			return problemf(sh.id, sh.Last(), "the chain changed while the store was being opened")
+		}
+	}
+	return nil
+}
+
+// openPebble writes the marks and opens Pebble for writing under them.
+func (s *Store) openPebble(o Options, m marks) error {
+	path := o.FS.PathJoin(s.dir, hwmFile)
+	// Replaced whole, not in place: there is no moment without valid marks.
+	if err := writeFile(o.FS, path, m.encode()); err != nil {
+		return err
+	}
+	f, err := o.FS.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	s.guard = newGuard(f, m, func(err error) {
+		s.log.Error("store: damage at the end of the log may go unseen", "error", err)
+	})
+	opts := pebbleOptions(o, guardFS{o.FS, s.guard}, pebbleLog{s.log, s.fatal})
+	opts.EventListener = s.listener()
+	if s.db, err = openDB(o.FS.PathJoin(s.dir, pebbleDir), opts); err == nil {
+		err = s.broken()
+	}
+	if err != nil {
+		if s.db != nil {
+			s.db.Close()
+		}
+		return errors.Join(err, s.guard.close())
+	}
+	return s.guard.sync()
+}
+
+// openDB opens Pebble; damage that makes it panic is an error too.
+func openDB(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			db, err = nil, fmt.Errorf("pebble panicked while opening %s: %v", dir, r)
+		}
+	}()
+	return pebble.Open(dir, opts)
+}
+
+// newestLog returns the path of the newest log file, for messages.
+func newestLog(fs vfs.FS, dir string) string {
+	db := fs.PathJoin(dir, pebbleDir)
+	names, _ := fs.List(db)
+	best, top := "*.log (there is none)", uint64(0)
+	for _, name := range names {
+		num, ok := strings.CutSuffix(name, ".log")
+		if n, err := strconv.ParseUint(num, 10, 64); ok && err == nil && n >= top {
+			best, top = name, n
+		}
+	}
+	return fs.PathJoin(db, best)
+}

@@ -1,0 +1,76 @@
+package store
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/situ-dev/situ/internal/fault"
+)
+
+// Options configures a store; the zero value works.
+type Options struct {
+	FS           vfs.FS        // where the directory is; nil is the real disk
+	Shards       int           // shards of a new directory; 0 is 8. An existing one keeps its own number
+	Logger       *slog.Logger  // nil discards
+	MemTable     int64         // bytes of a memtable; 0 is 64 MiB
+	Cache        int64         // bytes of the block cache; 0 is 64 MiB
+	MinFree      uint64        // free bytes under which Writable refuses; 0 is 64 MiB
+	SyncInterval time.Duration // least time between syncs of the WAL; 0 is none
+	// Fatal is called, possibly more than once and from any goroutine, when
+	// going on would be a lie: a sync failed, so nobody knows what is on the
+	// disk. It should not return in production; if it does (in tests), no
+	// later commit succeeds and the Store must be abandoned. Nil prints to
+	// standard error and exits with status 74.
+	Fatal func(error)
+}
+
+// exitIO is the status of a process that lost its disk (EX_IOERR).
+const exitIO = 74
+
+const (
+	defaultShards   = 8
+	maxShards       = 4096
+	defaultMemTable = 64 << 20
+	defaultCache    = 64 << 20
+	defaultMinFree  = 64 << 20
+)
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.MemTable == 0 {
+		o.MemTable = defaultMemTable
+	}
+	if o.Cache == 0 {
+		o.Cache = defaultCache
+	}
+	if o.MinFree == 0 {
+		o.MinFree = defaultMinFree
+	}
+	if o.Fatal == nil {
+		o.Fatal = func(err error) {
+			fmt.Fprintln(os.Stderr, "situ: store:", err)
+			os.Exit(exitIO)
+		}
+	}
+	return o
+}
+
+func (o Options) validate() error {
+	switch {
+	case o.Shards < 0 || o.Shards > maxShards:
+		return fault.New(fault.Invalid, opOpen, "", "shards: %d is not between 1 and %d", o.Shards, maxShards)
+	case o.MemTable < 16<<10 || o.MemTable > 1<<30:
+		return fault.New(fault.Invalid, opOpen, "", "memtable: %d bytes is not between 16 KiB and 1 GiB", o.MemTable)
+	case o.Cache < 0 || o.SyncInterval < 0:
+		return fault.New(fault.Invalid, opOpen, "", "cache and sync interval cannot be negative")
+	}
+	return nil
+}

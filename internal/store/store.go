@@ -1,0 +1,138 @@
+package store
+
+import (
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Store is an open data directory. Its methods may be called by any
+// goroutine.
+type Store struct {
+	dir    string
+	log    *slog.Logger
+	onFail func(error)
+	id     identity
+	lock   interface{ Close() error }
+	db     *pebble.DB
+	guard  *guard
+	shards []*Shard
+	logs   logs
+	watch  watch
+
+	commits, bytes atomic.Uint64
+	damaged        atomic.Pointer[string] // the last damaged file met
+	failure        atomic.Pointer[error]  // set once: nothing is acknowledged any more
+
+	users atomic.Int64 // calls and iterators under way, plus closing
+	idle  chan struct{}
+	idled sync.Once
+	once  sync.Once
+	err   error // of Close
+}
+
+// closing is set in users when Close was called.
+const closing = 1 << 62
+
+// Open opens the data directory dir, and makes it when there is none.
+//
+// Before anything is written, it reads the directory as it is: identity,
+// high-water marks, manifest, and the chain of every shard. Errors: Corrupt
+// names the file, the shard and the commit that are damaged or missing, and
+// nothing was changed; Locked when another process has the directory; Full
+// when the disk has no room to open; Invalid for options that do not fit
+// the directory, or a directory of a newer format.
+func Open(dir string, o Options) (*Store, error) {
+	real := o.FS == nil
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	if real {
+		// One directory must have one name, or this process could lock it twice.
+		abs, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, fault.Wrap(fault.Invalid, opOpen, dir, err)
+		}
+		dir = abs
+	}
+	if err := makeDir(o.FS, dir); err != nil {
+		return nil, classify(fault.Invalid, opOpen, dir, err)
+	}
+	l, err := lockDir(o.FS, dir, opOpen)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, log: o.Logger, onFail: o.Fatal, lock: l, idle: make(chan struct{})}
+	s.watch = watch{fs: o.FS, dir: dir, min: o.MinFree}
+	if err := s.open(o); err != nil {
+		l.Close()
+		return nil, classify(fault.Corrupt, opOpen, dir, err)
+	}
+	return s, nil
+}
+
+// ID returns the random identity of the data directory.
+func (s *Store) ID() string { return s.id.ID }
+
+// Shards returns the number of shards of the directory.
+func (s *Store) Shards() int { return len(s.shards) }
+
+// Shard returns a shard by its number, which must be less than Shards.
+func (s *Store) Shard(id wire.ShardID) *Shard { return s.shards[id] }
+
+// Close waits for the calls and iterators under way, refuses new ones with
+// Unavailable, and gives the directory free. It may be called twice; each
+// call returns when all is done. It must not be called from within a Scan.
+func (s *Store) Close() error {
+	s.once.Do(func() {
+		if s.users.Or(closing) == 0 {
+			s.idled.Do(func() { close(s.idle) })
+		}
+		<-s.idle
+		err := s.db.Close()
+		if e := s.guard.close(); err == nil {
+			err = e
+		}
+		if e := s.lock.Close(); err == nil {
+			err = e
+		}
+		s.err = fault.Wrap(fault.Internal, "store.close", s.dir, err)
+	})
+	return s.err
+}
+
+// enter counts a user of the database in, so that Close waits for it.
+func (s *Store) enter() error {
+	if s.users.Add(1)&closing != 0 {
+		s.leave()
+		return fault.New(fault.Unavailable, "store", s.dir, "the store is closed")
+	}
+	return nil
+}
+
+func (s *Store) leave() {
+	if s.users.Add(-1) == closing {
+		s.idled.Do(func() { close(s.idle) })
+	}
+}
+
+// fatal records that nothing may be acknowledged any more, and says so.
+func (s *Store) fatal(err error) {
+	err = fault.Wrap(fault.Internal, "store", s.dir, err)
+	s.failure.CompareAndSwap(nil, &err)
+	s.log.Error("store: cannot go on", "error", err)
+	s.onFail(err)
+}
+
+func (s *Store) broken() error {
+	if p := s.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
