@@ -40,8 +40,8 @@ func hash(o wire.ObjectID) uint64 {
 	var zero [1]byte
 	var d xxhash.Digest
 	d.Reset()
-	_, _ = d.WriteString(o.Type) // a Digest never fails
-	_, _ = d.Write(zero[:])
-	_, _ = d.WriteString(o.Key)
+	d.WriteString(o.Type)
+	d.Write(zero[:])
+	d.WriteString(o.Key)
 	return d.Sum64()
 }
