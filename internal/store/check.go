@@ -86,9 +86,12 @@ func (r *Report) read(o Options, id identity) {
 		r.add(o.FS.PathJoin(r.Dir, pebbleDir), classify(fault.Corrupt, opCheck, r.Dir, err))
 		return
 	}
-	defer ins.db.Close()
+	defer ins.close()
 	for _, p := range ins.problems {
 		r.Problems = append(r.Problems, *p)
+	}
+	if ins.db == nil {
+		return
 	}
 	if err := ins.db.CheckLevels(&pebble.CheckLevelsStats{}); err != nil {
 		r.add(ins.file(o, r.Dir), fmt.Errorf("the order of the tables: %w", err))

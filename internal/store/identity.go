@@ -52,11 +52,11 @@ func identitySum(body []byte) string {
 	return fmt.Sprintf(`,"sum":"%08x"}`+"\n", crc32.Checksum(body, castagnoli))
 }
 
-// decodeIdentity is the reverse of encode. Its error is of kind Corrupt for
+// decodeIdentity is the reverse of encode; path is for messages. Its error is of kind Corrupt for
 // damaged bytes and Invalid for a format of a later program.
-func decodeIdentity(p []byte) (identity, error) {
+func decodeIdentity(path string, p []byte) (identity, error) {
 	bad := func(f string, a ...any) (identity, error) {
-		return identity{}, fault.New(fault.Corrupt, opOpen, identityFile, f, a...)
+		return identity{}, fault.New(fault.Corrupt, opOpen, path, f, a...)
 	}
 	n := len(p) - len(identitySum(nil))
 	if n < 0 || string(p[n:]) != identitySum(p[:n]) {
@@ -68,7 +68,7 @@ func decodeIdentity(p []byte) (identity, error) {
 		return bad("not a situ identity: %v", err)
 	}
 	if head.Format > format {
-		return identity{}, fault.New(fault.Invalid, opOpen, identityFile,
+		return identity{}, fault.New(fault.Invalid, opOpen, path,
 			"the directory has format %d, this program knows up to %d: use a newer situ", head.Format, format)
 	}
 	var id identity

@@ -10,12 +10,18 @@ import (
 
 // inspection is a read-only look at a directory with a good identity.
 type inspection struct {
-	db       *pebble.DB // open for reading; the caller closes it
+	db       *pebble.DB // open for reading, closed by close; nil: its manifest is among the problems
 	marks    marks
 	tips     []tip
 	problems []*Problem
 	old      bool
 	damaged  string // a file Pebble found damaged
+}
+
+func (ins *inspection) close() {
+	if ins.db != nil {
+		ins.db.Close()
+	}
 }
 
 // inspect opens the database for reading and compares it with the marks.
@@ -45,6 +51,9 @@ func inspect(o Options, dir string, id identity) (*inspection, error) {
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { ins.damaged = i.Path },
 	}
 	if ins.db, err = openDB(fs.PathJoin(dir, pebbleDir), opts); err != nil {
+		if p != nil {
+			return ins, nil // a short manifest explains whatever Pebble misses
+		}
 		return nil, err
 	}
 	ins.old = ins.db.FormatMajorVersion() < pebble.FormatNewest
@@ -86,7 +95,7 @@ func (ins *inspection) chains(o Options, dir string, missing bool) {
 // crash leaves; a shorter one has lost acknowledged commits.
 func compare(s wire.ShardID, t tip, at *uint64, m mark) *Problem {
 	if wire.Seq(m.seq) > t.last {
-		p := problemf(s, t.last+1, "commits %d to %d were acknowledged and are missing from the end of the log", t.last+1, m.seq)
+		p := problemf(s, t.last+1, "commits %d to %d were acknowledged and are missing from the end of the log, or the log file that held them is gone", t.last+1, m.seq)
 		p.Do, p.accept = doAccept, true
 		return p
 	}

@@ -183,7 +183,7 @@ func readIdentity(fs vfs.FS, dir string) (identity, error) {
 	if err != nil {
 		return identity{}, err
 	}
-	return decodeIdentity(b)
+	return decodeIdentity(fs.PathJoin(dir, identityFile), b)
 }
 
 // survey is what verify found.
@@ -200,7 +200,7 @@ func (s *Store) verify(o Options) (survey, error) {
 	if err != nil {
 		return survey{}, err
 	}
-	defer ins.db.Close()
+	defer ins.close()
 	accepted := false
 	if b, err := readFile(o.FS, o.FS.PathJoin(s.dir, acceptFile), 1<<10); err == nil {
 		accepted = strings.TrimSpace(string(b)) == s.id.ID
@@ -227,28 +227,35 @@ func (s *Store) adopt(sv survey) {
 
 // start opens Pebble for writing and brings the marks up to the chains.
 func (s *Store) start(o Options, sv survey) error {
+	m := sv.marks
 	for i, t := range sv.tips {
-		sv.marks.all[i].seq, sv.marks.all[i].hash = uint64(t.last), t.hash
+		// Only an accepted loss lowers a mark. None is raised yet: after
+		// kill -9 the end of the log may be in the page cache only, and is
+		// durable when Pebble, opened for writing, has flushed it.
+		if k := &m.all[i]; wire.Seq(k.seq) > t.last {
+			k.seq, k.hash = uint64(t.last), t.hash
+		}
 	}
-	path := o.FS.PathJoin(s.dir, hwmFile)
-	fresh := sv.marks
-	for again := sv.old; ; again = false {
-		if err := s.openPebble(o, fresh); err != nil {
-			return err
+	err := s.openPebble(o, m)
+	if err == nil && sv.old {
+		if err = errors.Join(s.db.Close(), s.guard.close()); err == nil {
+			err = s.openPebble(o, s.guard.m)
 		}
-		if !again {
-			break
-		}
-		if err := errors.Join(s.db.Close(), s.guard.close()); err != nil {
-			return err
-		}
-		fresh = s.guard.m
 	}
-	if err := s.confirm(); err != nil {
+	if err != nil {
+		return err
+	}
+	if err = s.confirm(); err == nil {
+		for i, t := range sv.tips {
+			s.guard.commit(wire.ShardID(i), t.last, t.hash)
+		}
+		err = s.guard.sync()
+	}
+	if err == nil {
+		err = removeIfThere(o.FS, o.FS.PathJoin(s.dir, acceptFile))
+	}
+	if err != nil {
 		return errors.Join(err, s.db.Close(), s.guard.close())
-	}
-	if err := removeIfThere(o.FS, o.FS.PathJoin(s.dir, acceptFile)); err != nil {
-		return errors.Join(fmt.Errorf("%s: %w", path, err), s.db.Close(), s.guard.close())
 	}
 	return nil
 }
@@ -294,11 +301,11 @@ func (s *Store) openPebble(o Options, m marks) error {
 	}
 	if err != nil {
 		if s.db != nil {
-			s.db.Close()
+			err = errors.Join(err, s.db.Close())
 		}
 		return errors.Join(err, s.guard.close())
 	}
-	return s.guard.sync()
+	return nil
 }
 
 // openDB opens Pebble; damage that makes it panic is an error too.

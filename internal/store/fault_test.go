@@ -1,0 +1,232 @@
+package store
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/situ-dev/situ/internal/fault"
+)
+
+// TestFailedSync fails the n-th sync of a log: Fatal is called, and nothing
+// is acknowledged from there on, in any shard.
+func TestFailedSync(t *testing.T) {
+	for n := range 12 {
+		mem := vfs.NewCrashableMem()
+		open(t, "d", Options{FS: mem, Shards: 2}).Close()
+		var armed atomic.Bool
+		var syncs, fatals atomic.Int64
+		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
+			if armed.Load() && sync && strings.HasSuffix(op.Path, ".log") && syncs.Add(1) > int64(n) {
+				return syscall.EIO
+			}
+			return nil
+		}))
+		s, err := Open("d", Options{FS: fs, Fatal: func(error) { fatals.Add(1) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		armed.Store(true)
+		acked, failed := 0, error(nil)
+		for i := range 40 {
+			sh := s.Shard(0)
+			if failed != nil && i%2 == 0 {
+				sh = s.Shard(1)
+			}
+			b := sh.NewBatch()
+			b.Set(Objects, []byte{byte(i)}, []byte("x"))
+			_, err := sh.Commit(b)
+			b.Close()
+			switch {
+			case err == nil && failed != nil:
+				t.Fatalf("n=%d: a commit was acknowledged after %v", n, failed)
+			case err == nil:
+				acked++
+			case failed == nil:
+				failed = err
+				if fatals.Load() == 0 {
+					t.Fatalf("n=%d: Fatal was not called: %v", n, err)
+				}
+			}
+		}
+		if failed == nil {
+			t.Fatalf("n=%d: no commit failed", n)
+		}
+		clone := mem.CrashClone(vfs.CrashCloneCfg{})
+		s2, err := Open("d", Options{FS: clone})
+		if err != nil || int(s2.Shard(0).Last()) < acked {
+			t.Fatalf("n=%d: reopened at %v, %d acknowledged", n, err, acked)
+		}
+		s2.Close()
+	}
+}
+
+// TestMarksCannotBeWritten: the commit is durable, so it is acknowledged.
+func TestMarksCannotBeWritten(t *testing.T) {
+	mem := vfs.NewMem()
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileWriteAt {
+			return syscall.EIO
+		}
+		return nil
+	}))
+	s := open(t, "d", Options{FS: fs})
+	put(t, s.Shard(0), Meta, "k", "v")
+	s.Close()
+	if s = open(t, "d", Options{FS: mem}); s.Shard(0).Last() != 1 {
+		t.Errorf("last = %d", s.Shard(0).Last())
+	}
+}
+
+// TestFullDisk follows the reserve down and up again.
+func TestFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fs := vfs.NewMem()
+		s, err := Open("data", Options{FS: fs, MinFree: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if err := s.Writable(); err != nil {
+			t.Errorf("free space unknown: %v", err)
+		}
+		for _, c := range []struct {
+			free uint64
+			full bool
+		}{{5000, false}, {1000, false}, {999, true}, {1249, true}, {1250, false}, {1000, false}, {1, true}} {
+			fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: c.free, TotalBytes: 9999})
+			time.Sleep(watchEvery)
+			err := s.Writable()
+			if fault.Is(err, fault.Full) != c.full || s.Stats().Full != c.full {
+				t.Errorf("%d free: %v", c.free, err)
+			}
+			if c.full && (!strings.Contains(err.Error(), "data") || !strings.Contains(err.Error(), "1250 are needed")) {
+				t.Errorf("text: %v", err)
+			}
+			put(t, s.Shard(0), Meta, "work under way", "may finish")
+		}
+	})
+}
+
+func TestOpenOnAFullDisk(t *testing.T) {
+	mem := vfs.NewMem()
+	open(t, "d", Options{FS: mem}).Close()
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileWrite {
+			return syscall.ENOSPC
+		}
+		return nil
+	}))
+	if _, err := Open("d", Options{FS: fs, Fatal: func(error) {}}); !fault.Is(err, fault.Full) {
+		t.Errorf("Open: %v", err)
+	}
+}
+
+func TestBadDirectories(t *testing.T) {
+	made := func() vfs.FS {
+		fs := vfs.NewMem()
+		s := open(t, "d", Options{FS: fs, Shards: 2})
+		put(t, s.Shard(1), Meta, "k", "v")
+		s.Close()
+		return fs
+	}
+	for name, c := range map[string]struct {
+		harm func(fs vfs.FS) error
+		kind fault.Kind
+		say  string
+	}{
+		"no database": {func(fs vfs.FS) error { return fs.RemoveAll("d/pebble") }, fault.Corrupt, "d/pebble"},
+		"no identity": {func(fs vfs.FS) error { return fs.Remove("d/situ.json") }, fault.Corrupt, "d/situ.json"},
+		"no marks":    {func(fs vfs.FS) error { return fs.Remove("d/situ.hwm") }, fault.Corrupt, "situ.accept"},
+		"newer format": {func(fs vfs.FS) error {
+			id := newIdentity(2, time.Now())
+			id.Format = 2
+			return writeFile(fs, "d/situ.json", id.encode())
+		}, fault.Invalid, "use a newer situ"},
+		"marks of another": {func(fs vfs.FS) error {
+			return writeFile(fs, "d/situ.hwm", newMarks(newIdentity(2, time.Now())).encode())
+		}, fault.Corrupt, "of another directory"},
+	} {
+		fs := made()
+		if err := c.harm(fs); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open("d", Options{FS: fs})
+		if !fault.Is(err, c.kind) || !strings.Contains(err.Error(), c.say) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if r, err := Check("d", fs); err != nil || len(r.Problems) == 0 {
+			t.Errorf("%s: Check: %+v %v", name, r, err)
+		}
+	}
+}
+
+// TestAccept goes on after a loss only when a person wrote so.
+func TestAccept(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, "d", Options{FS: fs, Shards: 1})
+	for range 3 {
+		put(t, s.Shard(0), Meta, "k", "v")
+	}
+	s.Close()
+	m := newMarks(s.id)
+	m.all[0].seq, m.all[1] = 9, s.guard.m.all[1]
+	if err := writeFile(fs, "d/situ.hwm", m.encode()); err != nil {
+		t.Fatal(err)
+	}
+	for _, accept := range []string{"", "another id"} {
+		if accept != "" {
+			writeFile(fs, "d/situ.accept", []byte(accept))
+		}
+		_, err := Open("d", Options{FS: fs})
+		var p *Problem
+		if !errors.As(err, &p) || p.Shard != 0 || p.Seq != 4 || !strings.Contains(p.File, ".log") {
+			t.Fatalf("accept %q: %v", accept, err)
+		}
+	}
+	writeFile(fs, "d/situ.accept", []byte(s.ID()+"\n"))
+	s = open(t, "d", Options{FS: fs})
+	if seq := put(t, s.Shard(0), Meta, "k", "v"); seq != 4 {
+		t.Errorf("went on at %d", seq)
+	}
+	s.Close()
+	if _, err := fs.Stat("d/situ.accept"); err == nil {
+		t.Error("the acceptance holds for ever")
+	}
+	open(t, "d", Options{FS: fs})
+}
+
+// TestCheck reads a good store without a single write.
+func TestCheck(t *testing.T) {
+	mem := vfs.NewMem()
+	s := open(t, "d", Options{FS: mem, Shards: 2, MemTable: 32 << 10})
+	for range 900 {
+		put(t, s.Shard(1), Objects, "k", string(make([]byte, 300)))
+	}
+	put(t, s.Shard(1), Timers, "k", "v")
+	s.Close()
+	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && !strings.HasSuffix(op.Path, lockFile) && op.Kind != errorfs.OpFileClose {
+			t.Errorf("Check writes: %v", op)
+		}
+		return nil
+	}))
+	r, err := Check("d", fs)
+	if err != nil || len(r.Problems) > 0 {
+		t.Fatalf("%+v %v", r, err)
+	}
+	sh := r.Shards[1]
+	if r.ID != s.ID() || r.Format != 1 || sh.Last != 901 || sh.Links < keepLinks || sh.Links > 2*keepLinks+300 || len(sh.Tables) != 2 || r.DiskSize == 0 {
+		t.Errorf("report %+v", r)
+	}
+	if _, err := Check("nowhere", vfs.NewMem()); !fault.Is(err, fault.NotFound) {
+		t.Errorf("nowhere: %v", err)
+	}
+}
