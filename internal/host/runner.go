@@ -19,6 +19,9 @@ type Config struct {
 	// Patience is how long a handler may run before the tasks behind it go on
 	// without it, on another goroutine. Default 2 ms.
 	Patience time.Duration
+	// Slice is how long a frame may take before the rest of its tasks is given
+	// back, so that what has run can be committed. Default 5 ms.
+	Slice time.Duration
 	// Timeout is how long a handler may run at all when its method does not
 	// say: after it, its context is cancelled and the turn counts as failed.
 	// Default 1 minute; negative is never (for a debugger).
@@ -38,6 +41,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Patience == 0 {
 		c.Patience = 2 * time.Millisecond
+	}
+	if c.Slice == 0 {
+		c.Slice = 5 * time.Millisecond
 	}
 	if c.Timeout == 0 {
 		c.Timeout = time.Minute
@@ -95,6 +101,7 @@ type Runner struct {
 // began it.
 type progress struct {
 	frame *turn.Frame
+	began time.Time
 	next  int
 	rep   *turn.Report
 	dirty []turn.Slot
@@ -105,6 +112,13 @@ type progress struct {
 	// is set while a handler runs. Whoever swaps that value away goes on with
 	// the frame: the goroutine that ran the handler, or the timer.
 	baton atomic.Uint64
+}
+
+// skip gives the rest of the frame back.
+func (p *progress) skip() {
+	for i := p.next; i < len(p.frame.Tasks); i++ {
+		p.rep.Results[i] = turn.Result{Index: i, Outcome: turn.Skipped, Unloaded: p.frame.Tasks[i].Load != nil}
+	}
 }
 
 // slowRuns is how many runs of a method are made apart after it was slow.
@@ -150,7 +164,7 @@ func (r *Runner) work(p *progress) {
 		if p == nil {
 			select {
 			case f := <-r.frames:
-				p = &progress{frame: f, rep: &turn.Report{Frame: f.Seq, Results: make([]turn.Result, len(f.Tasks))}}
+				p = &progress{frame: f, began: time.Now(), rep: &turn.Report{Frame: f.Seq, Results: make([]turn.Result, len(f.Tasks))}}
 				r.drop(f.Drop)
 				r.active.Store(p)
 				r.timer.Reset(r.cfg.Patience)
@@ -160,6 +174,10 @@ func (r *Runner) work(p *progress) {
 			}
 		}
 		for ; p.next < len(p.frame.Tasks); p.next++ {
+			if p.next&15 == 15 && time.Since(p.began) > r.cfg.Slice {
+				p.skip()
+				break
+			}
 			if !r.task(p, p.next) {
 				return
 			}
@@ -216,7 +234,11 @@ func (r *Runner) task(p *progress, i int) bool {
 	res.Index = i
 	obj, run, fail := r.prepare(task)
 	if fail != nil {
-		res.Outcome, res.Fail = turn.Done, fail
+		res.Outcome, res.Fail, res.Unloaded = turn.Done, fail, obj == nil
+		return true
+	}
+	if run == nil {
+		res.Outcome, res.Unloaded = turn.Skipped, true
 		return true
 	}
 	if obj != nil && obj.frame != p.frame.Seq {
@@ -263,9 +285,6 @@ func (r *Runner) prepare(task *turn.Task) (*live, func(*Turn) Outcome, *wire.Fai
 	if typ == nil {
 		return nil, nil, missing("type", to)
 	}
-	if typ.Methods[to.Method] == nil {
-		return nil, nil, missing("method", to)
-	}
 	var obj *live
 	if int(task.Slot) < len(r.objects) && !task.Copy {
 		obj = r.objects[task.Slot]
@@ -279,8 +298,11 @@ func (r *Runner) prepare(task *turn.Task) (*live, func(*Turn) Outcome, *wire.Fai
 			r.keep(task.Slot, obj)
 		}
 	}
+	if obj != nil && typ.Methods[to.Method] == nil {
+		return obj, nil, missing("method", to)
+	}
 	if obj == nil {
-		return nil, nil, wire.FailureOf(fault.New(fault.Internal, "host.run", to.String(), "the object is not loaded"))
+		return nil, nil, nil // an earlier task of the frame could not load it
 	}
 	return obj, obj.inst.Run, nil
 }

@@ -28,6 +28,16 @@ func (m *Mailbox) Len() int { return len(m.queue) + len(m.running) }
 // valid until the next call of a method of m.
 func (m *Mailbox) Queued() []*wire.Envelope { return m.queue }
 
+// Each calls f for every envelope that is running or queued, in order.
+func (m *Mailbox) Each(f func(*wire.Envelope)) {
+	for _, env := range m.running {
+		f(env)
+	}
+	for _, env := range m.queue {
+		f(env)
+	}
+}
+
 // Running reports whether something is being run.
 func (m *Mailbox) Running() bool { return len(m.running) > 0 }
 

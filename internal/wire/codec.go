@@ -159,7 +159,7 @@ func (e *Encoder) envelope(env *Envelope) {
 	}
 	e.String(14, env.Trace)
 	e.Int(15, uint64(env.Seq))
-	e.Int(16, uint64(env.Fresh))
+	e.Int(16, uint64(env.Made))
 }
 
 func (env *Envelope) decode(d *Decoder) {
@@ -199,7 +199,7 @@ func (env *Envelope) decode(d *Decoder) {
 		case 15:
 			env.Seq = Seq(d.Int())
 		case 16:
-			env.Fresh = Time(d.Int())
+			env.Made = Time(d.Int())
 		}
 	}
 }

@@ -196,5 +196,29 @@ type Envelope struct {
 	Policy  *Policy
 	Trace   string // W3C traceparent, "" is none
 	Seq     Seq    // arrival number in the shard that holds it
-	Fresh   Time   // when the call was made, Unix nanoseconds
+	Made    Time   // when the call was made, Unix nanoseconds
+
+	// Notes of the shard that holds the envelope; they do not travel.
+	Note  Note
+	Local any // who waits for the answer in this process
+}
+
+// Note is what a shard remembers of an envelope that it holds.
+type Note uint8
+
+// The notes.
+const (
+	Volatile Note = 1 << iota // its caller waits and will see it fail: not kept on disk
+	InMail                    // a row of the mail table says it
+	InTimers                  // a row of the timer table says it
+	Suspect                   // it ran when a worker died: run it alone
+)
+
+// ReplyTo makes the envelope that brings an answer to where cb says. For a
+// caller outside, To is empty and Back is cb itself.
+func ReplyTo(cb *Callback, body Payload, fail *Failure) *Envelope {
+	if cb.Kind == ToInvocation {
+		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb}
+	}
+	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent}
 }

@@ -1,0 +1,168 @@
+package situ
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// A Component is a piece of user code that can be hosted: the code of an
+// object type or of a function.
+type Component struct {
+	typ *host.Type
+	fn  *host.Function
+	err error
+}
+
+// A Binding ties a method of a contract to the code that runs it.
+type Binding[S any] struct {
+	typ  *Type
+	m    *host.Method
+	call func(*S, *Turn) (wire.Payload, error)
+}
+
+// On binds m to h. The compiler checks that h has the types that m promises.
+func On[S, I, O any](m Method[I, O], h func(*S, *Turn, I) (O, error)) Binding[S] {
+	return Binding[S]{m.typ, m.m, func(s *S, t *Turn) (wire.Payload, error) {
+		return answer(t, func(in I) (O, error) { return h(s, t, in) })
+	}}
+}
+
+// answer decodes a turn's input, calls h, and encodes what it returns as the
+// caller wants it.
+func answer[I, O any](t *Turn, h func(I) (O, error)) (wire.Payload, error) {
+	env := t.h.Env
+	var in I
+	var err error
+	if c, ok := any(&in).(continuation); ok {
+		if env.Kind != wire.Reply {
+			return wire.Payload{}, fault.New(fault.NotFound, "call", env.To.String(), "it is a continuation: only the reply of a call made with Then runs it")
+		}
+		err = c.fromReply(env)
+	} else {
+		err = decodeInto(env.Body, &in)
+	}
+	if err != nil {
+		return wire.Payload{}, &Error{Kind: fault.Unfit.String(), Message: fmt.Sprintf("the input of %v does not fit %T: %v", env.To, in, err)}
+	}
+	out, err := h(in)
+	if err != nil {
+		return wire.Payload{}, err
+	}
+	if t.owner != "" {
+		panic(fmt.Sprintf("%v returned a value after it had given its caller's callback away with %s: write return situ.%s(…)", env.To, t.owner, t.owner))
+	}
+	if env.Back == nil {
+		return wire.Payload{}, nil
+	}
+	return encodeAs(env.Back.Format, out)
+}
+
+// Object hosts objects of type t. Each object is one S, a struct: its exported
+// fields are its durable state, loaded before its first turn and committed
+// after each.
+func Object[S any](t *Type, bindings ...Binding[S]) Component {
+	shape, err := shapeOf[S]()
+	if err != nil {
+		return Component{err: fmt.Errorf("type %s: %w", t.name, err)}
+	}
+	code := &code[S]{shape: shape, methods: map[string]method[S]{}}
+	ht := &host.Type{Name: t.name, Doc: t.doc, Policy: wire.Policy(t.retry), Methods: map[string]*host.Method{},
+		State: stateSchema[S](shape), New: func() host.Instance { return &instance[S]{code: code} }}
+	for _, b := range bindings {
+		switch {
+		case b.typ != t:
+			return Component{err: fmt.Errorf("type %s: method %s belongs to type %s", t.name, b.m.Name, b.typ.name)}
+		case ht.Methods[b.m.Name] != nil:
+			return Component{err: fmt.Errorf("%s.%s is bound twice", t.name, b.m.Name)}
+		}
+		ht.Methods[b.m.Name] = b.m
+		code.methods[b.m.Name] = method[S]{b.m, b.call}
+	}
+	for _, m := range t.methods {
+		if ht.Methods[m.Name] == nil {
+			return Component{err: fmt.Errorf("%s.%s is declared but not bound: add situ.On(…) to situ.Object", t.name, m.Name)}
+		}
+	}
+	return Component{typ: ht}
+}
+
+// Function hosts a stateless function. Called from outside it runs once; called
+// by message it runs at least once, and its answer and its sends count once.
+func Function[I, O any](f Func[I, O], h func(*Turn, I) (O, error)) Component {
+	m := f.m
+	return Component{fn: &host.Function{Method: *m, Run: func(ht *host.Turn) host.Outcome {
+		t := newTurn(ht, m)
+		out := t.run(func() (wire.Payload, error) {
+			return answer(t, func(in I) (O, error) { return h(t, in) })
+		})
+		if t.deleted && !out.Panic {
+			return misuse(fmt.Sprintf("the function %s called Delete, and has no state", m.Name))
+		}
+		return out
+	}}}
+}
+
+func newTurn(ht *host.Turn, m *host.Method) *Turn {
+	return &Turn{Context: ht, h: ht, quiet: m.ReadOnly}
+}
+
+// run calls user code and gathers what it left behind.
+func (t *Turn) run(call func() (wire.Payload, error)) (out host.Outcome) {
+	defer func() {
+		t.over = true
+		if v := recover(); v != nil {
+			out = host.Outcome{Panic: true, Fail: host.Panic(v)}
+		}
+	}()
+	body, err := call()
+	if late := t.h.Err(); late != nil {
+		return host.Outcome{Panic: true, Fail: &wire.Failure{Kind: fault.Timeout.String(),
+			Message: fmt.Sprintf("the handler of %v took too long: %v", t.h.Env.To, late)}}
+	}
+	switch {
+	case t.err != nil:
+		return host.Outcome{Fail: wire.FailureOf(t.err)}
+	case errors.Is(err, errMoved) && t.owner == "":
+		return misuse("the handler returned the error of a Tail, Then or Hold of another turn")
+	case errors.Is(err, errMoved):
+		return host.Outcome{Sends: t.out, Moved: true}
+	case err != nil:
+		return host.Outcome{Fail: failureOf(err)}
+	}
+	return host.Outcome{Sends: t.out, Answer: body}
+}
+
+// misuse is a final answer: running the same code again would not help.
+func misuse(text string) host.Outcome {
+	return host.Outcome{Fail: &wire.Failure{Kind: fault.Crashed.String(), Message: text}}
+}
+
+// Assemble checks components and makes them one set that a host can run. It is
+// for the packages of Situ: programs call Main, embedded.Open or situtest.Run.
+func Assemble(components ...Component) (*host.Set, error) {
+	set := &host.Set{Types: map[string]*host.Type{}, Functions: map[string]*host.Function{}}
+	var wrong []string
+	for _, c := range components {
+		switch {
+		case c.err != nil:
+			wrong = append(wrong, c.err.Error())
+		case c.typ != nil && set.Types[c.typ.Name] != nil:
+			wrong = append(wrong, "type "+c.typ.Name+" is hosted twice")
+		case c.typ != nil:
+			set.Types[c.typ.Name] = c.typ
+		case c.fn != nil && set.Functions[c.fn.Name] != nil:
+			wrong = append(wrong, "function "+c.fn.Name+" is hosted twice")
+		case c.fn != nil:
+			set.Functions[c.fn.Name] = c.fn
+		}
+	}
+	if len(wrong) > 0 {
+		return nil, errors.New("situ: " + strings.Join(wrong, "; "))
+	}
+	return set, nil
+}

@@ -1,0 +1,180 @@
+package situ
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// None is the input or output of a method that has none. As JSON it is {}.
+type None struct{}
+
+// A Type names a kind of object and lists the methods of its contract.
+type Type struct {
+	name    string
+	doc     string
+	retry   Retry
+	methods []*host.Method
+}
+
+// NewType declares an object type. The name is durable: it is written to disk,
+// so it does not change when Go identifiers are renamed. NewType panics if the
+// name is not made of letters, digits, '-', '_' and '.'.
+func NewType(name string, options ...Option) *Type {
+	must(wire.CheckName("type", name))
+	var m host.Method
+	for _, o := range options {
+		o(&m)
+	}
+	return &Type{name: name, doc: m.Doc, retry: Retry(m.Policy)}
+}
+
+// Name returns the durable name of the type.
+func (t *Type) Name() string { return t.name }
+
+// An Option says something about a method, a function or a type when it is
+// declared.
+type Option func(*host.Method)
+
+// Doc describes a method, function or type to those who call it.
+func Doc(text string) Option { return func(m *host.Method) { m.Doc = text } }
+
+// ReadOnly declares that a method writes nothing: no state, no sends. It
+// answers from committed state and costs no commit.
+func ReadOnly(m *host.Method) { m.ReadOnly = true }
+
+// Relaxed declares that a method may answer before its commit is durable. What
+// it did may be lost in a crash, although the caller was told of it. State,
+// sends and timers of the turn stay together all the same.
+func Relaxed(m *host.Method) { m.Relaxed = true }
+
+// Durable declares that a method answers only when its commit is durable. It
+// is the default.
+func Durable(m *host.Method) { m.Relaxed = false }
+
+// Timeout bounds a handler's run. When it is over, the turn's context is done,
+// and the turn counts as failed and is retried by policy.
+func Timeout(d time.Duration) Option { return func(m *host.Method) { m.Timeout = d } }
+
+// Retry says what happens to a turn that panics, times out or loses its
+// worker: it runs at most Attempts times in all, with pauses that begin at
+// Backoff and double up to MaxBackoff; then its message becomes a dead letter.
+// Zero fields are inherited: a call's from its method, that from its type,
+// that from the platform (5 attempts, 100 ms, 10 s). A returned error is an
+// answer and is never retried.
+type Retry struct {
+	Attempts   uint32
+	Backoff    wire.Time // nanoseconds, as time.Duration
+	MaxBackoff wire.Time
+}
+
+// RetryPolicy builds a Retry from durations.
+func RetryPolicy(attempts int, backoff, maxBackoff time.Duration) Retry {
+	return Retry{uint32(max(attempts, 0)), wire.Time(backoff), wire.Time(maxBackoff)}
+}
+
+// Retries sets the retry policy of a method, function or type.
+func Retries(r Retry) Option { return func(m *host.Method) { m.Policy = wire.Policy(r) } }
+
+// A Method is the typed name of one operation of an object type.
+type Method[I, O any] struct {
+	typ *Type
+	m   *host.Method
+}
+
+// NewMethod declares a method of t. Like the type's name, name is durable. It
+// panics if the name is malformed or t has such a method already.
+func NewMethod[I, O any](t *Type, name string, options ...Option) Method[I, O] {
+	must(wire.CheckName("method", name))
+	for _, m := range t.methods {
+		if m.Name == name {
+			panic(fmt.Sprintf("situ: type %s declares method %s twice", t.name, name))
+		}
+	}
+	m := newMethod[I, O](name, options)
+	t.methods = append(t.methods, m)
+	return Method[I, O]{t, m}
+}
+
+func newMethod[I, O any](name string, options []Option) *host.Method {
+	m := &host.Method{Name: name}
+	for _, o := range options {
+		o(m)
+	}
+	m.In, m.Out = schemaOf[I](), schemaOf[O]()
+	_, m.Internal = any(new(I)).(continuation)
+	return m
+}
+
+// To describes a call of m on the object with the given key.
+func (m Method[I, O]) To(key string, in I) Call[O] {
+	c := newCall[O](wire.Address{Type: m.typ.name, Key: key, Method: m.m.Name}, in)
+	if err := wire.CheckKey(key); err != nil && c.err == nil {
+		c.err = err
+	}
+	return c
+}
+
+// A Func is the typed name of a stateless function.
+type Func[I, O any] struct{ m *host.Method }
+
+// NewFunc declares a stateless function. The name is durable. It panics if the
+// name is malformed.
+func NewFunc[I, O any](name string, options ...Option) Func[I, O] {
+	must(wire.CheckName("function", name))
+	return Func[I, O]{newMethod[I, O](name, options)}
+}
+
+// With describes a call of f.
+func (f Func[I, O]) With(in I) Call[O] { return newCall[O](wire.Address{Method: f.m.Name}, in) }
+
+// A Call is a description of a call that has not been made. It is a value:
+// its methods return a changed copy.
+type Call[O any] struct {
+	to     wire.Address
+	in     wire.Payload
+	after  time.Duration
+	at     time.Time
+	policy *wire.Policy
+	key    string
+	err    error // the input cannot be encoded: told by the verb
+}
+
+func newCall[O any](to wire.Address, in any) Call[O] {
+	b, err := encode(in)
+	return Call[O]{to: to, in: wire.Payload{Format: wire.CBOR, Data: b}, err: err}
+}
+
+// After delays delivery by d.
+func (c Call[O]) After(d time.Duration) Call[O] { c.after, c.at = d, time.Time{}; return c }
+
+// At delays delivery until t.
+func (c Call[O]) At(t time.Time) Call[O] { c.at, c.after = t, 0; return c }
+
+// Retry sets the retry policy of this call.
+func (c Call[O]) Retry(r Retry) Call[O] { p := wire.Policy(r); c.policy = &p; return c }
+
+// Idempotent gives a call from outside a key: however often it is made with
+// the same key, it has its effect once, and every time the same answer.
+func (c Call[O]) Idempotent(key string) Call[O] { c.key = key; return c }
+
+// String returns what is called, as "type/key.method" or a function's name.
+func (c Call[O]) String() string { return c.to.String() }
+
+func (c Call[O]) due(now wire.Time) wire.Time {
+	switch {
+	case c.after > 0:
+		return now + wire.Time(c.after)
+	case !c.at.IsZero():
+		return wire.Time(c.at.UnixNano())
+	}
+	return 0
+}
+
+func must(err error) {
+	if err != nil {
+		panic("situ: " + err.Error()) // a programmer's error, found at start-up
+	}
+}

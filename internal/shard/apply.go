@@ -1,0 +1,259 @@
+package shard
+
+import (
+	"slices"
+
+	"github.com/situ-dev/situ/internal/due"
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// apply takes the report of a frame, or a late one: the effects of its turns
+// become part of the batch, all of them or, for a turn that failed, none.
+func (c *core) apply(rep *turn.Report) {
+	fl := c.frames[rep.Frame]
+	if fl == nil {
+		return // of a host that was given up
+	}
+	if !rep.Late {
+		c.flying = false
+	}
+	for _, ch := range rep.Changes {
+		c.change(ch)
+	}
+	var touched []*object
+	for i := range rep.Results {
+		if o := c.result(fl, &rep.Results[i], rep.Late); o != nil && !slices.Contains(touched[max(len(touched)-4, 0):], o) {
+			touched = append(touched, o)
+		}
+	}
+	for _, o := range touched {
+		if o.detached == 0 && o.box.Running() {
+			o.box.Return(o.box.Until())
+		}
+		c.wake(o)
+		c.rest(o)
+	}
+	if fl.open == 0 {
+		delete(c.frames, rep.Frame)
+	}
+}
+
+// result deals with one task's result, and returns its object if that may go
+// on.
+func (c *core) result(fl *flight, res *turn.Result, late bool) *object {
+	t := &fl.tasks[res.Index]
+	o, env := t.obj, t.env
+	if late {
+		fl.open--
+		if o != nil && !t.ro {
+			o.detached--
+		}
+	}
+	if res.Outcome == turn.Detached {
+		fl.open++
+		if o != nil && !t.ro {
+			o.detached++
+		}
+		c.stats.Detached++
+		return nil
+	}
+	t.env = nil
+	if res.Unloaded && o != nil && !t.ro {
+		c.unlink(o)
+		c.release(o)
+	}
+	if o == nil || t.ro {
+		c.plainResult(o, env, res)
+		return nil
+	}
+	switch res.Outcome {
+	case turn.Done:
+		o.box.Finish()
+		c.finish(o, env, res)
+	case turn.Panicked:
+		c.failed(o, env, res.Fail)
+	case turn.Redo:
+		o.box.ReturnSolo()
+	}
+	return o
+}
+
+// plainResult deals with the result of a function, or of a read-only call that
+// ran on a copy.
+func (c *core) plainResult(o *object, env *wire.Envelope, res *turn.Result) {
+	delete(c.running, env)
+	switch res.Outcome {
+	case turn.Panicked:
+		if c.again(env, res.Fail) {
+			after, _ := turn.Retry(c.policy(env), env.Attempt)
+			env.Due = c.now + after
+			c.pauseFunction(env)
+		}
+	case turn.Done:
+		c.finish(o, env, res)
+	default:
+		c.funcs = append(c.funcs, env)
+	}
+}
+
+// pauseFunction keeps a function's message for a later run.
+func (c *core) pauseFunction(env *wire.Envelope) {
+	c.mail--
+	c.held -= envelopeSize(env)
+	if env.Note&wire.Volatile == 0 && env.Note&wire.InTimers == 0 {
+		c.newTimers[env] = struct{}{}
+	}
+	c.timers.Add(due.Item[*wire.Envelope]{Due: env.Due, Seq: env.Seq, Value: env})
+}
+
+// finish makes the effects of a turn part of the batch.
+func (c *core) finish(o *object, env *wire.Envelope, res *turn.Result) {
+	c.stats.Turns++
+	c.done(env)
+	for _, out := range res.Sends {
+		c.send(out)
+	}
+	m, _ := c.set.method(env.To)
+	relaxed := m != nil && m.Relaxed
+	switch {
+	case res.Moved:
+		if w, ok := env.Local.(*waiter); ok {
+			c.wait[env.Back.ID] = w
+		}
+	case env.Back == nil:
+		if res.Fail != nil {
+			c.unheard(env, res.Fail)
+		}
+	default:
+		c.reply(o, env, res, relaxed)
+	}
+}
+
+// unheard deals with an error that nobody hears: a one-way message that the
+// program has no code for is kept as a dead letter; one that was answered with
+// an error is done with, and counted.
+func (c *core) unheard(env *wire.Envelope, fail *wire.Failure) {
+	c.stats.Unheard++
+	if fail.Kind == fault.NotFound.String() || fail.Kind == fault.Corrupt.String() {
+		c.bury(env, fail)
+		return
+	}
+	c.log.Warn("a one-way message was answered with an error, which nobody hears", "to", env.To.String(), "error", fail.Message)
+}
+
+// reply brings a turn's answer to the owner of its callback.
+func (c *core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bool) {
+	if env.Note&wire.Volatile == 0 || env.Local == nil {
+		c.send(wire.ReplyTo(env.Back, res.Answer, res.Fail))
+		return
+	}
+	w := env.Local.(*waiter)
+	resp := &wire.Response{Done: true, Body: res.Answer, Fail: res.Fail}
+	switch {
+	case relaxed, len(res.Sends) == 0 && (o == nil || o.pend == nil && o.sealed == nil):
+		c.answerNow(w, resp, nil) // it tells of nothing that is not durable
+	case len(res.Sends) == 0 && o.pend == nil:
+		c.flown.answer(w, resp, nil)
+	default:
+		c.batch.answer(w, resp, nil)
+	}
+}
+
+// send routes what a turn sent: to a mailbox here, which it reaches within the
+// same commit, or to the outbox.
+func (c *core) send(env *wire.Envelope) {
+	c.stats.Sends++
+	if to := c.place(env); to != c.id {
+		c.batch.out[to] = append(c.batch.out[to], env)
+		c.batch.size += envelopeSize(env)
+		return
+	}
+	c.accept(env)
+}
+
+// change merges a reported change into the batch.
+func (c *core) change(ch turn.Change) {
+	o := c.slots[ch.Slot]
+	if o == nil {
+		return
+	}
+	if o.pend == nil {
+		o.pend = &change{}
+		c.batch.objects = append(c.batch.objects, o)
+	}
+	p := o.pend
+	if ch.Clear {
+		*p = change{clear: true}
+	}
+	if ch.Root != nil {
+		c.batch.size += len(ch.Root)
+		p.root = ch.Root
+	}
+	if len(ch.Entries) > 0 && p.entries == nil {
+		p.entries = make(map[string]turn.Entry, len(ch.Entries))
+	}
+	for _, e := range ch.Entries {
+		c.batch.size += e.Size()
+		p.entries[e.Field+"\x00"+string(e.Key)] = e
+	}
+	p.size, p.modified = ch.Size, c.now
+	o.size = ch.Size
+}
+
+// policy returns the retry policy of a message: its own, its method's, its
+// type's, the platform's.
+func (c *core) policy(env *wire.Envelope) wire.Policy {
+	var own, method wire.Policy
+	if env.Policy != nil {
+		own = *env.Policy
+	}
+	m, typ := c.set.method(env.To)
+	if m != nil {
+		method = m.Retry.Policy()
+	}
+	return turn.Merge(own, method, typ, c.cfg.Retry, turn.DefaultPolicy)
+}
+
+// failed deals with a turn that had no effect: it is run again after a pause,
+// and everything behind it waits; or its message is given up, and the object
+// goes on.
+func (c *core) failed(o *object, env *wire.Envelope, fail *wire.Failure) {
+	if !c.again(env, fail) {
+		o.box.Finish()
+		return
+	}
+	after, _ := turn.Retry(c.policy(env), env.Attempt)
+	o.box.Return(c.now + after)
+}
+
+// again counts a failed run, and reports whether there is to be another. If
+// not, the message is a dead letter and its caller is told.
+func (c *core) again(env *wire.Envelope, fail *wire.Failure) bool {
+	env.Attempt++
+	c.stats.Failures++
+	_, again := turn.Retry(c.policy(env), env.Attempt)
+	c.log.Warn("a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
+	if again {
+		return true
+	}
+	c.done(env)
+	c.bury(env, fail)
+	if env.Back != nil {
+		told := &wire.Failure{Kind: fail.Kind, Code: fail.Code, Message: fail.Message}
+		if w, ok := env.Local.(*waiter); ok {
+			c.batch.answer(w, &wire.Response{Done: true, Fail: told}, nil)
+		} else {
+			c.send(wire.ReplyTo(env.Back, wire.Payload{}, told))
+		}
+	}
+	return false
+}
+
+// bury keeps a message that was given up as a dead letter.
+func (c *core) bury(env *wire.Envelope, why *wire.Failure) {
+	c.stats.Buried++
+	c.stats.Dead++
+	c.batch.dead = append(c.batch.dead, &wire.DeadLetter{Envelope: env, Reason: why, At: c.now})
+}

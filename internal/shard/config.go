@@ -1,0 +1,79 @@
+package shard
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Config says which shard this is and what bounds it keeps. Zero fields get
+// the defaults.
+type Config struct {
+	ID     wire.ShardID
+	Shards int // of the data directory
+	Log    *slog.Logger
+	Now    func() time.Time // default time.Now
+
+	FrameTasks       int           // tasks in a frame; default 512
+	MaxCommit        int           // bytes after which a batch waits for the commit before it; default 1 MiB
+	MaxQueued        int           // messages in memory; default 100,000
+	MaxQueuedBytes   int           // their bytes; default 64 MiB
+	MaxMailbox       int           // messages of one object, for callers outside; default 10,000
+	MaxOutbox        int           // bytes not acknowledged by one shard, for callers outside; default 64 MiB
+	MaxFunctions     int           // functions running at once; default 256
+	ChannelWindow    int           // bytes under way to another shard; default 4 MiB
+	TimerWindow      int           // timers in memory; default 65,536
+	MaxResident      int           // idle objects in memory; default 250,000
+	MaxResidentBytes int           // their bytes of state; default 256 MiB
+	IdleAfter        time.Duration // idle objects leave memory; default 10 minutes, negative is never
+	KeepAnswers      time.Duration // records of calls with a key and of asynchronous calls; default 24 h
+	Retry            wire.Policy   // the platform's; zero fields are turn.DefaultPolicy's
+
+	// BeforeCommit, if set, is called before each commit with its number and
+	// may stop it by an error: a crash, as a test wants it.
+	BeforeCommit func(wire.Seq) error
+	// Trace, if set, is told of every turn whose effects count.
+	Trace func(env *wire.Envelope, fail *wire.Failure)
+}
+
+func (c Config) withDefaults() Config {
+	def(&c.Shards, 1)
+	def(&c.FrameTasks, 512)
+	def(&c.MaxCommit, 1<<20)
+	def(&c.MaxQueued, 100_000)
+	def(&c.MaxQueuedBytes, 64<<20)
+	def(&c.MaxMailbox, 10_000)
+	def(&c.MaxOutbox, 64<<20)
+	def(&c.MaxFunctions, 256)
+	def(&c.ChannelWindow, 4<<20)
+	def(&c.TimerWindow, 1<<16)
+	def(&c.MaxResident, 250_000)
+	def(&c.MaxResidentBytes, 256<<20)
+	def(&c.IdleAfter, 10*time.Minute)
+	def(&c.KeepAnswers, 24*time.Hour)
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+func def[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// Stats counts what a shard did since it was opened.
+type Stats struct {
+	Calls, Turns, Sends, Frames, Commits uint64
+	Loads, Evicted, Fired                uint64
+	Detached, Failures, Buried, Unheard  uint64
+	Resident, Queued, Timers, Outbox     int
+	Dead                                 int
+	Seq                                  wire.Seq
+}

@@ -1,0 +1,474 @@
+package shard
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"log/slog"
+	"strconv"
+
+	"github.com/situ-dev/situ/internal/due"
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/place"
+	"github.com/situ-dev/situ/internal/store"
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// rows is what the core reads of its shard's committed state.
+type rows interface {
+	Get(t store.Table, key []byte) ([]byte, bool, error)
+	Scan(t store.Table, from, to []byte, fn func(key, value []byte) (bool, error)) error
+	ScanReverse(t store.Table, from, to []byte, fn func(key, value []byte) (bool, error)) error
+}
+
+// object is one object that is resident or has work. Others are rows only.
+type object struct {
+	id       wire.ObjectID
+	slot     turn.Slot // 0: the host does not have it
+	box      turn.Mailbox
+	pend     *change // changed since the last seal
+	sealed   *change // changed in the commit under way
+	size     int
+	detached int // tasks that run on beside their frame
+	busy     int // index in core.busy, -1 if its mailbox is empty
+	ready    bool
+	paused   wire.Time // the end of the pause it waits for
+	used     wire.Time
+	next     *object // in the list of idle residents, least recently used first
+	prev     *object
+}
+
+// change is an object's net change in a batch.
+type change struct {
+	clear    bool
+	root     []byte
+	entries  map[string]turn.Entry // by field 0 key
+	size     int
+	modified wire.Time
+}
+
+// waiter is a caller outside that waits in this process.
+type waiter struct {
+	to   wire.Address
+	done func(*wire.Response, error) // called once, must not block
+}
+
+// inv is the state of a recorded invocation that is pending, or finished but
+// not yet committed.
+type inv struct {
+	rec     *wire.Invocation
+	waiters []*waiter
+	saved   bool // a row says that it is pending
+}
+
+// flight is a frame that the host has, or of which tasks run on detached.
+type flight struct {
+	tasks []flightTask
+	open  int
+}
+
+type flightTask struct {
+	obj *object // nil for a function or a copy
+	env *wire.Envelope
+	ro  bool
+}
+
+// core is the state machine of a shard. It is driven by one goroutine.
+type core struct {
+	cfg  Config
+	id   wire.ShardID
+	rows rows
+	log  *slog.Logger
+
+	now     wire.Time
+	arrival wire.Seq // number of the last envelope that arrived
+	boot    string   // makes the names of invocations of this run different
+
+	set     *methods // what the host can run; nil while there is no host
+	objects map[wire.ObjectID]*object
+	slots   []*object
+	free    []turn.Slot
+	drops   []turn.Slot
+	ready   []*object // in the order in which they became so
+	busy    []*object // with a mailbox that is not empty
+	idle    object    // ring of resident objects without work
+	nidle   int
+	bytes   int // state of idle residents
+
+	funcs   []*wire.Envelope // functions called by message, waiting
+	running map[*wire.Envelope]struct{}
+	readers []flightTask // read-only calls that go around a busy object
+
+	frames map[uint64]*flight
+	frame  uint64 // number of the last frame
+	flying bool   // the last frame has not been reported
+
+	timers    *due.Queue[*wire.Envelope]
+	newTimers map[*wire.Envelope]struct{} // not yet rows
+	pauses    *due.Queue[*object]
+	pauseSeq  wire.Seq
+	expire    wire.Time // when to look for expired records
+
+	in   map[wire.ShardID]*source
+	out  map[wire.ShardID]*channel
+	invs map[wire.InvocationID]*inv
+	wait map[wire.InvocationID]*waiter // callers whose call moved on
+	mail int                           // envelopes in mailboxes and queues
+	held int                           // their bytes
+
+	batch  *batch
+	flown  *batch // the commit under way
+	stats  Stats
+	events Effects
+	err    error
+}
+
+// source is the receiving end of a channel from another shard.
+type source struct {
+	cursor wire.Seq // the last message taken
+	queue  []Segment
+}
+
+// channel is the sending end of a channel to another shard.
+type channel struct {
+	next  wire.Seq // number for the next message
+	rows  []segmentRow
+	sent  int // rows that have been sent
+	bytes int // sent and not acknowledged
+}
+
+type segmentRow struct {
+	first, last wire.Seq
+	bytes       int
+}
+
+// Effects is what the core wants done. The driver takes and clears it.
+type Effects struct {
+	Segments []Delivery
+	Acks     []Ack
+	Answers  []answer
+}
+
+// Delivery is a segment on its way to a shard.
+type Delivery struct {
+	To      wire.ShardID
+	Segment Segment
+}
+
+// Ack tells a sender that its messages up to Last are consumed durably.
+type Ack struct {
+	From wire.ShardID // who received
+	To   wire.ShardID // who sent
+	Last wire.Seq
+}
+
+type answer struct {
+	w    *waiter
+	resp *wire.Response
+	err  error
+}
+
+func newCore(cfg Config, rows rows) *core {
+	var boot [6]byte
+	_, _ = rand.Read(boot[:]) // never fails (crypto/rand)
+	c := &core{cfg: cfg, id: cfg.ID, rows: rows, log: cfg.Log,
+		boot:    hex.EncodeToString(boot[:]),
+		objects: map[wire.ObjectID]*object{}, slots: make([]*object, 1),
+		running: map[*wire.Envelope]struct{}{}, frames: map[uint64]*flight{},
+		newTimers: map[*wire.Envelope]struct{}{}, pauses: due.NewQueue[*object](1 << 30),
+		timers: due.NewQueue[*wire.Envelope](cfg.TimerWindow),
+		in:     map[wire.ShardID]*source{}, out: map[wire.ShardID]*channel{},
+		invs: map[wire.InvocationID]*inv{}, wait: map[wire.InvocationID]*waiter{},
+	}
+	c.idle.next, c.idle.prev = &c.idle, &c.idle
+	c.batch = newBatch()
+	return c
+}
+
+// fail stops the shard: its rows cannot be read or are wrong. Law: never serve
+// past a gap.
+func (c *core) fail(err error) {
+	if c.err == nil && err != nil {
+		c.err = err
+	}
+}
+
+// methods is what a shard needs to know of the methods of a program.
+type methods struct {
+	types map[string]*typeInfo
+	funcs map[string]*host.MethodManifest
+}
+
+type typeInfo struct {
+	policy  wire.Policy
+	methods map[string]*host.MethodManifest
+}
+
+func methodsOf(m *host.Manifest) *methods {
+	s := &methods{types: map[string]*typeInfo{}, funcs: map[string]*host.MethodManifest{}}
+	for i := range m.Types {
+		t := &m.Types[i]
+		ti := &typeInfo{policy: t.Retry.Policy(), methods: map[string]*host.MethodManifest{}}
+		for j := range t.Methods {
+			ti.methods[t.Methods[j].Name] = &t.Methods[j]
+		}
+		s.types[t.Name] = ti
+	}
+	for i := range m.Functions {
+		s.funcs[m.Functions[i].Name] = &m.Functions[i]
+	}
+	return s
+}
+
+// method describes what to names, nil if the program has no such thing.
+func (s *methods) method(to wire.Address) (*host.MethodManifest, wire.Policy) {
+	if s == nil {
+		return nil, wire.Policy{}
+	}
+	if to.Function() {
+		return s.funcs[to.Method], wire.Policy{}
+	}
+	t := s.types[to.Type]
+	if t == nil {
+		return nil, wire.Policy{}
+	}
+	return t.methods[to.Method], t.policy
+}
+
+// object returns the object with work to do, making it known if needed.
+func (c *core) object(id wire.ObjectID) *object {
+	o := c.objects[id]
+	if o == nil {
+		o = &object{id: id, busy: -1}
+		c.objects[id] = o
+	}
+	return o
+}
+
+// put gives an envelope to the mailbox of its object, or to the queue of
+// functions.
+func (c *core) put(env *wire.Envelope) {
+	c.mail++
+	c.held += envelopeSize(env)
+	if env.To.Function() {
+		c.funcs = append(c.funcs, env)
+		return
+	}
+	o := c.object(env.To.Object())
+	if o.detached > 0 && env.Note&wire.Volatile != 0 {
+		if m, _ := c.set.method(env.To); m != nil && m.ReadOnly {
+			c.readers = append(c.readers, flightTask{obj: o, env: env, ro: true})
+			return
+		}
+	}
+	o.box.Put(env)
+	if o.busy < 0 {
+		c.unlink(o)
+		o.busy = len(c.busy)
+		c.busy = append(c.busy, o)
+	}
+	c.wake(o)
+}
+
+// done notes that an envelope was consumed: it is neither in a mailbox nor in
+// the mail table any more.
+func (c *core) done(env *wire.Envelope) {
+	c.mail--
+	c.held -= envelopeSize(env)
+	if env.Note&wire.InMail != 0 {
+		c.batch.drop(store.Mail, seqKey(env.Seq))
+	}
+	if env.Note&wire.InTimers != 0 {
+		c.batch.drop(store.Timers, timerKey(env.Due, env.Seq))
+	}
+}
+
+// wake puts an object with runnable mail in the ready list.
+func (c *core) wake(o *object) {
+	if o.ready {
+		return
+	}
+	if o.box.Ready(c.now) {
+		o.ready = true
+		c.ready = append(c.ready, o)
+		return
+	}
+	if until := o.box.Until(); until > c.now && o.paused != until && !o.box.Running() {
+		o.paused = until
+		c.pauseSeq++
+		c.pauses.Add(due.Item[*object]{Due: until, Seq: c.pauseSeq, Value: o})
+	}
+}
+
+// rest takes an object out of the busy list when its mailbox is empty.
+func (c *core) rest(o *object) {
+	if o.busy < 0 || o.box.Len() > 0 {
+		return
+	}
+	last := c.busy[len(c.busy)-1]
+	c.busy[o.busy], last.busy = last, o.busy
+	c.busy = c.busy[:len(c.busy)-1]
+	o.busy = -1
+	c.settle(o)
+}
+
+// settle puts an object without work among the idle residents, or forgets it
+// if nothing but its rows is left to know.
+func (c *core) settle(o *object) {
+	if o.busy >= 0 || o.pend != nil || o.sealed != nil || o.detached > 0 {
+		return
+	}
+	if o.slot == 0 {
+		delete(c.objects, o.id)
+		return
+	}
+	if o.next == nil {
+		o.used = c.now
+		o.prev, o.next = c.idle.prev, &c.idle
+		o.prev.next, o.next.prev = o, o
+		c.nidle++
+		c.bytes += o.size
+	}
+}
+
+func (c *core) unlink(o *object) {
+	if o.next != nil {
+		o.prev.next, o.next.prev = o.next, o.prev
+		o.next, o.prev = nil, nil
+		c.nidle--
+		c.bytes -= o.size
+	}
+}
+
+// evict forgets residents that are over the bounds, or unused for long.
+func (c *core) evict() {
+	for o := c.idle.next; o != &c.idle; o = c.idle.next {
+		over := c.nidle > c.cfg.MaxResident || c.bytes > c.cfg.MaxResidentBytes
+		old := c.cfg.IdleAfter > 0 && o.used+wire.Time(c.cfg.IdleAfter) <= c.now
+		if !over && !old {
+			return
+		}
+		c.unlink(o)
+		c.drops = append(c.drops, o.slot)
+		c.release(o)
+		delete(c.objects, o.id)
+		c.stats.Evicted++
+	}
+}
+
+// release takes an object's slot back.
+func (c *core) release(o *object) {
+	if o.slot != 0 {
+		c.slots[o.slot] = nil
+		c.free = append(c.free, o.slot)
+		o.slot = 0
+	}
+}
+
+func (c *core) assign(o *object) turn.Slot {
+	if n := len(c.free); n > 0 {
+		o.slot, c.free = c.free[n-1], c.free[:n-1]
+	} else {
+		o.slot = turn.Slot(len(c.slots))
+		c.slots = append(c.slots, nil)
+	}
+	c.slots[o.slot] = o
+	return o.slot
+}
+
+// name makes the name of a call from outside that has no key.
+func (c *core) name() wire.InvocationID {
+	c.stats.Calls++
+	b := make([]byte, 0, 40)
+	b = append(b, hex4(uint16(c.id))...)
+	b = append(b, '-')
+	b = append(b, c.boot...)
+	b = append(b, '-')
+	return wire.InvocationID(strconv.AppendUint(b, c.stats.Calls, 36))
+}
+
+func hex4(n uint16) string {
+	const digits = "0123456789abcdef"
+	return string([]byte{digits[n>>12], digits[n>>8&15], digits[n>>4&15], digits[n&15]})
+}
+
+// place returns the shard of a message's receiver. Functions run where they
+// are called: they have no state to be near to.
+func (c *core) place(env *wire.Envelope) wire.ShardID {
+	switch {
+	case env.To == (wire.Address{}) && env.Back != nil:
+		return env.Back.Shard
+	case env.To.Function():
+		return c.id
+	}
+	return place.Shard(env.To.Object(), c.cfg.Shards)
+}
+
+func envelopeSize(env *wire.Envelope) int {
+	return 200 + len(env.Body.Data) + len(env.Carry.Data) + len(env.To.Key)
+}
+
+func busyError(op, on, what string) error {
+	e := fault.New(fault.Busy, op, on, "%s is full: try again later", what)
+	e.Retry = 1e9
+	return e
+}
+
+// count returns the stats with what there is now.
+func (c *core) count() Stats {
+	st := c.stats
+	st.Resident = len(c.slots) - 1 - len(c.free)
+	st.Queued = c.mail
+	st.Timers = c.timers.Len()
+	for _, ch := range c.out {
+		st.Outbox += ch.backlog()
+	}
+	return st
+}
+
+// abandon tells everybody who still waits that the answer is not to be had.
+func (c *core) abandon(err error) {
+	told := map[*waiter]bool{}
+	tell := func(w *waiter) {
+		if w != nil && !told[w] {
+			told[w] = true
+			w.done(nil, err)
+		}
+	}
+	for _, a := range c.events.Answers {
+		told[a.w] = true
+		a.w.done(a.resp, a.err)
+	}
+	for _, b := range []*batch{c.flown, c.batch} {
+		if b != nil {
+			for _, a := range b.answers {
+				tell(a.w)
+			}
+		}
+	}
+	for _, w := range c.wait {
+		tell(w)
+	}
+	for _, v := range c.invs {
+		for _, w := range v.waiters {
+			tell(w)
+		}
+	}
+	local := func(env *wire.Envelope) {
+		if w, ok := env.Local.(*waiter); ok {
+			tell(w)
+		}
+	}
+	c.eachMail(local)
+	for _, r := range c.readers {
+		local(r.env)
+	}
+	for _, fl := range c.frames {
+		for _, t := range fl.tasks {
+			if t.env != nil {
+				local(t.env)
+			}
+		}
+	}
+}

@@ -1,0 +1,242 @@
+package shard
+
+import (
+	"bytes"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store"
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// nextFrame composes the next frame for the host, nil if there is nothing to
+// run now.
+func (c *core) nextFrame() *turn.Frame {
+	if c.set == nil || c.flying || c.err != nil {
+		return nil
+	}
+	if c.batch.size > c.cfg.MaxCommit && c.flown != nil {
+		return nil // what ran already must become durable first
+	}
+	room := c.cfg.FrameTasks
+	if waiting := len(c.ready) + len(c.funcs); waiting < room {
+		c.takeChannels(room - waiting)
+	}
+	if len(c.ready) == 0 && len(c.readers) == 0 && (len(c.funcs) == 0 || len(c.running) >= c.cfg.MaxFunctions) {
+		return nil
+	}
+	f := &turn.Frame{Seq: c.frame + 1, Now: c.now}
+	fl := &flight{}
+	c.addObjects(f, fl)
+	c.addReaders(f, fl)
+	c.addFunctions(f, fl)
+	if len(f.Tasks) == 0 {
+		return nil
+	}
+	f.Drop, c.drops = c.drops, nil
+	c.frame = f.Seq
+	c.frames[f.Seq] = fl
+	c.flying = true
+	c.stats.Frames++
+	return f
+}
+
+// addObjects takes mail of ready objects, in the order in which they became
+// ready, a fair share each.
+func (c *core) addObjects(f *turn.Frame, fl *flight) {
+	for len(c.ready) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
+		o := c.ready[0]
+		if o.box.Ready(c.now) && o.box.Queued()[0].Note&wire.Suspect != 0 {
+			if len(f.Tasks) > 0 {
+				return // it gets a frame of its own
+			}
+			c.ready = c.ready[1:]
+			o.ready = false
+			o.box.Queued()[0].Note &^= wire.Suspect
+			c.addMail(f, fl, o, 1)
+			return
+		}
+		c.ready = c.ready[1:]
+		o.ready = false
+		share := max(c.cfg.FrameTasks/(len(c.ready)+1), 16)
+		c.addMail(f, fl, o, min(share, c.cfg.FrameTasks-len(f.Tasks)))
+		if f.Tasks == nil {
+			continue
+		}
+	}
+}
+
+func (c *core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
+	for i, env := range o.box.Queued() {
+		if i > 0 && i < n && env.Note&wire.Suspect != 0 {
+			n = i
+		}
+	}
+	envs, solo := o.box.Take(c.now, n)
+	for _, env := range envs {
+		t := turn.Task{Env: env, Solo: solo, Seed: c.seed(env)}
+		if o.slot == 0 {
+			t.Load = c.load(o)
+			c.assign(o)
+		}
+		t.Slot = o.slot
+		f.Tasks = append(f.Tasks, t)
+		fl.tasks = append(fl.tasks, flightTask{obj: o, env: env})
+	}
+}
+
+// addReaders runs read-only calls of objects whose own turn takes long, on a
+// copy of what they were before it.
+func (c *core) addReaders(f *turn.Frame, fl *flight) {
+	for len(c.readers) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
+		r := c.readers[0]
+		c.readers = c.readers[1:]
+		f.Tasks = append(f.Tasks, turn.Task{Env: r.env, Copy: true, Load: c.load(r.obj), Seed: c.seed(r.env)})
+		fl.tasks = append(fl.tasks, flightTask{obj: r.obj, env: r.env, ro: true})
+	}
+}
+
+func (c *core) addFunctions(f *turn.Frame, fl *flight) {
+	for len(c.funcs) > 0 && len(f.Tasks) < c.cfg.FrameTasks && len(c.running) < c.cfg.MaxFunctions {
+		env := c.funcs[0]
+		if env.Note&wire.Suspect != 0 {
+			if len(f.Tasks) > 0 {
+				return
+			}
+			env.Note &^= wire.Suspect
+			defer func(n int) { c.cfg.FrameTasks = n }(c.cfg.FrameTasks)
+			c.cfg.FrameTasks = 1
+		}
+		c.funcs = c.funcs[1:]
+		c.running[env] = struct{}{}
+		f.Tasks = append(f.Tasks, turn.Task{Env: env, Seed: c.seed(env)})
+		fl.tasks = append(fl.tasks, flightTask{env: env})
+	}
+}
+
+// seed makes the seed of a turn's random source from its message: the same
+// whenever the same message is run.
+func (c *core) seed(env *wire.Envelope) uint64 {
+	h := uint64(env.Seq)*0x9e3779b97f4a7c15 + uint64(env.Made)
+	h ^= h >> 29
+	return h*0xbf58476d1ce4e5b9 + uint64(c.id)
+}
+
+// load returns the latest state of an object: its rows, under what is changed
+// and not committed.
+func (c *core) load(o *object) *turn.State {
+	st := &turn.State{}
+	c.stats.Loads++
+	layers := []*change{o.pend, o.sealed}
+	cleared := false
+	entries := map[string]turn.Entry{}
+	for _, l := range layers { // newest first
+		if l == nil || cleared {
+			continue
+		}
+		if st.Root == nil {
+			st.Root = l.root
+		}
+		for k, e := range l.entries {
+			if _, newer := entries[k]; !newer {
+				entries[k] = e
+			}
+		}
+		cleared = l.clear
+	}
+	if !cleared {
+		c.loadRows(o, st, entries)
+	}
+	for _, e := range entries {
+		if e.Value != nil {
+			st.Entries = append(st.Entries, e)
+		}
+	}
+	return st
+}
+
+func (c *core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry) {
+	b, ok, err := c.rows.Get(store.Objects, objectKey(o.id))
+	if err != nil || !ok {
+		c.fail(err)
+		return
+	}
+	row, err := decodeObject(b)
+	if err != nil {
+		c.fail(fault.Wrap(fault.Corrupt, "shard.load", o.id.String(), err))
+		return
+	}
+	if st.Root == nil {
+		st.Root = row.root
+	}
+	o.size = row.size
+	if row.size == len(row.root) {
+		return // no elements
+	}
+	from, to := entriesOf(o.id)
+	c.fail(c.rows.Scan(store.Entries, from, to, func(k, v []byte) (bool, error) {
+		rest := string(k[len(from):])
+		if _, newer := entries[rest]; newer {
+			return true, nil
+		}
+		field, element, ok := splitEntry([]byte(rest))
+		if !ok {
+			return false, fault.New(fault.Corrupt, "shard.load", o.id.String(), "an element's key is cut short")
+		}
+		st.Entries = append(st.Entries, turn.Entry{Field: field, Key: element, Value: bytes.Clone(v)})
+		return true, nil
+	}))
+}
+
+// lostHost takes back what a host had that is gone. Nothing of an unreported
+// frame has been used, so its tasks simply run again; the one that may have
+// killed the host is found by running each alone.
+func (c *core) lostHost() {
+	for seq, fl := range c.frames {
+		delete(c.frames, seq)
+		alone := len(fl.tasks) == 1
+		for i := range fl.tasks {
+			t := &fl.tasks[i]
+			if t.env == nil {
+				continue // reported
+			}
+			c.lostTask(t, alone)
+		}
+	}
+	c.flying, c.set, c.drops = false, nil, nil
+	for _, o := range c.slots {
+		if o != nil {
+			c.unlink(o)
+			o.slot = 0
+			c.settle(o)
+		}
+	}
+	c.slots, c.free = c.slots[:1], c.free[:0]
+}
+
+func (c *core) lostTask(t *flightTask, alone bool) {
+	crash := &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.env.To.String()}
+	if !alone {
+		t.env.Note |= wire.Suspect
+	}
+	switch {
+	case t.ro:
+		c.readers = append(c.readers, *t)
+	case t.obj == nil:
+		delete(c.running, t.env)
+		if alone && !c.again(t.env, crash) {
+			return
+		}
+		c.funcs = append(c.funcs, t.env)
+	default:
+		t.obj.detached = 0
+		if alone {
+			c.failed(t.obj, t.env, crash)
+		}
+		if t.obj.box.Running() {
+			t.obj.box.Return(t.obj.box.Until())
+		}
+		c.wake(t.obj)
+		c.rest(t.obj)
+	}
+}

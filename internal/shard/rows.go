@@ -1,0 +1,235 @@
+package shard
+
+import (
+	"encoding/binary"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// The rows of a shard, by table (see store.Table). Keys:
+//
+//	objects      type 0 key
+//	entries      type 0 key 0 field 0 element
+//	mail         seq
+//	timers       due seq
+//	outbox       dst(2) first seq of the segment
+//	inbox        src(2)
+//	invocations  id
+//	expiry       when id
+//	dead         seq
+//
+// Numbers are big endian, so that their order is the order of bytes. Types,
+// keys and fields have no zero byte. Values are fields of wire.Encoder, but
+// for an object's: a version byte, the time of the change (8 bytes), the size
+// of the whole state (uvarint), and the CBOR of the root.
+const objectVersion = 1
+
+func objectKey(id wire.ObjectID) []byte {
+	k := make([]byte, 0, len(id.Type)+len(id.Key)+2)
+	k = append(k, id.Type...)
+	k = append(k, 0)
+	return append(k, id.Key...)
+}
+
+// entriesOf returns the range of keys of an object's entries.
+func entriesOf(id wire.ObjectID) (from, to []byte) {
+	from = append(objectKey(id), 0)
+	to = append(objectKey(id), 1)
+	return from, to
+}
+
+func entryKey(id wire.ObjectID, e turn.Entry) []byte {
+	k := make([]byte, 0, len(id.Type)+len(id.Key)+len(e.Field)+len(e.Key)+3)
+	k = append(k, id.Type...)
+	k = append(k, 0)
+	k = append(k, id.Key...)
+	k = append(k, 0)
+	k = append(k, e.Field...)
+	k = append(k, 0)
+	return append(k, e.Key...)
+}
+
+// splitEntry returns the field and element of an entry's key after its
+// object's prefix (from entriesOf).
+func splitEntry(rest []byte) (field string, element []byte, ok bool) {
+	for i, c := range rest {
+		if c == 0 {
+			return string(rest[:i]), rest[i+1:], true
+		}
+	}
+	return "", nil, false
+}
+
+func seqKey(s wire.Seq) []byte { return binary.BigEndian.AppendUint64(nil, uint64(s)) }
+
+func timerKey(due wire.Time, s wire.Seq) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(due)), uint64(s))
+}
+
+func splitTimer(k []byte) (wire.Time, wire.Seq) {
+	return wire.Time(binary.BigEndian.Uint64(k)), wire.Seq(binary.BigEndian.Uint64(k[8:]))
+}
+
+func shardKey(id wire.ShardID) []byte { return binary.BigEndian.AppendUint16(nil, uint16(id)) }
+
+func outboxKey(dst wire.ShardID, first wire.Seq) []byte {
+	return binary.BigEndian.AppendUint64(shardKey(dst), uint64(first))
+}
+
+func expiryKey(at wire.Time, id wire.InvocationID) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(at)), id...)
+}
+
+// object is the decoded value of a row of the objects table.
+type objectRow struct {
+	modified wire.Time
+	size     int
+	root     []byte
+}
+
+func encodeObject(r objectRow) []byte {
+	b := make([]byte, 0, 16+len(r.root))
+	b = append(b, objectVersion)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.modified))
+	b = binary.AppendUvarint(b, uint64(r.size))
+	return append(b, r.root...)
+}
+
+func decodeObject(b []byte) (objectRow, error) {
+	if len(b) < 10 || b[0] != objectVersion {
+		return objectRow{}, fault.New(fault.Corrupt, "shard.object", "", "an object's row has an unknown version or is cut short")
+	}
+	size, n := binary.Uvarint(b[9:])
+	if n <= 0 {
+		return objectRow{}, fault.New(fault.Corrupt, "shard.object", "", "an object's row is cut short")
+	}
+	return objectRow{wire.Time(binary.BigEndian.Uint64(b[1:])), int(size), b[9+n:]}, nil
+}
+
+// Segment is a run of messages from one shard to another. Their numbers in the
+// channel are dense, from First on. It is also a row of the outbox.
+type Segment struct {
+	From  wire.ShardID
+	First wire.Seq
+	Envs  []*wire.Envelope
+}
+
+// Last returns the number of the last message.
+func (s Segment) Last() wire.Seq { return s.First + wire.Seq(len(s.Envs)) - 1 }
+
+func encodeSegment(envs []*wire.Envelope) []byte {
+	var e wire.Encoder
+	e.Int(1, uint64(len(envs)))
+	for _, env := range envs {
+		e.Nested(2, func(e *wire.Encoder) { e.Buf = wire.AppendEnvelope(e.Buf, env) })
+	}
+	return e.Buf
+}
+
+func decodeSegment(b []byte) ([]*wire.Envelope, error) {
+	var envs []*wire.Envelope
+	d := wire.Decoder{Buf: b}
+	want := uint64(0)
+	for n, ok := d.Next(); ok; n, ok = d.Next() {
+		switch n {
+		case 1:
+			want = d.Int()
+		case 2:
+			env, err := wire.DecodeEnvelope(d.Raw())
+			if err != nil {
+				return nil, err
+			}
+			envs = append(envs, env)
+		}
+	}
+	if d.Err() == nil && want != uint64(len(envs)) {
+		return nil, fault.New(fault.Corrupt, "shard.segment", "", "a segment says %d messages and has %d", want, len(envs))
+	}
+	return envs, d.Err()
+}
+
+func encodeInvocation(v *wire.Invocation) []byte {
+	var e wire.Encoder
+	e.String(1, v.To.Type)
+	e.String(2, v.To.Key)
+	e.String(3, v.To.Method)
+	e.Int(4, uint64(v.Created))
+	e.Int(5, uint64(v.Finished))
+	e.Int(6, uint64(v.Expires))
+	e.Bytes(7, v.Digest)
+	e.Int(8, uint64(v.Body.Format))
+	e.Bytes(9, v.Body.Data)
+	if v.Fail != nil {
+		e.Nested(10, func(e *wire.Encoder) { e.Buf = wire.AppendFailure(e.Buf, v.Fail) })
+	}
+	return e.Buf
+}
+
+func decodeInvocation(id wire.InvocationID, b []byte) (*wire.Invocation, error) {
+	v := &wire.Invocation{ID: id}
+	d := wire.Decoder{Buf: b}
+	for n, ok := d.Next(); ok; n, ok = d.Next() {
+		switch n {
+		case 1:
+			v.To.Type = d.Text()
+		case 2:
+			v.To.Key = d.Text()
+		case 3:
+			v.To.Method = d.Text()
+		case 4:
+			v.Created = wire.Time(d.Int())
+		case 5:
+			v.Finished = wire.Time(d.Int())
+		case 6:
+			v.Expires = wire.Time(d.Int())
+		case 7:
+			v.Digest = d.Raw()
+		case 8:
+			v.Body.Format = wire.Format(d.Int())
+		case 9:
+			v.Body.Data = d.Raw()
+		case 10:
+			f, err := wire.DecodeFailure(d.Raw())
+			if err != nil {
+				return nil, err
+			}
+			v.Fail = f
+		}
+	}
+	return v, d.Err()
+}
+
+func encodeDead(d *wire.DeadLetter) []byte {
+	var e wire.Encoder
+	e.Nested(1, func(e *wire.Encoder) { e.Buf = wire.AppendEnvelope(e.Buf, d.Envelope) })
+	if d.Reason != nil {
+		e.Nested(2, func(e *wire.Encoder) { e.Buf = wire.AppendFailure(e.Buf, d.Reason) })
+	}
+	e.Int(3, uint64(d.At))
+	return e.Buf
+}
+
+func decodeDead(id string, b []byte) (*wire.DeadLetter, error) {
+	v := &wire.DeadLetter{ID: id}
+	d := wire.Decoder{Buf: b}
+	var err error
+	for n, ok := d.Next(); ok && err == nil; n, ok = d.Next() {
+		switch n {
+		case 1:
+			v.Envelope, err = wire.DecodeEnvelope(d.Raw())
+		case 2:
+			v.Reason, err = wire.DecodeFailure(d.Raw())
+		case 3:
+			v.At = wire.Time(d.Int())
+		}
+	}
+	if err == nil {
+		err = d.Err()
+	}
+	if err == nil && v.Envelope == nil {
+		err = fault.New(fault.Corrupt, "shard.dead", id, "a dead letter has no message")
+	}
+	return v, err
+}

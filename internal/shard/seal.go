@@ -1,0 +1,201 @@
+package shard
+
+import (
+	"github.com/situ-dev/situ/internal/store"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// batch gathers the net effect of the turns between two commits (law 2).
+type batch struct {
+	objects []*object // with a pending change
+	out     map[wire.ShardID][]*wire.Envelope
+	cursors map[wire.ShardID]wire.Seq // of channels read from
+	invs    map[*inv]struct{}
+	dead    []*wire.DeadLetter
+	buried  []wire.Seq // dead letters that go
+	drops   []rowKey   // rows that go with the effects
+	tidy    []rowKey   // rows that may go now or later: no reason to commit
+	timers  []*wire.Envelope
+	answers []answer
+	size    int // bytes, roughly
+}
+
+type rowKey struct {
+	table store.Table
+	key   []byte
+}
+
+func newBatch() *batch {
+	return &batch{out: map[wire.ShardID][]*wire.Envelope{}, cursors: map[wire.ShardID]wire.Seq{}, invs: map[*inv]struct{}{}}
+}
+
+func (b *batch) answer(w *waiter, resp *wire.Response, err error) {
+	b.answers = append(b.answers, answer{w, resp, err})
+}
+
+func (b *batch) touchInv(v *inv) { b.invs[v] = struct{}{} }
+
+func (b *batch) drop(t store.Table, key []byte) { b.drops = append(b.drops, rowKey{t, key}) }
+
+func (b *batch) later(t store.Table, key []byte) {
+	b.tidy = append(b.tidy, rowKey{t, append([]byte(nil), key...)})
+}
+
+// wanted reports whether the batch has anything that must become durable.
+func (c *core) wanted() bool {
+	b := c.batch
+	if len(b.objects)+len(b.cursors)+len(b.invs)+len(b.dead)+len(b.drops)+len(b.answers)+len(b.out) > 0 {
+		return true
+	}
+	return len(c.newTimers) > 0 || len(b.tidy) > 10_000 || c.unsaved()
+}
+
+// unsaved reports whether mail that must survive a crash has no row.
+func (c *core) unsaved() bool {
+	some := false
+	c.eachMail(func(env *wire.Envelope) {
+		some = some || env.Note&(wire.Volatile|wire.InMail|wire.InTimers) == 0
+	})
+	return some
+}
+
+// eachMail calls f for the mail of every object and function.
+func (c *core) eachMail(f func(*wire.Envelope)) {
+	for _, o := range c.busy {
+		o.box.Each(f)
+	}
+	for _, env := range c.funcs {
+		f(env)
+	}
+	for env := range c.running {
+		f(env)
+	}
+}
+
+// seal closes the batch and writes it into rows. It returns false if there is
+// nothing to commit; answers that were in it are then released at once.
+func (c *core) seal(w *store.Batch) bool {
+	b := c.batch
+	c.sealObjects(b, w)
+	c.sealMail(w)
+	c.sealTimers(b, w)
+	c.sealChannels(b, w)
+	c.sealRecords(b, w)
+	for _, r := range b.drops {
+		w.Delete(r.table, r.key)
+	}
+	for _, r := range b.tidy {
+		w.Delete(r.table, r.key)
+	}
+	c.flown, c.batch = b, newBatch()
+	return w.Count() > 0
+}
+
+func (c *core) sealObjects(b *batch, w *store.Batch) {
+	for _, o := range b.objects {
+		p := o.pend
+		o.sealed, o.pend = p, nil
+		if p.clear {
+			w.Delete(store.Objects, objectKey(o.id))
+			from, to := entriesOf(o.id)
+			w.DeleteRange(store.Entries, from, to)
+		}
+		if p.root != nil {
+			w.Set(store.Objects, objectKey(o.id), encodeObject(objectRow{p.modified, p.size, p.root}))
+		}
+		for _, e := range p.entries {
+			if e.Value == nil {
+				w.Delete(store.Entries, entryKey(o.id, e))
+			} else {
+				w.Set(store.Entries, entryKey(o.id, e), e.Value)
+			}
+		}
+	}
+}
+
+// sealMail writes the mail that is still there: what was sent and consumed
+// since the last seal is never written.
+func (c *core) sealMail(w *store.Batch) {
+	c.eachMail(func(env *wire.Envelope) {
+		if env.Note&(wire.Volatile|wire.InMail|wire.InTimers) == 0 {
+			w.Set(store.Mail, seqKey(env.Seq), wire.AppendEnvelope(nil, env))
+			env.Note |= wire.InMail
+		}
+	})
+}
+
+func (c *core) sealTimers(b *batch, w *store.Batch) {
+	for env := range c.newTimers {
+		w.Set(store.Timers, timerKey(env.Due, env.Seq), wire.AppendEnvelope(nil, env))
+		env.Note |= wire.InTimers
+		b.timers = append(b.timers, env)
+		if env.Note&wire.InMail != 0 {
+			w.Delete(store.Mail, seqKey(env.Seq))
+			env.Note &^= wire.InMail
+		}
+	}
+	clear(c.newTimers)
+}
+
+func (c *core) sealChannels(b *batch, w *store.Batch) {
+	for to, envs := range b.out {
+		ch := c.channel(to)
+		row := encodeSegment(envs)
+		first := ch.next
+		ch.next += wire.Seq(len(envs))
+		ch.rows = append(ch.rows, segmentRow{first, ch.next - 1, len(row)})
+		w.Set(store.Outbox, outboxKey(to, first), row)
+	}
+	for from, cursor := range b.cursors {
+		var e wire.Encoder
+		e.Int(1, uint64(cursor))
+		w.Set(store.Inbox, shardKey(from), e.Buf)
+	}
+}
+
+func (c *core) sealRecords(b *batch, w *store.Batch) {
+	for v := range b.invs {
+		w.Set(store.Invocations, []byte(v.rec.ID), encodeInvocation(v.rec))
+		if v.rec.Finished != 0 {
+			w.Set(store.Expiry, expiryKey(v.rec.Expires, v.rec.ID), nil)
+		}
+	}
+	for _, d := range b.dead {
+		w.Set(store.Dead, seqKey(d.Envelope.Seq), encodeDead(d))
+	}
+	for _, seq := range b.buried {
+		w.Delete(store.Dead, seqKey(seq))
+	}
+}
+
+// committed lets out what the commit under way has made durable (law 1).
+func (c *core) committed() {
+	b := c.flown
+	c.flown = nil
+	c.events.Answers = append(c.events.Answers, b.answers...)
+	for to, envs := range b.out {
+		ch := c.channel(to)
+		// Rows are sent in order: straight from memory while nothing waits.
+		if r := ch.rows[min(ch.sent, len(ch.rows)-1)]; ch.bytes < c.cfg.ChannelWindow && ch.sent == len(ch.rows)-1 && r.first == ch.next-wire.Seq(len(envs)) {
+			ch.sent++
+			ch.bytes += r.bytes
+			c.events.Segments = append(c.events.Segments, Delivery{to, Segment{c.id, r.first, envs}})
+			continue
+		}
+		c.pump(to, ch)
+	}
+	for from, cursor := range b.cursors {
+		c.events.Acks = append(c.events.Acks, Ack{From: c.id, To: from, Last: cursor})
+	}
+	for v := range b.invs {
+		v.saved = true
+		if _, again := c.batch.invs[v]; v.rec.Finished != 0 && !again {
+			delete(c.invs, v.rec.ID)
+		}
+	}
+	for _, o := range b.objects {
+		o.sealed = nil
+		c.settle(o)
+	}
+	c.stats.Commits++
+}

@@ -1,0 +1,452 @@
+package shard
+
+import (
+	"context"
+	"encoding/binary"
+	"sync"
+	"time"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/store"
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Host runs frames: in this process (host.Runner), or in a worker. The next
+// frame is submitted after the report of the one before. Reports closes when
+// the host is gone.
+type Host interface {
+	Submit(*turn.Frame)
+	Reports() <-chan *turn.Report
+}
+
+// Peers are the other shards.
+type Peers interface {
+	// Segment brings messages to their shard. It does not block.
+	Segment(Delivery)
+	// Ack tells the sending shard. It does not block.
+	Ack(Ack)
+}
+
+// Shard is the goroutine around a core.
+type Shard struct {
+	cfg   Config
+	rows  *store.Shard
+	peers Peers
+	core  *core
+
+	mu     sync.Mutex
+	inbox  []any // what was posted: request, Segment, Ack, op, hostChange
+	closed bool
+	wake   chan struct{}
+
+	host    Host
+	commits chan *store.Batch
+	synced  chan error
+}
+
+type request struct {
+	r *wire.Request
+	w *waiter
+}
+
+type hostChange struct {
+	host     Host
+	manifest *host.Manifest
+	done     chan struct{}
+}
+
+// Open reads a shard's rows and makes it ready to Run.
+func Open(cfg Config, rows *store.Shard, peers Peers) (*Shard, error) {
+	cfg = cfg.withDefaults()
+	s := &Shard{cfg: cfg, rows: rows, peers: peers, core: newCore(cfg, rows),
+		wake: make(chan struct{}, 1), commits: make(chan *store.Batch), synced: make(chan error, 1)}
+	s.core.now = wire.Time(cfg.Now().UnixNano())
+	if err := s.core.open(); err != nil {
+		return nil, fault.Wrap(fault.KindOf(err), "shard.open", cfg.ID.String(), err)
+	}
+	return s, nil
+}
+
+// post hands something to the shard's goroutine. It reports false after Run
+// has ended.
+func (s *Shard) post(v any) bool {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return false
+	}
+	s.inbox = append(s.inbox, v)
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// Call takes a call from outside. Done is called once, on the shard's
+// goroutine, and must not block: with a response that is durable, or with an
+// error.
+func (s *Shard) Call(r *wire.Request, done func(*wire.Response, error)) {
+	if !s.post(request{r, &waiter{r.To, done}}) {
+		done(nil, stopped(r.To.String()))
+	}
+}
+
+func stopped(on string) error {
+	return fault.New(fault.Unavailable, "call", on, "the platform is shutting down")
+}
+
+// Segment takes messages from another shard. It does not block.
+func (s *Shard) Segment(seg Segment) { s.post(seg) }
+
+// Ack takes an acknowledgement from another shard. It does not block.
+func (s *Shard) Ack(a Ack) { s.post(a) }
+
+// SetHost makes the shard run its turns on h, which can run what m says; nil
+// takes the host away. What the old host had not reported runs again. It
+// returns when the shard no longer uses the old host.
+func (s *Shard) SetHost(h Host, m *host.Manifest) {
+	done := make(chan struct{})
+	if s.post(hostChange{h, m, done}) {
+		<-done
+	}
+}
+
+// do runs f on the core between frames and returns when what it saw and did is
+// durable.
+func (s *Shard) do(ctx context.Context, f func(*core) error) error {
+	done := make(chan error, 1)
+	o := op{do: func(c *core) (*waiter, error) {
+		if err := f(c); err != nil {
+			return nil, err
+		}
+		return &waiter{done: func(_ *wire.Response, err error) { done <- err }}, nil
+	}, done: func(err error) { done <- err }}
+	if !s.post(o) {
+		return stopped(s.cfg.ID.String())
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fault.Wrap(fault.Canceled, "shard", s.cfg.ID.String(), context.Cause(ctx))
+	}
+}
+
+// Run runs the shard until ctx is done, and then until the turns under way are
+// finished and committed, or drain has passed. It returns the error that
+// stopped the shard, if one did.
+func (s *Shard) Run(ctx context.Context, drain time.Duration) error {
+	var group sync.WaitGroup
+	group.Go(func() {
+		for b := range s.commits {
+			_, err := s.rows.Commit(b)
+			b.Close()
+			s.synced <- err
+		}
+	})
+	err := s.loop(ctx, drain)
+	close(s.commits)
+	group.Wait()
+	s.shut(err)
+	return err
+}
+
+// shut refuses what is still there and what comes after.
+func (s *Shard) shut(err error) {
+	s.mu.Lock()
+	s.closed = true
+	left := s.inbox
+	s.inbox = nil
+	s.mu.Unlock()
+	why := stopped(s.cfg.ID.String())
+	if err != nil {
+		why = err
+	}
+	for _, v := range left {
+		switch v := v.(type) {
+		case request:
+			v.w.done(nil, why)
+		case op:
+			v.done(why)
+		case hostChange:
+			close(v.done)
+		}
+	}
+	unknown := fault.New(fault.Unavailable, "call", "", "the platform stopped before the answer was there: the call may have been carried out; ask again with the same idempotency key")
+	s.core.abandon(unknown)
+}
+
+func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
+	c := s.core
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	stopping, done := false, ctx.Done()
+	var deadline <-chan time.Time
+	c.resend()
+	for {
+		s.step(stopping)
+		if c.err != nil {
+			return c.err
+		}
+		if stopping && !c.flying && c.flown == nil && !c.wanted() {
+			return nil
+		}
+		timer.Reset(s.pause())
+		select {
+		case <-s.wake:
+		case rep, ok := <-s.reports():
+			if !ok {
+				s.host = nil
+				c.lostHost()
+			} else {
+				c.apply(rep)
+			}
+		case err := <-s.synced:
+			if err != nil {
+				return err
+			}
+			c.committed()
+		case <-timer.C:
+		case <-done:
+			stopping, done = true, nil
+			t := time.NewTimer(drain)
+			defer t.Stop()
+			deadline = t.C
+		case <-deadline:
+			if c.flown == nil {
+				return nil
+			}
+			return <-s.synced
+		}
+	}
+}
+
+func (s *Shard) reports() <-chan *turn.Report {
+	if s.host == nil {
+		return nil
+	}
+	return s.host.Reports()
+}
+
+// pause returns how long there is nothing to do without an event.
+func (s *Shard) pause() time.Duration {
+	c := s.core
+	d := time.Duration(c.nextTime() - wire.Time(s.cfg.Now().UnixNano()))
+	if c.mail >= c.cfg.MaxQueued || c.flying {
+		d = max(d, time.Millisecond)
+	}
+	return max(d, 0)
+}
+
+// step does everything that can be done now.
+func (s *Shard) step(stopping bool) {
+	c := s.core
+	c.takeTime(wire.Time(s.cfg.Now().UnixNano()))
+	s.mu.Lock()
+	in := s.inbox
+	s.inbox = nil
+	s.mu.Unlock()
+	for i, v := range in {
+		if !s.take(v, stopping) {
+			s.mu.Lock()
+			s.inbox = append(in[i:len(in):len(in)], s.inbox...) // operations wait for the frame
+			s.mu.Unlock()
+			break
+		}
+	}
+	s.seal()
+	if !stopping && s.host != nil {
+		if f := c.nextFrame(); f != nil {
+			s.host.Submit(f)
+		} else {
+			s.seal() // what was taken and cannot run yet
+		}
+	}
+	s.flush()
+}
+
+// take gives one posted thing to the core. It reports false if that must wait
+// until the frame under way is reported.
+func (s *Shard) take(v any, stopping bool) bool {
+	c := s.core
+	switch v := v.(type) {
+	case request:
+		if stopping {
+			c.answerNow(v.w, nil, stopped(v.r.To.String()))
+			return true
+		}
+		c.takeRequest(v.r, v.w)
+	case Segment:
+		c.takeSegment(v)
+	case Ack:
+		c.takeAck(v)
+	case op:
+		if c.flying {
+			return false
+		}
+		w, err := v.do(c)
+		if err != nil {
+			v.done(err)
+		} else {
+			c.batch.answer(w, nil, nil)
+		}
+	case hostChange:
+		if c.flying && v.host == nil && s.host != nil {
+			// The host is taken away: what it runs now runs again elsewhere.
+			c.lostHost()
+		} else if s.host != nil {
+			c.lostHost()
+		}
+		s.host = v.host
+		if v.host != nil {
+			c.set = methodsOf(v.manifest)
+		}
+		close(v.done)
+	}
+	return true
+}
+
+// seal commits the batch if there is one to commit and no commit under way.
+// While a frame is out it waits: what the frame consumes need not be written.
+func (s *Shard) seal() {
+	c := s.core
+	if c.flown != nil || c.flying || c.err != nil || !c.wanted() {
+		return
+	}
+	if hook := s.cfg.BeforeCommit; hook != nil {
+		if err := hook(s.rows.Last() + 1); err != nil {
+			c.fail(err)
+			return
+		}
+	}
+	b := s.rows.NewBatch()
+	if !c.seal(b) {
+		b.Close()
+		c.committed()
+		return
+	}
+	s.commits <- b
+}
+
+// flush carries out what the core wants done.
+func (s *Shard) flush() {
+	c := s.core
+	ev := c.events
+	c.events = Effects{}
+	for _, a := range ev.Answers {
+		a.w.done(a.resp, a.err)
+	}
+	for _, d := range ev.Segments {
+		s.peers.Segment(d)
+	}
+	for _, a := range ev.Acks {
+		s.peers.Ack(a)
+	}
+}
+
+// Invocation reads the committed record of an invocation, nil if there is
+// none.
+func (s *Shard) Invocation(id wire.InvocationID) (*wire.Invocation, error) {
+	b, ok, err := s.rows.Get(store.Invocations, []byte(id))
+	if err != nil || !ok {
+		return nil, err
+	}
+	return decodeInvocation(id, b)
+}
+
+// Await calls done with the record of a pending invocation when it is
+// finished, or at once if it is, or with an error.
+func (s *Shard) Await(id wire.InvocationID, done func(error)) {
+	o := op{do: func(c *core) (*waiter, error) {
+		w := &waiter{done: func(_ *wire.Response, err error) { done(err) }}
+		v := c.invs[id]
+		if v == nil {
+			rec := c.invocation(id)
+			if rec == nil || rec.Finished != 0 {
+				return w, nil
+			}
+			v = &inv{rec: rec, saved: true}
+			c.invs[id] = v
+		}
+		if v.rec.Finished != 0 {
+			return w, nil
+		}
+		v.waiters = append(v.waiters, w)
+		return &waiter{done: func(*wire.Response, error) {}}, nil
+	}, done: done}
+	if !s.post(o) {
+		done(stopped(string(id)))
+	}
+}
+
+// View returns an object's latest durable state.
+func (s *Shard) View(ctx context.Context, id wire.ObjectID) (st *turn.State, info wire.ObjectInfo, err error) {
+	var got *turn.State
+	var gotInfo wire.ObjectInfo
+	err = s.do(ctx, func(c *core) (err error) { got, gotInfo, err = c.view(id); return err })
+	if err != nil {
+		return nil, info, err
+	}
+	return got, gotInfo, nil
+}
+
+// Remove deletes an object's state.
+func (s *Shard) Remove(ctx context.Context, id wire.ObjectID) error {
+	return s.do(ctx, func(c *core) error { return c.remove(id) })
+}
+
+// Redrive runs the message of a dead letter again.
+func (s *Shard) Redrive(ctx context.Context, id string) error {
+	return s.do(ctx, func(c *core) error { return c.redrive(id) })
+}
+
+// ForgetDead removes a dead letter.
+func (s *Shard) ForgetDead(ctx context.Context, id string) error {
+	return s.do(ctx, func(c *core) error { return c.forgetDead(id) })
+}
+
+// DeadLetters calls f with the committed dead letters after seq, in order.
+func (s *Shard) DeadLetters(after wire.Seq, f func(wire.Seq, *wire.DeadLetter) bool) error {
+	return s.rows.Scan(store.Dead, seqKey(after+1), nil, func(k, v []byte) (bool, error) {
+		seq := wire.Seq(binary.BigEndian.Uint64(k))
+		d, err := decodeDead(s.core.deadID(seq), v)
+		if err != nil {
+			return false, err
+		}
+		return f(seq, d), nil
+	})
+}
+
+// List calls f with the committed objects of a type whose keys begin with
+// prefix and come after the key after, in the order of keys.
+func (s *Shard) List(typ, prefix, after string, f func(wire.ObjectInfo) bool) error {
+	start := max(prefix, after)
+	from := objectKey(wire.ObjectID{Type: typ, Key: start})
+	if after != "" && start == after {
+		from = append(from, 0)
+	}
+	head := len(typ) + 1
+	return s.rows.Scan(store.Objects, from, append([]byte(typ), 1), func(k, v []byte) (bool, error) {
+		key := string(k[head:])
+		if len(key) < len(prefix) || key[:len(prefix)] != prefix {
+			return false, nil
+		}
+		row, err := decodeObject(v)
+		if err != nil {
+			return false, err
+		}
+		return f(wire.ObjectInfo{ID: wire.ObjectID{Type: typ, Key: key}, Size: row.size, Modified: row.modified}), nil
+	})
+}
+
+// Stats returns what the shard did and has.
+func (s *Shard) Stats(ctx context.Context) (st Stats, err error) {
+	var got Stats
+	err = s.do(ctx, func(c *core) error { got = c.count(); return nil })
+	got.Seq = s.rows.Last()
+	return got, err
+}

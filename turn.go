@@ -1,0 +1,205 @@
+package situ
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// A Turn is one atomic run of one method of one object, or of one function.
+// State changes, sends and timers of a turn are committed together, or not at
+// all. It is the context of the run: done when its time is up. It is used only
+// by the handler that got it, and only until that returns.
+type Turn struct {
+	context.Context
+	h       *host.Turn
+	out     []*wire.Envelope
+	owner   string // the verb that gave the caller's callback a new owner
+	deleted bool
+	over    bool
+	quiet   bool // read-only: sends are refused
+	rand    *rand.Rand
+	err     error // what a verb could not do: fails the turn
+}
+
+// Key returns the key of the object taking the turn, "" in a function.
+func (t *Turn) Key() string { return t.h.Env.To.Key }
+
+// Now returns the time at which the turn began, the same however often it is
+// asked for.
+func (t *Turn) Now() time.Time { return time.Unix(0, int64(t.h.Now)) }
+
+// Rand returns the turn's random source. It gives the same numbers when the
+// same message is run again.
+func (t *Turn) Rand() *rand.Rand {
+	if t.rand == nil {
+		t.rand = rand.New(rand.NewPCG(t.h.Seed, 0x5174753d))
+	}
+	return t.rand
+}
+
+// Log returns a logger that says which object and method is speaking.
+func (t *Turn) Log() *slog.Logger {
+	to := t.h.Env.To
+	if to.Function() {
+		return t.h.Log.With("function", to.Method)
+	}
+	return t.h.Log.With("object", to.Object().String(), "method", to.Method)
+}
+
+// Attempt returns how often this message was run before and failed.
+func (t *Turn) Attempt() int { return int(t.h.Env.Attempt) }
+
+// Delete removes the object's state when the turn commits: the object is as if
+// it had never been used. Sends and the reply of the turn stand.
+func (t *Turn) Delete() { t.deleted = true }
+
+// errMoved ends a turn whose callback has a new owner. Users pass it on
+// without looking at it.
+var errMoved = errors.New("situ: the callback has a new owner")
+
+// Send makes a one-way call when the turn commits. Messages from one object to
+// another arrive in the order in which they were sent.
+func Send[O any](t *Turn, c Call[O]) { t.send(c.envelope(t, nil), c.err) }
+
+// Tail ends the turn by handing the caller's callback to c: whatever c
+// returns, our caller receives. Use it as the operand of return.
+func Tail[O any](t *Turn, c Call[O]) (zero O, err error) {
+	t.move("Tail")
+	t.send(c.envelope(t, t.h.Env.Back), c.err)
+	return zero, errMoved
+}
+
+// A Continuation is where a turn goes on when a reply arrives: a method of the
+// same object or a function, with an input of type Reply.
+type Continuation[R, C, O any] interface {
+	address(self wire.Address) wire.Address
+	types(Reply[R, C]) O
+}
+
+func (m Method[I, O]) address(self wire.Address) wire.Address {
+	return wire.Address{Type: m.typ.name, Key: self.Key, Method: m.m.Name}
+}
+func (m Method[I, O]) types(I) (zero O)                { return zero }
+func (f Func[I, O]) address(wire.Address) wire.Address { return wire.Address{Method: f.m.Name} }
+func (f Func[I, O]) types(I) (zero O)                  { return zero }
+
+// Then ends the turn and calls c; its result arrives as a later turn at back,
+// which now owns the caller's callback: a continuation method of this object,
+// or a continuation function. Carry is kept for it meanwhile. Nothing waits:
+// other messages of the object are taken in between.
+func Then[R, O, C any](t *Turn, c Call[R], back Continuation[R, C, O], carry C) (zero O, err error) {
+	t.move("Then")
+	kept, err := encode(carry)
+	if c.err != nil {
+		err = c.err
+	}
+	self := t.h.Env.To
+	to := back.address(self)
+	if !to.Function() && to.Type != self.Type {
+		err = fault.New(fault.Invalid, "Then", to.String(), "a continuation is a method of the same object, or a function")
+	}
+	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: wire.CBOR,
+		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: t.h.Env.Back}
+	if cb.Depth() > wire.MaxChain {
+		err = fault.New(fault.TooLarge, "Then", self.String(), "more than %d turns wait for each other", wire.MaxChain)
+	}
+	t.send(c.envelope(t, cb), err)
+	return zero, errMoved
+}
+
+// A Promise is a caller's callback kept in an object's state, to be resolved
+// by a later turn, at most once. The zero Promise has no caller.
+type Promise[O any] struct{ back *wire.Callback }
+
+// Waiting reports whether a caller waits for p.
+func (p Promise[O]) Waiting() bool { return p.back != nil }
+
+// MarshalCBOR implements the encoding of state.
+func (p Promise[O]) MarshalCBOR() ([]byte, error) {
+	if p.back == nil {
+		return []byte{0xf6}, nil // null
+	}
+	return encMode.Marshal(wire.AppendCallback(nil, p.back))
+}
+
+// UnmarshalCBOR implements the decoding of state.
+func (p *Promise[O]) UnmarshalCBOR(b []byte) error {
+	p.back = nil
+	var raw []byte
+	if err := decMode.Unmarshal(b, &raw); err != nil || len(raw) == 0 {
+		return err
+	}
+	var err error
+	p.back, err = wire.DecodeCallback(raw)
+	return err
+}
+
+// Hold ends the turn by storing the caller's callback in *p, which must be
+// part of the object's state. A caller that p held already is answered with an
+// error: a promise has one.
+func Hold[O any](t *Turn, p *Promise[O]) (zero O, err error) {
+	t.move("Hold")
+	if p.back != nil {
+		Reject(t, p, fault.New(fault.Failed, "", "", "replaced by a later call"))
+	}
+	p.back = t.h.Env.Back
+	return zero, errMoved
+}
+
+// Resolve answers the caller whose callback p holds with v, and empties p. It
+// does nothing when nobody waits.
+func Resolve[O any](t *Turn, p *Promise[O], v O) {
+	if p.back == nil {
+		return
+	}
+	body, err := encodeAs(p.back.Format, v)
+	t.send(reply(p.back, body, nil), err)
+	p.back = nil
+}
+
+// Reject answers the caller whose callback p holds with an error, and empties
+// p. It does nothing when nobody waits.
+func Reject[O any](t *Turn, p *Promise[O], err error) {
+	if p.back == nil {
+		return
+	}
+	t.send(reply(p.back, wire.Payload{}, failureOf(err)), nil)
+	p.back = nil
+}
+
+// reply makes the envelope that brings an answer to where cb says.
+func reply(cb *wire.Callback, body wire.Payload, fail *wire.Failure) *wire.Envelope {
+	return wire.ReplyTo(cb, body, fail)
+}
+
+func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
+	return &wire.Envelope{Kind: wire.Call, To: c.to, Body: c.in, Back: back, Due: c.due(t.h.Now),
+		Policy: c.policy, Trace: t.h.Env.Trace, Made: t.h.Now}
+}
+
+func (t *Turn) send(env *wire.Envelope, err error) {
+	if t.over {
+		panic("situ: a turn was used after its handler returned (by a goroutine it started?)")
+	}
+	if t.quiet && err == nil {
+		err = fault.New(fault.Invalid, "send to", env.To.String(), "a read-only method sends nothing")
+	}
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+	t.out = append(t.out, env)
+}
+
+func (t *Turn) move(verb string) {
+	if t.owner != "" && t.err == nil {
+		t.err = fault.New(fault.Crashed, verb, t.h.Env.To.String(), "the caller's callback was given away by %s before: a turn ends with one owner of it", t.owner)
+	}
+	t.owner = verb
+}
