@@ -1,0 +1,135 @@
+// Package api holds the JSON documents of the HTTP API: what the door writes
+// and the client reads. They are part of the contract in openapi.json: fields
+// are added, never renamed. It has no behaviour.
+package api
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Header names of the API's own, in canonical form.
+const (
+	HeaderKey        = "Idempotency-Key"      // of a request: carry it out once
+	HeaderDelay      = "Situ-Delay"           // of a request: not before
+	HeaderInvocation = "Situ-Invocation"      // of an answer: the id of its record
+	HeaderReplayed   = "Idempotency-Replayed" // of an answer: it was recorded by an earlier call
+	HeaderTrace      = "Traceparent"
+)
+
+// ProblemType is the media type of errors, and ProblemPrefix what their type
+// begins with; the name of a fault.Kind follows.
+const (
+	ProblemType   = "application/problem+json"
+	ProblemPrefix = "urn:situ:problem:"
+)
+
+// The statuses of an invocation.
+const (
+	Pending = "pending"
+	Done    = "done"
+	Failed  = "failed"
+)
+
+// Problem is an error, as RFC 9457 has it, with members of our own.
+type Problem struct {
+	Type     string   `json:"type"`
+	Title    string   `json:"title"`
+	Status   int      `json:"status"`
+	Detail   string   `json:"detail,omitempty"`
+	Instance string   `json:"instance,omitempty"`
+	Code     string   `json:"code,omitempty"`   // the application's own
+	Exists   []string `json:"exists,omitempty"` // names that exist, when one does not
+	Offset   *int     `json:"offset,omitempty"` // where the JSON is malformed
+	Errors   []Misfit `json:"errors,omitempty"` // what does not fit the schema
+}
+
+// Misfit is one thing in an input that its schema does not admit.
+type Misfit struct {
+	Pointer string `json:"pointer"`
+	Detail  string `json:"detail"`
+}
+
+// Failure is an error that was recorded.
+type Failure struct {
+	Kind    string `json:"kind"`
+	Code    string `json:"code,omitempty"`
+	Message string `json:"message"`
+	Detail  string `json:"detail,omitempty"`
+}
+
+// Invocation is a call that is recorded. A call that was just accepted has
+// only ID and Status.
+type Invocation struct {
+	ID       string          `json:"id"`
+	Status   string          `json:"status"`
+	Target   string          `json:"target,omitempty"`
+	Created  time.Time       `json:"created,omitzero"`
+	Finished time.Time       `json:"finished,omitzero"`
+	Expires  time.Time       `json:"expires,omitzero"`
+	Result   json.RawMessage `json:"result,omitempty"`
+	Error    *Failure        `json:"error,omitempty"`
+}
+
+// Object is an object's committed state. In a list it has no State.
+type Object struct {
+	Type     string          `json:"type"`
+	Key      string          `json:"key"`
+	Size     int             `json:"size"`
+	Modified time.Time       `json:"modified,omitzero"`
+	State    json.RawMessage `json:"state,omitempty"`
+}
+
+// Objects is a page of a list. Next, if set, is the cursor of the next page.
+type Objects struct {
+	Objects []Object `json:"objects"`
+	Next    string   `json:"next,omitempty"`
+}
+
+// Operation is a line about a method or a function.
+type Operation struct {
+	Name     string `json:"name"`
+	Doc      string `json:"doc,omitempty"`
+	ReadOnly bool   `json:"readOnly,omitempty"`
+}
+
+// Type is an object type with what can be called from outside.
+type Type struct {
+	Name    string      `json:"name"`
+	Doc     string      `json:"doc,omitempty"`
+	Methods []Operation `json:"methods"`
+}
+
+// Types lists object types.
+type Types struct {
+	Types []Type `json:"types"`
+}
+
+// Functions lists functions.
+type Functions struct {
+	Functions []Operation `json:"functions"`
+}
+
+// DeadLetter is a message that was given up. In a list it has no Input, and
+// its Reason has no Detail.
+type DeadLetter struct {
+	ID       string          `json:"id"`
+	Kind     string          `json:"kind"` // "call" or "reply"
+	Target   string          `json:"target"`
+	Attempts int             `json:"attempts"`
+	At       time.Time       `json:"at,omitzero"`
+	Trace    string          `json:"traceparent,omitempty"`
+	Reason   Failure         `json:"reason"`
+	Input    json.RawMessage `json:"input,omitempty"`
+}
+
+// DeadLetters is a page of a list. Next, if set, is the cursor of the next.
+type DeadLetters struct {
+	Letters []DeadLetter `json:"letters"`
+	Next    string       `json:"next,omitempty"`
+}
+
+// Health says that the door is open.
+type Health struct {
+	Status string `json:"status"`
+}

@@ -1,0 +1,271 @@
+// Package client speaks the HTTP API of a Situ server, for the command line
+// and for typed clients. It moves encoded values and knows no user types, no
+// commands and nothing of the server's inside. It never retries by itself.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Client calls one server. It is safe for concurrent use.
+type Client struct {
+	base string
+	// HTTP makes the requests. It may be replaced before first use.
+	HTTP *http.Client
+}
+
+// New returns a client of the server at base, such as http://127.0.0.1:8080.
+func New(base string) *Client {
+	base = strings.TrimRight(base, "/")
+	if !strings.Contains(base, "://") {
+		base = "http://" + base
+	}
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConns: 512, MaxIdleConnsPerHost: 512,
+		IdleConnTimeout: 50 * time.Second, DisableCompression: true, ForceAttemptHTTP2: true}
+	return &Client{base: base, HTTP: &http.Client{Transport: t}}
+}
+
+// Base returns the address of the server.
+func (c *Client) Base() string { return c.base }
+
+// Close closes idle connections.
+func (c *Client) Close() { c.HTTP.CloseIdleConnections() }
+
+// Options say how a call is made. The zero Options wait for the answer.
+type Options struct {
+	Key   string        // idempotency key
+	Async bool          // answer as soon as the call is durable
+	Wait  time.Duration // of an Async call: wait for the answer as long, in whole seconds
+	After time.Duration // deliver later; such a call is Async
+	At    time.Time     // deliver then; such a call is Async
+	Trace string        // W3C traceparent
+	Want  wire.Format   // of the answer; None is that of the input
+}
+
+// Result is what a call led to.
+type Result struct {
+	ID    wire.InvocationID // set when the call is recorded
+	Done  bool              // false: the answer is to come, ask for the invocation
+	Body  wire.Payload      // None if the method answers nothing
+	Again bool              // the answer was recorded by an earlier call with the same key
+	Trace string
+}
+
+// Call calls a method or a function. An error of the handler is of kind
+// fault.Failed, or whatever kind it gave it.
+func (c *Client) Call(ctx context.Context, to wire.Address, in wire.Payload, o Options) (*Result, error) {
+	path := "/v1/functions/" + segment(to.Method)
+	if !to.Function() {
+		path = "/v1/objects/" + segment(to.Type) + "/" + segment(to.Key) + "/" + segment(to.Method)
+	}
+	req, err := c.request(ctx, http.MethodPost, path, in.Data)
+	if err != nil {
+		return nil, err
+	}
+	o.set(req.Header, in.Format)
+	resp, body, err := c.do(req, to.String())
+	if err != nil {
+		return nil, err
+	}
+	res := &Result{Done: true, Trace: resp.Header.Get(api.HeaderTrace), Again: resp.Header.Get(api.HeaderReplayed) != "",
+		ID: wire.InvocationID(resp.Header.Get(api.HeaderInvocation))}
+	switch {
+	case resp.StatusCode == http.StatusAccepted:
+		var inv api.Invocation
+		if err := decode(body, &inv, to.String()); err != nil {
+			return nil, err
+		}
+		res.ID, res.Done = wire.InvocationID(inv.ID), false
+	case resp.StatusCode != http.StatusNoContent:
+		res.Body = wire.Payload{Format: wire.JSON, Data: body}
+		if strings.HasPrefix(resp.Header.Get("Content-Type"), mediaType[wire.CBOR]) {
+			res.Body.Format = wire.CBOR
+		}
+	}
+	return res, nil
+}
+
+var mediaType = [...]string{wire.CBOR: "application/cbor", wire.JSON: "application/json"}
+
+// set writes the options as headers.
+func (o *Options) set(h http.Header, given wire.Format) {
+	if given == wire.None {
+		given = wire.JSON
+	}
+	want := o.Want
+	if want == wire.None {
+		want = given
+	}
+	h.Set("Content-Type", mediaType[given])
+	h.Set("Accept", mediaType[want])
+	if o.Key != "" {
+		h.Set(api.HeaderKey, o.Key)
+	}
+	if o.Async && o.Wait >= time.Second {
+		h.Set("Prefer", "respond-async, wait="+strconv.Itoa(int(o.Wait/time.Second)))
+	} else if o.Async {
+		h.Set("Prefer", "respond-async")
+	}
+	if o.After > 0 {
+		h.Set(api.HeaderDelay, o.After.String())
+	}
+	if !o.At.IsZero() {
+		h.Set(api.HeaderDelay, o.At.UTC().Format(time.RFC3339Nano))
+	}
+	if o.Trace != "" {
+		h.Set(api.HeaderTrace, o.Trace)
+	}
+}
+
+// Invocation returns the record of a call, after waiting up to wait for its
+// answer.
+func (c *Client) Invocation(ctx context.Context, id wire.InvocationID, wait time.Duration) (*api.Invocation, error) {
+	q := url.Values{}
+	if wait > 0 {
+		q.Set("wait", wait.String())
+	}
+	return get[api.Invocation](ctx, c, "/v1/invocations/"+segment(string(id)), q)
+}
+
+// Object returns the committed state of an object.
+func (c *Client) Object(ctx context.Context, id wire.ObjectID) (*api.Object, error) {
+	return get[api.Object](ctx, c, objectPath(id), nil)
+}
+
+// Delete deletes the state of an object.
+func (c *Client) Delete(ctx context.Context, id wire.ObjectID) error {
+	return c.send(ctx, http.MethodDelete, objectPath(id))
+}
+
+func objectPath(id wire.ObjectID) string {
+	return "/v1/objects/" + segment(id.Type) + "/" + segment(id.Key)
+}
+
+// List returns a page of the objects of a type.
+func (c *Client) List(ctx context.Context, typ, prefix, cursor string, limit int) (*api.Objects, error) {
+	return get[api.Objects](ctx, c, "/v1/objects/"+segment(typ), page("prefix", prefix, cursor, limit))
+}
+
+func page(name, value, cursor string, limit int) url.Values {
+	q := url.Values{}
+	for k, v := range map[string]string{name: value, "cursor": cursor} {
+		if v != "" {
+			q.Set(k, v)
+		}
+	}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return q
+}
+
+// Types lists the object types of the loaded program.
+func (c *Client) Types(ctx context.Context) (*api.Types, error) {
+	return get[api.Types](ctx, c, "/v1/objects", nil)
+}
+
+// Functions lists the functions of the loaded program.
+func (c *Client) Functions(ctx context.Context) (*api.Functions, error) {
+	return get[api.Functions](ctx, c, "/v1/functions", nil)
+}
+
+// Describe returns what the loaded program announces.
+func (c *Client) Describe(ctx context.Context) (*host.Manifest, error) {
+	return get[host.Manifest](ctx, c, "/v1/describe", nil)
+}
+
+// Status returns how the node is doing.
+func (c *Client) Status(ctx context.Context) (*api.Status, error) {
+	return get[api.Status](ctx, c, "/v1/status", nil)
+}
+
+// Health returns nil if the server answers.
+func (c *Client) Health(ctx context.Context) error {
+	_, err := get[api.Health](ctx, c, "/healthz", nil)
+	return err
+}
+
+// Dead returns a page of dead letters, to objects of a type if typ is set.
+func (c *Client) Dead(ctx context.Context, typ, cursor string, limit int) (*api.DeadLetters, error) {
+	return get[api.DeadLetters](ctx, c, "/v1/dead", page("type", typ, cursor, limit))
+}
+
+// DeadLetter returns one dead letter.
+func (c *Client) DeadLetter(ctx context.Context, id string) (*api.DeadLetter, error) {
+	return get[api.DeadLetter](ctx, c, "/v1/dead/"+segment(id), nil)
+}
+
+// RetryDead delivers a dead letter again.
+func (c *Client) RetryDead(ctx context.Context, id string) error {
+	return c.send(ctx, http.MethodPost, "/v1/dead/"+segment(id)+"/retry")
+}
+
+// DropDead forgets a dead letter.
+func (c *Client) DropDead(ctx context.Context, id string) error {
+	return c.send(ctx, http.MethodDelete, "/v1/dead/"+segment(id))
+}
+
+// segment escapes a segment of a path. Dots alone are escaped too: a path is
+// often cleaned on its way.
+func segment(s string) string {
+	if s == "." || s == ".." {
+		return strings.ReplaceAll(s, ".", "%2E")
+	}
+	return url.PathEscape(s)
+}
+
+func (c *Client) request(ctx context.Context, method, path string, body []byte) (*http.Request, error) {
+	var r io.Reader
+	if body != nil {
+		r = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, r)
+	if err != nil {
+		return nil, c.badAddress(err)
+	}
+	return req, nil
+}
+
+func (c *Client) send(ctx context.Context, method, path string) error {
+	req, err := c.request(ctx, method, path, nil)
+	if err != nil {
+		return err
+	}
+	_, _, err = c.do(req, "")
+	return err
+}
+
+func get[T any](ctx context.Context, c *Client, path string, q url.Values) (*T, error) {
+	if len(q) > 0 {
+		path += "?" + q.Encode()
+	}
+	req, err := c.request(ctx, http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	_, body, err := c.do(req, "")
+	if err != nil {
+		return nil, err
+	}
+	v := new(T)
+	return v, decode(body, v, path)
+}
+
+func decode(body []byte, v any, on string) error {
+	if err := json.Unmarshal(body, v); err != nil {
+		return strange(on, "an answer that is not JSON: %v", err)
+	}
+	return nil
+}

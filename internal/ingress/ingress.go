@@ -1,0 +1,160 @@
+package ingress
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Engine carries out calls.
+type Engine interface {
+	// Invoke carries out r. An error means that the call was refused, or that
+	// its outcome is unknown (fault.Timeout); a handler's own error is in the
+	// response.
+	Invoke(ctx context.Context, r *wire.Request) (*wire.Response, error)
+	// Invocation returns the record of a call, after waiting up to wait for
+	// its answer. It is of kind fault.NotFound if there is no record.
+	Invocation(ctx context.Context, id wire.InvocationID, wait time.Duration) (*wire.Invocation, error)
+	// Manifest returns what the loaded program announces, nil if there is
+	// none. The same pointer means the same program.
+	Manifest() *host.Manifest
+}
+
+// Objects shows and deletes objects.
+type Objects interface {
+	// Object returns committed state; fault.NotFound if there is none.
+	Object(ctx context.Context, id wire.ObjectID) (*turn.State, wire.ObjectInfo, error)
+	Delete(ctx context.Context, id wire.ObjectID) error
+	// List returns up to limit objects of a type whose keys begin with prefix,
+	// in order, from cursor ("" is the first); next is "" after the last.
+	List(ctx context.Context, typ, prefix, cursor string, limit int) (infos []wire.ObjectInfo, next string, err error)
+}
+
+// DeadLetters shows and settles messages that were given up.
+type DeadLetters interface {
+	// Dead returns up to limit letters, to objects of a type if typ is set.
+	Dead(ctx context.Context, typ, cursor string, limit int) (letters []wire.DeadLetter, next string, err error)
+	DeadLetter(ctx context.Context, id string) (*wire.DeadLetter, error)
+	RetryDead(ctx context.Context, id string) error
+	DropDead(ctx context.Context, id string) error
+}
+
+// Status is what a Monitor tells. It is api.Status, so that clients have it.
+type Status = api.Status
+
+// Monitor tells how the node is doing.
+type Monitor interface {
+	Status(ctx context.Context) (*Status, error)
+}
+
+// Platform is all that a Handler needs. The parts may be one thing.
+type Platform struct {
+	Engine      Engine
+	Objects     Objects
+	DeadLetters DeadLetters
+	Monitor     Monitor
+}
+
+// Config says what a Handler allows. Its zero value works.
+type Config struct {
+	// MaxBody bounds the payload of a call, in bytes. Default 1 MiB.
+	MaxBody int64
+	// Patience is how long a call may take before its caller is told that the
+	// outcome is unknown. Default 1 minute.
+	Patience time.Duration
+	// MaxWait bounds how long a request may ask to wait. Default 1 minute.
+	MaxWait time.Duration
+	// Local refuses requests that name another host than this machine: set it
+	// when listening on a loopback address, so that a web page cannot reach
+	// the door by giving its own name that address.
+	Local bool
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+	// Log receives one line for each schema that cannot be used and each
+	// failure of ours. Default: discarded.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.MaxBody == 0 {
+		c.MaxBody = 1 << 20
+	}
+	if c.Patience == 0 {
+		c.Patience = time.Minute
+	}
+	if c.MaxWait == 0 {
+		c.MaxWait = time.Minute
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Handler serves the HTTP API. It is an http.Handler, safe for concurrent use.
+type Handler struct {
+	p     Platform
+	cfg   Config
+	cross *http.CrossOriginProtection
+	cat   atomic.Pointer[catalogue]
+}
+
+// New returns a handler in front of p.
+func New(p Platform, cfg Config) *Handler {
+	return &Handler{p: p, cfg: cfg.withDefaults(), cross: http.NewCrossOriginProtection()}
+}
+
+// exchange is one request and its response.
+type exchange struct {
+	h    *Handler
+	w    http.ResponseWriter
+	r    *http.Request
+	args [3]string // values of the route's parameters, decoded
+}
+
+// ServeHTTP answers one request.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := exchange{h: h, w: w, r: r}
+	if err := x.serve(); err != nil {
+		x.problem(err)
+	}
+}
+
+func (x *exchange) serve() error {
+	if err := x.admit(); err != nil {
+		return err
+	}
+	rt, err := x.route()
+	if err != nil {
+		return err
+	}
+	return rt.serve(x)
+}
+
+// Server returns a server for h with the limits that an open port needs. Its
+// address is for the caller to set, or to listen on.
+func Server(h *Handler, log *slog.Logger) *http.Server {
+	s := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		// No ReadTimeout: it would cut off callers who wait. Bodies have a
+		// deadline of their own.
+		WriteTimeout: bodyTimeout + h.cfg.Patience + h.cfg.MaxWait + 30*time.Second,
+	}
+	if log != nil {
+		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
+	}
+	return s
+}

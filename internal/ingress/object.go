@@ -1,0 +1,170 @@
+package ingress
+
+import (
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/view"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Sizes of pages.
+const (
+	defaultPage = 100
+	maxPage     = 1000
+)
+
+// objectID checks the first two parameters.
+func (x *exchange) objectID() (wire.ObjectID, error) {
+	id := wire.ObjectID{Type: x.args[0], Key: x.args[1]}
+	if err := wire.CheckName("type", id.Type); err != nil {
+		return id, err
+	}
+	return id, wire.CheckKey(id.Key)
+}
+
+func (x *exchange) object() error {
+	id, err := x.objectID()
+	if err != nil {
+		return err
+	}
+	st, info, err := x.h.p.Objects.Object(x.r.Context(), id)
+	if err != nil {
+		return x.noObject(id, err)
+	}
+	o := objectLine(info)
+	o.Type, o.Key = id.Type, id.Key
+	if o.State, err = view.State(st); err != nil {
+		return fault.Wrap(fault.Corrupt, "show state of", id.String(), err)
+	}
+	return x.json(200, o)
+}
+
+// noObject says more about an object that is not there.
+func (x *exchange) noObject(id wire.ObjectID, err error) error {
+	if !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if c := x.h.catalogue(); c.manifest != nil && c.types[id.Type] == nil {
+		return absent("object type", id.Type, c.typeNames)
+	}
+	return &refusal{kind: fault.NotFound, detail: "there is no object " + id.String() + "; objects are created by the first call that writes"}
+}
+
+func (x *exchange) deleteObject() error {
+	id, err := x.objectID()
+	if err != nil {
+		return err
+	}
+	if err := x.h.p.Objects.Delete(x.r.Context(), id); err != nil {
+		return x.noObject(id, err)
+	}
+	return x.nothing()
+}
+
+func objectLine(i wire.ObjectInfo) api.Object {
+	return api.Object{Type: i.ID.Type, Key: i.ID.Key, Size: i.Size, Modified: instant(i.Modified)}
+}
+
+func instant(t wire.Time) time.Time {
+	if t == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(t)).UTC()
+}
+
+func (x *exchange) listObjects() error {
+	typ := x.args[0]
+	if err := wire.CheckName("type", typ); err != nil {
+		return err
+	}
+	q, err := x.query("prefix", "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	limit, err := pageSize(q)
+	if err != nil {
+		return err
+	}
+	infos, next, err := x.h.p.Objects.List(x.r.Context(), typ, q.Get("prefix"), q.Get("cursor"), limit)
+	if err != nil {
+		return err
+	}
+	if c := x.h.catalogue(); len(infos) == 0 && c.manifest != nil && c.types[typ] == nil {
+		return absent("object type", typ, c.typeNames)
+	}
+	page := api.Objects{Objects: make([]api.Object, len(infos)), Next: next}
+	for i, info := range infos {
+		page.Objects[i] = objectLine(info)
+	}
+	return x.json(200, page)
+}
+
+// query reads the query; only known parameters are taken, each once.
+func (x *exchange) query(known ...string) (url.Values, error) {
+	q, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil {
+		return nil, malformed("the query is malformed: %v", err)
+	}
+	for name, v := range q {
+		if !slices.Contains(known, name) {
+			return nil, malformed("there is no query parameter %q; there is %s", name, strings.Join(known, ", "))
+		}
+		if len(v) > 1 {
+			return nil, malformed("the query parameter %s is there %d times", name, len(v))
+		}
+	}
+	return q, nil
+}
+
+func pageSize(q url.Values) (int, error) {
+	s := q.Get("limit")
+	if s == "" {
+		return defaultPage, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 || n > maxPage {
+		return 0, malformed("limit=%s is not a number from 1 to %d", s, maxPage)
+	}
+	return n, nil
+}
+
+func (x *exchange) listTypes() error {
+	types := x.h.catalogue().listTypes
+	if types == nil {
+		types = []api.Type{}
+	}
+	return x.json(200, api.Types{Types: types})
+}
+
+func (x *exchange) listFunctions() error {
+	funcs := x.h.catalogue().listFuncs
+	if funcs == nil {
+		funcs = []api.Operation{}
+	}
+	return x.json(200, api.Functions{Functions: funcs})
+}
+
+func (x *exchange) describe() error {
+	m := x.h.p.Engine.Manifest()
+	if m == nil {
+		m = new(host.Manifest)
+	}
+	return x.json(200, m)
+}
+
+func (x *exchange) status() error {
+	s, err := x.h.p.Monitor.Status(x.r.Context())
+	if err != nil {
+		return err
+	}
+	return x.json(200, s)
+}
+
+func (x *exchange) health() error { return x.json(200, api.Health{Status: "ok"}) }

@@ -1,0 +1,164 @@
+package ingress
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/near"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// refusal is an answer of the door itself, with what helps to mend the request.
+type refusal struct {
+	kind   fault.Kind
+	status int    // 0 is the kind's
+	title  string // "" is the kind's
+	detail string
+	exists []string
+	offset *int
+	errors []api.Misfit
+}
+
+func (r *refusal) Error() string { return r.detail }
+
+// titles are short names of the kinds for people.
+var titles = map[fault.Kind]string{
+	fault.Internal:    "Internal error",
+	fault.Invalid:     "Malformed request",
+	fault.Unfit:       "The input does not fit the schema",
+	fault.NotFound:    "Not found",
+	fault.Conflict:    "A call with this idempotency key is in progress",
+	fault.Mismatch:    "The idempotency key was used with another payload",
+	fault.Failed:      "The handler answered with an error",
+	fault.TooLarge:    "Too large",
+	fault.Busy:        "Too busy",
+	fault.Unavailable: "Not available",
+	fault.Full:        "The disk is full",
+	fault.Timeout:     "No answer in time",
+	fault.Canceled:    "The caller went away",
+	fault.Crashed:     "The handler crashed",
+	fault.Corrupt:     "Stored data is damaged",
+	fault.Moved:       "Served elsewhere",
+	fault.Locked:      "Locked",
+}
+
+// problem answers with err as a problem document.
+func (x *exchange) problem(err error) {
+	var p api.Problem
+	kind := fault.KindOf(err)
+	if r, ok := errors.AsType[*refusal](err); ok {
+		kind = r.kind
+		p = api.Problem{Status: r.status, Title: r.title, Detail: r.detail, Exists: r.exists, Offset: r.offset, Errors: r.errors}
+	} else {
+		p.Detail = err.Error()
+		e, ok := errors.AsType[*fault.Error](err)
+		switch {
+		case ok:
+			p.Detail, p.Code = detail(e), e.Code
+			x.retryAfter(e.Retry)
+		case errors.Is(err, context.DeadlineExceeded):
+			kind = fault.Timeout
+		case errors.Is(err, context.Canceled):
+			kind = fault.Canceled
+		}
+		if kind == fault.Internal || kind == fault.Corrupt {
+			x.h.cfg.Log.Error("request failed", "path", x.r.URL.Path, "err", err)
+		}
+	}
+	x.document(kind, &p)
+}
+
+// detail is what an error says to people, without the operation that failed.
+func detail(e *fault.Error) string {
+	s := e.Msg
+	if e.On != "" && !strings.Contains(s, e.On) {
+		s = strings.TrimSuffix(e.On+": "+s, ": ")
+	}
+	if e.Err != nil {
+		s = strings.TrimPrefix(s+": "+e.Err.Error(), ": ")
+	}
+	return s
+}
+
+// failure answers with a handler's own error.
+func (x *exchange) failure(f *wire.Failure) {
+	x.document(fault.ParseKind(f.Kind), &api.Problem{Detail: f.Message, Code: f.Code})
+}
+
+func (x *exchange) document(kind fault.Kind, p *api.Problem) {
+	p.Type = api.ProblemPrefix + kind.String()
+	if p.Status == 0 {
+		p.Status = kind.Status()
+	}
+	if p.Title == "" {
+		p.Title = titles[kind]
+	}
+	p.Instance = x.r.URL.EscapedPath()
+	h := x.w.Header()
+	if (p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable || p.Status == http.StatusInsufficientStorage) && h["Retry-After"] == nil {
+		x.retryAfter(time.Second)
+	}
+	if p.Status == http.StatusRequestEntityTooLarge {
+		h.Set("Connection", "close") // the body was not read
+	}
+	x.write(p.Status, api.ProblemType, p)
+}
+
+func (x *exchange) retryAfter(d time.Duration) {
+	if d > 0 {
+		x.w.Header().Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
+	}
+}
+
+// json answers with v.
+func (x *exchange) json(status int, v any) error {
+	x.write(status, "application/json", v)
+	return nil
+}
+
+func (x *exchange) write(status int, contentType string, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		x.h.cfg.Log.Error("response cannot be encoded", "path", x.r.URL.Path, "err", err)
+		b, status = []byte(`{"type":"`+api.ProblemPrefix+`internal","title":"Internal error","status":500}`), 500
+	}
+	x.w.Header().Set("Content-Type", contentType)
+	x.bytes(status, append(b, '\n'))
+}
+
+// bytes sends a body; its type is set already.
+func (x *exchange) bytes(status int, b []byte) {
+	if len(b) > 2000 { // below, net/http finds the length without help
+		x.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	}
+	x.w.WriteHeader(status)
+	_, _ = x.w.Write(b) // a caller who went away is nobody to tell
+}
+
+func (x *exchange) nothing() error {
+	x.w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// absent is the refusal of a name that does not exist among those that do.
+func absent(what, name string, known []string) *refusal {
+	r := &refusal{kind: fault.NotFound, exists: known, detail: fmt.Sprintf("there is no %s %q", what, name)}
+	if hint := near.Name(name, known); hint != "" {
+		r.detail += fmt.Sprintf("; did you mean %q?", hint)
+	} else if len(known) > 0 && len(known) <= 20 {
+		r.detail += "; there is " + strings.Join(known, ", ")
+	}
+	return r
+}
+
+func malformed(format string, args ...any) *refusal {
+	return &refusal{kind: fault.Invalid, detail: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,146 @@
+package ingress
+
+import (
+	_ "embed"
+	"encoding/json"
+	"time"
+
+	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/view"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+func (x *exchange) invocation() error {
+	q, err := x.query("wait")
+	if err != nil {
+		return err
+	}
+	var wait time.Duration
+	if s := q.Get("wait"); s != "" {
+		d, ok := duration(s)
+		if !ok {
+			return malformed("wait=%s is neither a duration such as 10s nor a number of seconds", s)
+		}
+		wait = min(d, x.h.cfg.MaxWait)
+	}
+	id := wire.InvocationID(x.args[0])
+	inv, err := x.h.p.Engine.Invocation(x.r.Context(), id, wait)
+	if err != nil {
+		if fault.Is(err, fault.NotFound) {
+			return &refusal{kind: fault.NotFound, detail: "there is no invocation " + string(id) + "; records are kept for a stated time after the answer"}
+		}
+		return err
+	}
+	doc := api.Invocation{ID: string(inv.ID), Status: api.Pending, Target: inv.To.String(),
+		Created: instant(inv.Created), Finished: instant(inv.Finished), Expires: instant(inv.Expires)}
+	if inv.Finished != 0 {
+		doc.Status = outcome(inv.Fail)
+		doc.Error = failureDoc(inv.Fail)
+		if doc.Result, err = asJSON(inv.Body); err != nil {
+			return err
+		}
+	}
+	return x.json(200, doc)
+}
+
+// asJSON shows a payload; nothing is nothing.
+func asJSON(p wire.Payload) (json.RawMessage, error) {
+	switch p.Format {
+	case wire.JSON:
+		return p.Data, nil
+	case wire.CBOR:
+		return view.Value(p.Data)
+	}
+	return nil, nil
+}
+
+func failureDoc(f *wire.Failure) *api.Failure {
+	if f == nil {
+		return nil
+	}
+	return &api.Failure{Kind: f.Kind, Code: f.Code, Message: f.Message}
+}
+
+func (x *exchange) listDead() error {
+	q, err := x.query("type", "limit", "cursor")
+	if err != nil {
+		return err
+	}
+	limit, err := pageSize(q)
+	if err != nil {
+		return err
+	}
+	letters, next, err := x.h.p.DeadLetters.Dead(x.r.Context(), q.Get("type"), q.Get("cursor"), limit)
+	if err != nil {
+		return err
+	}
+	page := api.DeadLetters{Letters: make([]api.DeadLetter, len(letters)), Next: next}
+	for i := range letters {
+		page.Letters[i] = letterDoc(&letters[i])
+	}
+	return x.json(200, page)
+}
+
+func letterDoc(l *wire.DeadLetter) api.DeadLetter {
+	d := api.DeadLetter{ID: l.ID, At: instant(l.At)}
+	if f := failureDoc(l.Reason); f != nil {
+		d.Reason = *f
+	}
+	if e := l.Envelope; e != nil {
+		d.Kind, d.Target, d.Attempts, d.Trace = "call", e.To.String(), int(e.Attempt), e.Trace
+		if e.Kind == wire.Reply {
+			d.Kind = "reply"
+		}
+	}
+	return d
+}
+
+func (x *exchange) deadLetter() error {
+	l, err := x.h.p.DeadLetters.DeadLetter(x.r.Context(), x.args[0])
+	if err != nil {
+		return x.noLetter(err)
+	}
+	d := letterDoc(l)
+	if l.Reason != nil {
+		d.Reason.Detail = l.Reason.Detail
+	}
+	if l.Envelope != nil {
+		if d.Input, err = asJSON(l.Envelope.Body); err != nil {
+			return err
+		}
+	}
+	return x.json(200, d)
+}
+
+func (x *exchange) retryDead() error {
+	if err := x.h.p.DeadLetters.RetryDead(x.r.Context(), x.args[0]); err != nil {
+		return x.noLetter(err)
+	}
+	return x.nothing()
+}
+
+func (x *exchange) dropDead() error {
+	if err := x.h.p.DeadLetters.DropDead(x.r.Context(), x.args[0]); err != nil {
+		return x.noLetter(err)
+	}
+	return x.nothing()
+}
+
+func (x *exchange) noLetter(err error) error {
+	if !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	return &refusal{kind: fault.NotFound, detail: "there is no dead letter " + x.args[0] + "; it may have been retried or dropped already"}
+}
+
+// openapi describes the API.
+//
+//go:embed openapi.json
+var openapi []byte
+
+func (x *exchange) openAPI() error {
+	x.w.Header()["Content-Type"] = headJSON
+	x.bytes(200, openapi)
+	return nil
+}
