@@ -1,0 +1,113 @@
+// Package embedded runs the whole platform inside a Go program: the engine,
+// its store and the user's components in one process. It is the fastest way to
+// run them, and the code of components is the same as in a worker process.
+// What is lost with that is isolation: a component that corrupts memory or
+// exits takes the program with it.
+package embedded
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/situ-dev/situ"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/node"
+	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/store"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Options say how a platform runs. The zero value works.
+type Options struct {
+	// Shards is the number of shards of a new data directory; default 8. It
+	// is fixed when the directory is made.
+	Shards int
+	// Logger receives what the platform and the components log. Default:
+	// discarded.
+	Logger *slog.Logger
+	// Timeout is how long a handler may run when its method does not say.
+	// Default 1 minute.
+	Timeout time.Duration
+	// MaxResident and MaxResidentBytes bound the objects that stay in memory
+	// unused, and the bytes of their state. Defaults 2,000,000 and 2 GiB.
+	MaxResident      int
+	MaxResidentBytes int
+	// IdleAfter is how long an unused object stays in memory. Default 10
+	// minutes.
+	IdleAfter time.Duration
+	// KeepAnswers is how long the answers of calls with an idempotency key
+	// and of started calls are kept. Default 24 hours.
+	KeepAnswers time.Duration
+	// Drain is how long Close lets turns in flight run. Default 10 s.
+	Drain time.Duration
+}
+
+// Platform is a running platform. It is a situ.Caller.
+type Platform struct {
+	node    *node.Node
+	runners []*host.Runner
+	stop    context.CancelFunc
+	done    chan struct{}
+	err     error
+	once    sync.Once
+}
+
+var _ situ.Caller = (*Platform)(nil)
+
+// Open opens the data directory dir, making it if it is not there, and runs
+// components on it. The error says what is wrong with the components or with
+// the directory. Close the platform.
+func Open(dir string, o Options, components ...situ.Component) (*Platform, error) {
+	set, err := situ.Assemble(components...)
+	if err != nil {
+		return nil, err
+	}
+	shards := float64(o.Shards)
+	if shards == 0 {
+		shards = 8
+	}
+	n, err := node.Open(node.Config{Dir: dir, Mode: "embedded", Log: o.Logger, Drain: o.Drain,
+		Store: store.Options{Shards: o.Shards},
+		Shard: shard.Config{MaxResident: int(float64(o.MaxResident) / shards), MaxResidentBytes: int(float64(o.MaxResidentBytes) / shards),
+			IdleAfter: o.IdleAfter, KeepAnswers: o.KeepAnswers}})
+	if err != nil {
+		return nil, err
+	}
+	return start(n, set, host.Config{Timeout: o.Timeout, Log: o.Logger}), nil
+}
+
+func start(n *node.Node, set *host.Set, cfg host.Config) *Platform {
+	ctx, stop := context.WithCancel(context.Background())
+	p := &Platform{node: n, stop: stop, done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		p.err = n.Run(ctx)
+		for _, r := range p.runners {
+			r.Close()
+		}
+	}()
+	for range n.Shards() {
+		p.runners = append(p.runners, host.NewRunner(set, cfg))
+	}
+	m := set.Manifest()
+	n.SetHosts(func(id wire.ShardID) shard.Host { return p.runners[id] }, &m)
+	return p
+}
+
+// Invoke implements situ.Caller: use situ.Do.
+func (p *Platform) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, error) {
+	return p.node.Invoke(ctx, r)
+}
+
+// Node returns the node inside, for the doors and tools of Situ.
+func (p *Platform) Node() *node.Node { return p.node }
+
+// Close stops taking calls, lets turns in flight finish and commit, and closes
+// the store. It may be called twice.
+func (p *Platform) Close() error {
+	p.once.Do(p.stop)
+	<-p.done
+	return p.err
+}

@@ -1,0 +1,234 @@
+// Package node puts the shards of one data directory together: it opens the
+// store, runs a shard for each part of it, brings messages from shard to shard
+// and calls from outside to their shard. The doors (HTTP, the Go API) call it;
+// it calls shards and the store. It runs no user code: that is a host's, given
+// with SetHosts.
+package node
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/place"
+	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/store"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Config says how a node runs. Only Dir is required; zero fields get defaults.
+type Config struct {
+	Dir   string
+	Mode  string // "dev", "serve" or "embedded", for the status
+	Store store.Options
+	Shard shard.Config // ID and Shards are set by the node
+	Log   *slog.Logger
+
+	MaxPayload  int           // bytes of one input; default 1 MiB
+	MaxInFlight int64         // bytes of inputs of calls that are not answered; default 256 MiB
+	Drain       time.Duration // how long turns in flight may take at the end; default 10 s
+}
+
+// Node is an open data directory. Run runs it.
+type Node struct {
+	cfg       Config
+	store     *store.Store
+	shards    []*shard.Shard
+	manifest  atomic.Pointer[host.Manifest]
+	inFlight  atomic.Int64
+	turnstile atomic.Uint64 // spreads calls of functions over the shards
+	started   time.Time
+	draining  atomic.Bool
+	ran       atomic.Bool
+
+	mu      sync.Mutex // one SetHosts at a time
+	offered offered
+}
+
+// Open opens the data directory, verifies it and reads what must be known
+// before calls are taken. The error is of kind fault.Locked, fault.Corrupt or
+// fault.Invalid, and says what to do. Close or Run the node.
+func Open(cfg Config) (*Node, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxPayload == 0 {
+		cfg.MaxPayload = 1 << 20
+	}
+	if cfg.MaxInFlight == 0 {
+		cfg.MaxInFlight = 256 << 20
+	}
+	if cfg.Drain == 0 {
+		cfg.Drain = 10 * time.Second
+	}
+	if cfg.Store.Logger == nil {
+		cfg.Store.Logger = cfg.Log
+	}
+	st, err := store.Open(cfg.Dir, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, store: st, started: time.Now()}
+	for i := range st.Shards() {
+		sc := cfg.Shard
+		sc.ID, sc.Shards = wire.ShardID(i), st.Shards()
+		if sc.Log == nil {
+			sc.Log = cfg.Log
+		}
+		sh, err := shard.Open(sc, st.Shard(sc.ID), peers{n})
+		if err != nil {
+			_ = st.Close() // the first error says more
+			return nil, err
+		}
+		n.shards = append(n.shards, sh)
+	}
+	return n, nil
+}
+
+// Run runs the shards until ctx is done, lets turns in flight finish and
+// commit, and closes the store. It returns the first error that stopped a
+// shard.
+func (n *Node) Run(ctx context.Context) error {
+	n.ran.Store(true)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var group sync.WaitGroup
+	errs := make([]error, len(n.shards))
+	for i, sh := range n.shards {
+		group.Go(func() {
+			if errs[i] = sh.Run(ctx, n.cfg.Drain); errs[i] != nil {
+				n.cfg.Log.Error("a shard stopped; the node stops with it", "shard", i, "error", errs[i])
+				stop(errs[i])
+			}
+		})
+	}
+	group.Go(func() { <-ctx.Done(); n.draining.Store(true) })
+	group.Wait()
+	return errors.Join(errors.Join(errs...), n.store.Close())
+}
+
+// Close closes a node that was never Run.
+func (n *Node) Close() error {
+	if n.ran.Load() {
+		return nil
+	}
+	return n.store.Close()
+}
+
+// peers brings messages between the shards of this node.
+type peers struct{ n *Node }
+
+func (p peers) Segment(d shard.Delivery) { p.n.shards[d.To].Segment(d.Segment) }
+func (p peers) Ack(a shard.Ack)          { p.n.shards[a.To].Ack(a) }
+
+// Shards returns the number of shards.
+func (n *Node) Shards() int { return len(n.shards) }
+
+// SetHosts makes every shard run its turns on the host that of returns for it;
+// a nil of takes the hosts away. m says what they can run, and is what the
+// doors check calls against. It returns when no shard uses its old host.
+func (n *Node) SetHosts(of func(wire.ShardID) shard.Host, m *host.Manifest) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if m != nil {
+		n.offered.set(m)
+		n.manifest.Store(m)
+	}
+	var group sync.WaitGroup
+	for i, sh := range n.shards {
+		group.Go(func() {
+			if of == nil {
+				sh.SetHost(nil, nil)
+			} else {
+				sh.SetHost(of(wire.ShardID(i)), m)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// Manifest returns what the hosted program announces, nil if there never was
+// one. The same pointer means the same program.
+func (n *Node) Manifest() *host.Manifest { return n.manifest.Load() }
+
+// Store returns the node's store, for its figures.
+func (n *Node) Store() *store.Store { return n.store }
+
+// Invoke carries out a call from outside. An error means that it was refused,
+// or, of kind fault.Timeout or fault.Canceled, that its outcome is unknown; a
+// handler's own error is in the response.
+func (n *Node) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, error) {
+	if err := n.admit(r); err != nil {
+		return nil, err
+	}
+	size := int64(len(r.Body.Data)) + 512
+	if n.inFlight.Add(size) > n.cfg.MaxInFlight {
+		n.inFlight.Add(-size)
+		e := fault.New(fault.Busy, "call", r.To.String(), "calls in flight hold more than %d MiB: try again later", n.cfg.MaxInFlight>>20)
+		e.Retry = time.Second
+		return nil, e
+	}
+	defer n.inFlight.Add(-size)
+	type outcome struct {
+		resp *wire.Response
+		err  error
+	}
+	ch := make(chan outcome, 1)
+	n.route(r).Call(r, func(resp *wire.Response, err error) { ch <- outcome{resp, err} })
+	select {
+	case out := <-ch:
+		return out.resp, out.err
+	case <-ctx.Done():
+		kind, how := fault.Canceled, "the caller went away"
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			kind, how = fault.Timeout, "there was no answer in time"
+		}
+		return nil, fault.New(kind, "call", r.To.String(), "%s: the call may have been carried out; ask again with the same idempotency key", how)
+	}
+}
+
+// admit refuses what cannot or must not be begun, before anything is written.
+func (n *Node) admit(r *wire.Request) error {
+	if n.draining.Load() {
+		return fault.New(fault.Unavailable, "call", r.To.String(), "the platform is shutting down")
+	}
+	if len(r.Body.Data) > n.cfg.MaxPayload {
+		return fault.New(fault.TooLarge, "call", r.To.String(), "the input has %d bytes; at most %d are allowed", len(r.Body.Data), n.cfg.MaxPayload)
+	}
+	if len(r.Key) > 255 {
+		return fault.New(fault.Invalid, "call", r.To.String(), "the idempotency key has %d bytes; at most 255 are allowed", len(r.Key))
+	}
+	if n.manifest.Load() == nil {
+		e := fault.New(fault.Unavailable, "call", r.To.String(), "no program is loaded yet: try again later")
+		e.Retry = time.Second
+		return e
+	}
+	m, err := n.offered.find(r.To)
+	if err != nil {
+		return err
+	}
+	if m.ReadOnly {
+		return nil
+	}
+	return n.store.Writable()
+}
+
+// route returns the shard that takes a call. A function runs anywhere; with a
+// key it has to meet its record.
+func (n *Node) route(r *wire.Request) *shard.Shard {
+	if !r.To.Function() {
+		return n.shards[place.Shard(r.To.Object(), len(n.shards))]
+	}
+	if r.Key != "" {
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(r.To.Method + "\x00" + r.Key)) // never fails
+		return n.shards[h.Sum64()%uint64(len(n.shards))]
+	}
+	return n.shards[n.turnstile.Add(1)%uint64(len(n.shards))]
+}
