@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,9 +34,9 @@ func imageOptions() Options {
 
 func imageValue(s wire.ShardID, n wire.Seq) []byte {
 	rng := rand.New(rand.NewPCG(uint64(s), uint64(n)))
-	v := make([]byte, 100+rng.IntN(300))
-	for i := range v {
-		v[i] = byte(rng.Uint32())
+	var v []byte
+	for range 12 + rng.IntN(40) {
+		v = binary.BigEndian.AppendUint64(v, rng.Uint64())
 	}
 	return v
 }
@@ -73,7 +74,7 @@ func makeImage(t testing.TB) *image {
 	var shut chan struct{}
 	o := imageOptions()
 	s := open(t, live, o)
-	fill(t, s, 700)
+	fill(t, s, 400)
 	s.Close()
 	o.FS = tableGate{vfs.Default, &shut}
 	s, err := Open(live, o)

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/mark"
 )
 
 // TestFailedSync fails the n-th sync of a log: Fatal is called, and nothing
@@ -151,7 +152,7 @@ func TestBadDirectories(t *testing.T) {
 			return writeFile(fs, "d/situ.json", id.encode())
 		}, fault.Invalid, "use a newer situ"},
 		"marks of another": {func(fs vfs.FS) error {
-			return writeFile(fs, "d/situ.hwm", newMarks(newIdentity(2, time.Now())).encode())
+			return writeFile(fs, "d/situ.hwm", mark.New([8]byte{1}, 2).Encode())
 		}, fault.Corrupt, "of another directory"},
 	} {
 		fs := made()
@@ -176,9 +177,9 @@ func TestAccept(t *testing.T) {
 		put(t, s.Shard(0), Meta, "k", "v")
 	}
 	s.Close()
-	m := newMarks(s.id)
-	m.all[0].seq, m.all[1] = 9, s.guard.m.all[1]
-	if err := writeFile(fs, "d/situ.hwm", m.encode()); err != nil {
+	m := mark.New(s.id.short(), 1)
+	m.All[0].Seq, m.All[1] = 9, s.guard.Marks().All[1]
+	if err := writeFile(fs, "d/situ.hwm", m.Encode()); err != nil {
 		t.Fatal(err)
 	}
 	for _, accept := range []string{"", "another id"} {

@@ -53,14 +53,6 @@ func TestGoldenIdentity(t *testing.T) {
 	}
 }
 
-func TestGoldenMark(t *testing.T) {
-	m := mark{index: 5, seq: 0x0102030405060708, hash: 0x1112131415161718, store: goldenID.short()}
-	b := m.encode()
-	if got, err := decodeMark(unhex(t, golden(t, "mark.v1.hex", []byte(hex.EncodeToString(b[:])+"\n")))); err != nil || got != m {
-		t.Errorf("decoded %+v, %v", got, err)
-	}
-}
-
 func TestGoldenLink(t *testing.T) {
 	l := link{first: 300, prev: 0x0102030405060708, hash: 0x1112131415161718}
 	b := golden(t, "link.v1.hex", []byte(hex.EncodeToString(l.append(nil))+"\n"))
@@ -85,58 +77,6 @@ func TestGoldenChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "chain.v1.hex", out.Bytes())
-}
-
-// TestMarksAlternate: whichever slot is torn, the other one counts.
-func TestMarksAlternate(t *testing.T) {
-	fs := vfs.NewMem()
-	s := open(t, "d", Options{FS: fs, Shards: 2})
-	for range 7 {
-		put(t, s.Shard(1), Meta, "k", "v")
-	}
-	s.Close()
-	b, err := readFile(fs, "d/situ.hwm", 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := map[uint64]bool{}
-	for half := range 2 {
-		torn := bytes.Clone(b)
-		clear(torn[half*pageSize+slotSize+20:][:20])
-		m, p := decodeMarks(torn, s.id)
-		if p != nil {
-			t.Fatal(p)
-		}
-		seen[m.all[1].seq] = true
-		clear(torn[(1-half)*pageSize+slotSize:][:slotSize])
-		if _, p := decodeMarks(torn, s.id); p == nil || p.Shard != 1 {
-			t.Errorf("both slots gone: %v", p)
-		}
-	}
-	if !seen[6] || !seen[7] {
-		t.Errorf("with one slot torn the marks are %v", seen)
-	}
-}
-
-func FuzzMark(f *testing.F) {
-	b := mark{index: manifestMark, seq: 7, hash: 9}.encode()
-	f.Add(b[:])
-	f.Fuzz(func(t *testing.T, p []byte) {
-		if m, err := decodeMark(p); err == nil {
-			if q := m.encode(); !bytes.Equal(p, q[:]) {
-				t.Errorf("%x decodes, and encodes to %x", p, q)
-			}
-		}
-	})
-}
-
-func FuzzMarks(f *testing.F) {
-	f.Add(newMarks(goldenID).encode())
-	f.Fuzz(func(t *testing.T, p []byte) {
-		if m, problem := decodeMarks(p, goldenID); problem == nil && len(m.all) != 3 {
-			t.Error("no marks and no problem")
-		}
-	})
 }
 
 func FuzzLink(f *testing.F) {

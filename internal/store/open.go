@@ -12,11 +12,13 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/mark"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
 const (
 	lockFile   = "LOCK"
+	hwmFile    = "situ.hwm"
 	pebbleDir  = "pebble"
 	makingFile = "situ.creating" // there while the directory is being made
 	acceptFile = "situ.accept"   // made by a person who accepts a loss
@@ -145,8 +147,8 @@ func (s *Store) create(o Options) error {
 	if err := makeDir(fs, db); err != nil {
 		return err
 	}
-	m := newMarks(s.id)
-	if err := writeFile(fs, fs.PathJoin(s.dir, hwmFile), m.encode()); err != nil {
+	m := mark.New(s.id.short(), shards)
+	if err := writeFile(fs, fs.PathJoin(s.dir, hwmFile), m.Encode()); err != nil {
 		return err
 	}
 	// The first open writes its log in an old format, in which Pebble does
@@ -155,7 +157,7 @@ func (s *Store) create(o Options) error {
 		return err
 	}
 	err := s.db.Close()
-	if e := s.guard.close(); err == nil {
+	if e := s.guard.Close(); err == nil {
 		err = e
 	}
 	if err != nil {
@@ -188,7 +190,7 @@ func readIdentity(fs vfs.FS, dir string) (identity, error) {
 
 // survey is what verify found.
 type survey struct {
-	marks marks
+	marks mark.Marks
 	tips  []tip
 	old   bool // Pebble's format is older than ours: its log must be left first
 }
@@ -232,14 +234,14 @@ func (s *Store) start(o Options, sv survey) error {
 		// Only an accepted loss lowers a mark. None is raised yet: after
 		// kill -9 the end of the log may be in the page cache only, and is
 		// durable when Pebble, opened for writing, has flushed it.
-		if k := &m.all[i]; wire.Seq(k.seq) > t.last {
-			k.seq, k.hash = uint64(t.last), t.hash
+		if k := &m.All[i]; wire.Seq(k.Seq) > t.last {
+			k.Seq, k.Hash = uint64(t.last), t.hash
 		}
 	}
 	err := s.openPebble(o, m)
 	if err == nil && sv.old {
-		if err = errors.Join(s.db.Close(), s.guard.close()); err == nil {
-			err = s.openPebble(o, s.guard.m)
+		if err = errors.Join(s.db.Close(), s.guard.Close()); err == nil {
+			err = s.openPebble(o, s.guard.Marks())
 		}
 	}
 	if err != nil {
@@ -247,15 +249,15 @@ func (s *Store) start(o Options, sv survey) error {
 	}
 	if err = s.confirm(); err == nil {
 		for i, t := range sv.tips {
-			s.guard.commit(wire.ShardID(i), t.last, t.hash)
+			s.guard.Commit(wire.ShardID(i), t.last, t.hash)
 		}
-		err = s.guard.sync()
+		err = s.guard.Sync()
 	}
 	if err == nil {
 		err = removeIfThere(o.FS, o.FS.PathJoin(s.dir, acceptFile))
 	}
 	if err != nil {
-		return errors.Join(err, s.db.Close(), s.guard.close())
+		return errors.Join(err, s.db.Close(), s.guard.Close())
 	}
 	return nil
 }
@@ -281,20 +283,20 @@ func (s *Store) confirm() error {
 }
 
 // openPebble writes the marks and opens Pebble for writing under them.
-func (s *Store) openPebble(o Options, m marks) error {
+func (s *Store) openPebble(o Options, m mark.Marks) error {
 	path := o.FS.PathJoin(s.dir, hwmFile)
 	// Replaced whole, not in place: there is no moment without valid marks.
-	if err := writeFile(o.FS, path, m.encode()); err != nil {
+	if err := writeFile(o.FS, path, m.Encode()); err != nil {
 		return err
 	}
 	f, err := o.FS.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	s.guard = newGuard(f, m, func(err error) {
+	s.guard = mark.NewGuard(f, m, func(err error) {
 		s.log.Error("store: damage at the end of the log may go unseen", "error", err)
 	})
-	opts := pebbleOptions(o, guardFS{o.FS, s.guard}, pebbleLog{s.log, s.fatal})
+	opts := pebbleOptions(o, mark.Watch(o.FS, s.guard), pebbleLog{s.log, s.fatal})
 	opts.EventListener = s.listener()
 	if s.db, err = openDB(o.FS.PathJoin(s.dir, pebbleDir), opts); err == nil {
 		err = s.broken()
@@ -303,7 +305,7 @@ func (s *Store) openPebble(o Options, m marks) error {
 		if s.db != nil {
 			err = errors.Join(err, s.db.Close())
 		}
-		return errors.Join(err, s.guard.close())
+		return errors.Join(err, s.guard.Close())
 	}
 	return nil
 }

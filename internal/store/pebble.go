@@ -113,7 +113,7 @@ func (s *Store) listener() *pebble.EventListener {
 		},
 		ManifestCreated: func(i pebble.ManifestCreateInfo) {
 			if i.Err == nil {
-				s.guard.manifestUsed(uint64(i.FileNum))
+				s.guard.ManifestUsed(uint64(i.FileNum))
 			}
 		},
 		WALCreated: func(i pebble.WALCreateInfo) {

@@ -65,7 +65,7 @@ func (sh *Shard) Commit(b *Batch) (wire.Seq, error) {
 	}
 	sh.hash, sh.keep = next.hash, next.first
 	sh.last.Store(uint64(seq))
-	sh.s.guard.commit(sh.id, seq, next.hash)
+	sh.s.guard.Commit(sh.id, seq, next.hash)
 	sh.s.commits.Add(1)
 	sh.s.bytes.Add(uint64(size))
 	return seq, nil

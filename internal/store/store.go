@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/mark"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -20,7 +21,7 @@ type Store struct {
 	id     identity
 	lock   interface{ Close() error }
 	db     *pebble.DB
-	guard  *guard
+	guard  *mark.Guard
 	shards []*Shard
 	logs   logs
 	watch  watch
@@ -96,7 +97,7 @@ func (s *Store) Close() error {
 		}
 		<-s.idle
 		err := s.db.Close()
-		if e := s.guard.close(); err == nil {
+		if e := s.guard.Close(); err == nil {
 			err = e
 		}
 		if e := s.lock.Close(); err == nil {

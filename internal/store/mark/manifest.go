@@ -1,4 +1,4 @@
-package store
+package mark
 
 import (
 	"io"
@@ -15,13 +15,16 @@ import (
 // them, commits whose log is long gone; only the length tells.
 type guardFS struct {
 	vfs.FS
-	g *guard
+	g *Guard
 }
+
+// Watch returns fs with the manifests under g's eye.
+func Watch(fs vfs.FS, g *Guard) vfs.FS { return guardFS{fs, g} }
 
 // Create counts what is written to manifests.
 func (fs guardFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := fs.FS.Create(name, c)
-	num, ok := manifestNum(fs.PathBase(name))
+	num, ok := ManifestNumber(fs.PathBase(name))
 	if err != nil || !ok {
 		return f, err
 	}
@@ -31,7 +34,8 @@ func (fs guardFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error)
 // Unwrap returns the file system below.
 func (fs guardFS) Unwrap() vfs.FS { return fs.FS }
 
-func manifestNum(base string) (uint64, bool) {
+// ManifestNumber returns the number in the name of a manifest.
+func ManifestNumber(base string) (uint64, bool) {
 	s, ok := strings.CutPrefix(base, "MANIFEST-")
 	if !ok {
 		return 0, false
@@ -43,7 +47,7 @@ func manifestNum(base string) (uint64, bool) {
 // manifestFile is a manifest being written; vfs.File allows one writer.
 type manifestFile struct {
 	vfs.File
-	g   *guard
+	g   *Guard
 	num uint64
 	n   int64
 }
@@ -64,9 +68,9 @@ func (f *manifestFile) Sync() error {
 
 func (f *manifestFile) SyncData() error { return f.Sync() }
 
-// manifestLength returns how much of a manifest Pebble will read: up to the
+// ManifestLength returns how much of a manifest Pebble will read: up to the
 // first record that is torn or damaged.
-func manifestLength(fs vfs.FS, path string) (int64, error) {
+func ManifestLength(fs vfs.FS, path string) (int64, error) {
 	f, err := fs.Open(path)
 	if err != nil {
 		return 0, err
