@@ -127,7 +127,7 @@ func (x *exchange) input(body *wire.Payload, op *operation) error {
 		text = emptyInput // to say what is missing
 	case body.Format == wire.CBOR:
 		if text, err = view.Value(data); err != nil {
-			return malformed("the body is not well-formed CBOR: %v", err)
+			return malformed("the body is not well-formed CBOR: %s", why(err))
 		}
 	}
 	body.Data = data
@@ -192,8 +192,7 @@ func unknown(err error, req *wire.Request, patience time.Duration) error {
 	if !fault.Is(err, fault.Timeout) {
 		return err
 	}
-	e, _ := errors.AsType[*fault.Error](err)
-	text := detail(e) + "; the call may have been carried out: "
+	text := why(err) + "; the call may have been carried out: "
 	if req.Key != "" {
 		text += "retry with the same Idempotency-Key to learn its answer"
 	} else {

@@ -104,11 +104,11 @@ func (c *catalogue) method(typ, method string) (*operation, error) {
 		if err := c.noProgram(); err != nil {
 			return nil, err
 		}
-		return nil, absent("object type", typ, c.typeNames)
+		return nil, absent("there is no object type", typ, c.typeNames)
 	}
 	op := t.methods[method]
 	if op == nil {
-		return nil, absent("method of "+typ, method, t.names)
+		return nil, absent("type "+typ+" has no method", method, t.names)
 	}
 	if op.internal {
 		return nil, continuation(typ+"."+method, t.names)
@@ -122,7 +122,7 @@ func (c *catalogue) function(name string) (*operation, error) {
 		if err := c.noProgram(); err != nil {
 			return nil, err
 		}
-		return nil, absent("function", name, c.funcNames)
+		return nil, absent("there is no function", name, c.funcNames)
 	}
 	if op.internal {
 		return nil, continuation(name, c.funcNames)

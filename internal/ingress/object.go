@@ -52,7 +52,7 @@ func (x *exchange) noObject(id wire.ObjectID, err error) error {
 		return err
 	}
 	if c := x.h.catalogue(); c.manifest != nil && c.types[id.Type] == nil {
-		return absent("object type", id.Type, c.typeNames)
+		return absent("there is no object type", id.Type, c.typeNames)
 	}
 	return &refusal{kind: fault.NotFound, detail: "there is no object " + id.String() + "; objects are created by the first call that writes"}
 }
@@ -97,7 +97,7 @@ func (x *exchange) listObjects() error {
 		return err
 	}
 	if c := x.h.catalogue(); len(infos) == 0 && c.manifest != nil && c.types[typ] == nil {
-		return absent("object type", typ, c.typeNames)
+		return absent("there is no object type", typ, c.typeNames)
 	}
 	page := api.Objects{Objects: make([]api.Object, len(infos)), Next: next}
 	for i, info := range infos {

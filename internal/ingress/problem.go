@@ -90,7 +90,12 @@ func detail(e *fault.Error) string {
 
 // failure answers with a handler's own error.
 func (x *exchange) failure(f *wire.Failure) {
-	x.document(fault.ParseKind(f.Kind), &api.Problem{Detail: f.Message, Code: f.Code})
+	p := api.Problem{Detail: f.Message, Code: f.Code}
+	kind := fault.ParseKind(f.Kind)
+	if kind != fault.Crashed && kind != fault.Timeout && kind != fault.Internal {
+		p.Title = titles[fault.Failed]
+	}
+	x.document(kind, &p)
 }
 
 func (x *exchange) document(kind fault.Kind, p *api.Problem) {
@@ -148,9 +153,10 @@ func (x *exchange) nothing() error {
 	return nil
 }
 
-// absent is the refusal of a name that does not exist among those that do.
+// absent is the refusal of a name that does not exist, with those that do.
+// What is the beginning of a sentence.
 func absent(what, name string, known []string) *refusal {
-	r := &refusal{kind: fault.NotFound, exists: known, detail: fmt.Sprintf("there is no %s %q", what, name)}
+	r := &refusal{kind: fault.NotFound, exists: known, detail: fmt.Sprintf("%s %q", what, name)}
 	if hint := near.Name(name, known); hint != "" {
 		r.detail += fmt.Sprintf("; did you mean %q?", hint)
 	} else if len(known) > 0 && len(known) <= 20 {
@@ -161,4 +167,12 @@ func absent(what, name string, known []string) *refusal {
 
 func malformed(format string, args ...any) *refusal {
 	return &refusal{kind: fault.Invalid, detail: fmt.Sprintf(format, args...)}
+}
+
+// why is what an error of ours says, without the operation that failed.
+func why(err error) string {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		return detail(e)
+	}
+	return err.Error()
 }

@@ -3,6 +3,7 @@ package ingress
 import (
 	_ "embed"
 	"encoding/json"
+	"strconv"
 	"time"
 
 	"github.com/situ-dev/situ/internal/api"
@@ -28,7 +29,7 @@ func (x *exchange) invocation() error {
 	inv, err := x.h.p.Engine.Invocation(x.r.Context(), id, wait)
 	if err != nil {
 		if fault.Is(err, fault.NotFound) {
-			return &refusal{kind: fault.NotFound, detail: "there is no invocation " + string(id) + "; records are kept for a stated time after the answer"}
+			return &refusal{kind: fault.NotFound, detail: "there is no invocation " + strconv.Quote(string(id)) + "; records are kept for a stated time after the answer"}
 		}
 		return err
 	}
@@ -131,7 +132,7 @@ func (x *exchange) noLetter(err error) error {
 	if !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	return &refusal{kind: fault.NotFound, detail: "there is no dead letter " + x.args[0] + "; it may have been retried or dropped already"}
+	return &refusal{kind: fault.NotFound, detail: "there is no dead letter " + strconv.Quote(x.args[0]) + "; it may have been retried or dropped already"}
 }
 
 // openapi describes the API.

@@ -213,7 +213,7 @@ func (c *checker) array(n *node) {
 			c.value(items)
 			c.path = c.path[:len(c.path)-1]
 			i++
-			if done := c.next(']', "list"); done || c.bad != nil {
+			if done := c.next(']', "a list"); done || c.bad != nil {
 				break
 			}
 		}
@@ -230,7 +230,7 @@ func (c *checker) next(end byte, what string) (done bool) {
 	}
 	c.space()
 	if c.at >= len(c.doc) {
-		c.fail("the text ends inside of a " + what)
+		c.fail("the text ends inside " + what)
 		return true
 	}
 	switch c.doc[c.at] {

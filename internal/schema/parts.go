@@ -42,7 +42,7 @@ func (c *checker) object(n *node) {
 func (c *checker) pair(n *node, o *names) (more bool) {
 	c.space()
 	if c.at >= len(c.doc) {
-		c.fail("the text ends inside of an object")
+		c.fail("the text ends inside an object")
 		return false
 	}
 	if c.doc[c.at] != '"' {
@@ -69,7 +69,7 @@ func (c *checker) pair(n *node, o *names) (more bool) {
 	c.path = append(c.path, step{name: name})
 	c.value(c.member(n, name, &o.seen))
 	c.path = c.path[:len(c.path)-1]
-	return !c.next('}', "object")
+	return !c.next('}', "an object")
 }
 
 // keep notes a name of o.

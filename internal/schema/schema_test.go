@@ -96,7 +96,7 @@ func TestMalformed(t *testing.T) {
 		want string
 	}{
 		{``, 0, "ends where a value should be"},
-		{`{"a":1`, 6, "ends inside of a"},
+		{`{"a":1`, 6, "ends inside an object"},
 		{`{"a":1,}`, 7, "'}' instead of a name"},
 		{`{a:1}`, 1, "'a' instead of a name in double quotes"},
 		{`{'a':1}`, 1, `'\'' instead of a name`},
