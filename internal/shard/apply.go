@@ -112,6 +112,9 @@ func (c *core) pauseFunction(env *wire.Envelope) {
 func (c *core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	c.stats.Turns++
 	c.done(env)
+	if c.cfg.Trace != nil {
+		c.cfg.Trace(env, res.Fail)
+	}
 	for _, out := range res.Sends {
 		c.send(out)
 	}

@@ -192,7 +192,7 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 		if c.err != nil {
 			return c.err
 		}
-		if stopping && !c.flying && c.flown == nil && !c.wanted() {
+		if stopping && len(c.frames) == 0 && c.flown == nil && !c.wanted() {
 			return nil
 		}
 		timer.Reset(s.pause())
