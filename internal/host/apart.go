@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,6 +22,7 @@ type apart struct {
 	timeout time.Duration
 	began   time.Time
 
+	away    sync.WaitGroup // done when detach is through
 	index   int
 	earlier []turn.Result // finished tasks of the object in the frame: their changes are in the instance
 	dirty   bool
@@ -31,6 +33,7 @@ type apart struct {
 
 // detach takes task i out of its frame. Called with the baton.
 func (r *Runner) detach(p *progress, i int, a *apart) {
+	defer a.away.Done()
 	a.index = i
 	p.rep.Results[i] = turn.Result{Index: i, Outcome: turn.Detached}
 	if a.obj != nil && !a.task.Copy {
@@ -77,6 +80,7 @@ func (a *apart) abandon() {
 
 // end reports what a detached task's handler left behind.
 func (a *apart) end(out Outcome) {
+	a.away.Wait()
 	if !a.ended.CompareAndSwap(false, true) {
 		return
 	}

@@ -249,6 +249,7 @@ func (r *Runner) task(p *progress, i int) bool {
 		return true
 	}
 	a := &apart{r: r, frame: p.frame.Seq, task: task, obj: obj, began: time.Now()}
+	a.away.Add(1)
 	a.turn, a.timeout = r.turn(p.frame, task, a.began)
 	if len(r.slow) > 0 {
 		if key := slowKey(task.Env.To); r.slow[key] > 0 {
