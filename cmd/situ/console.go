@@ -1,0 +1,184 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/client"
+	"github.com/situ-dev/situ/internal/fault"
+)
+
+const defaultServer = "http://127.0.0.1:8080"
+
+// console is where a command reads and writes, and what all commands share.
+type console struct {
+	in       io.Reader
+	out, err io.Writer
+	env      func(string) string
+	tty      bool // out is a terminal
+	server   string
+	json     bool
+}
+
+// isTerminal reports whether f is a terminal, or much like one.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// client returns a client of the server that the user means.
+func (c *console) client() *client.Client {
+	for _, s := range []string{c.server, c.env("SITU_SERVER")} {
+		if s != "" {
+			return client.New(s)
+		}
+	}
+	return client.New(defaultServer)
+}
+
+// usage is the error of a command line that cannot be understood.
+func usage(format string, args ...any) error {
+	return fault.New(fault.Invalid, "", "", format, args...)
+}
+
+// between makes cobra refuse another number of arguments than least to most.
+func between(least, most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < least:
+			return usage("%s needs more arguments: situ %s", cmd.CommandPath(), strings.TrimPrefix(cmd.UseLine(), "situ "))
+		case most >= 0 && len(args) > most:
+			return usage("%s takes at most %d arguments, not %d: situ %s", cmd.CommandPath(), most, len(args), strings.TrimPrefix(cmd.UseLine(), "situ "))
+		}
+		return nil
+	}
+}
+
+// plain removes from s what would move a terminal's cursor or colour it.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// printf writes text for people.
+func (c *console) printf(format string, args ...any) {
+	_, _ = io.WriteString(c.out, plain(fmt.Sprintf(format, args...)))
+}
+
+// note writes to the side of the output.
+func (c *console) note(format string, args ...any) {
+	_, _ = io.WriteString(c.err, plain(fmt.Sprintf(format, args...))+"\n")
+}
+
+// machine writes v as JSON on one line.
+func (c *console) machine(v any) error {
+	b, err := json.Marshal(v)
+	if err == nil {
+		_, err = c.out.Write(append(b, '\n'))
+	}
+	return err
+}
+
+// value writes JSON: spread over lines on a terminal, else as it is.
+func (c *console) value(raw json.RawMessage) error {
+	if c.tty && !c.json {
+		var b bytes.Buffer
+		if json.Indent(&b, raw, "", "  ") == nil {
+			raw = []byte(plain(b.String()))
+		}
+	}
+	_, err := c.out.Write(append(bytes.TrimRight(raw, "\n"), '\n'))
+	return err
+}
+
+// table writes rows below a heading, which is bold on a terminal.
+func (c *console) table(heading string, rows [][]string) {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, strings.Join(strings.Fields(heading), "\t"))
+	for _, row := range rows {
+		for i := range row {
+			row[i] = strings.Join(strings.Fields(plain(row[i])), " ")
+		}
+		_, _ = fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	_ = w.Flush() // to memory
+	for i, line := range strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n") {
+		line = strings.TrimRight(line, " ")
+		if i == 0 && c.tty && c.env("NO_COLOR") == "" {
+			line = "\x1b[1m" + line + "\x1b[0m"
+		}
+		_, _ = fmt.Fprintln(c.out, line)
+	}
+}
+
+// complain tells the user what went wrong and what to do about it.
+func (c *console) complain(err error) {
+	var p *api.Problem
+	if e, ok := errors.AsType[*client.Error](err); ok {
+		p = &e.Problem
+	}
+	if c.json {
+		if p == nil {
+			k := fault.KindOf(err)
+			p = &api.Problem{Type: api.ProblemPrefix + k.String(), Title: k.String(), Status: k.Status(), Detail: message(err)}
+		}
+		if b, err := json.Marshal(p); err == nil {
+			_, _ = c.err.Write(append(b, '\n'))
+		}
+		return
+	}
+	c.note("situ: %s", strings.TrimRight(message(err), "\n"))
+	if p != nil && len(p.Errors) > 1 {
+		for _, m := range p.Errors {
+			c.note("  %s %s", m.Pointer, m.Detail)
+		}
+	}
+	if p != nil && p.Code != "" {
+		c.note("  code: %s", p.Code)
+	}
+	if hint := advice(err, p); hint != "" {
+		c.note("  %s", hint)
+	}
+}
+
+// message is what err says.
+func message(err error) string {
+	if errors.Is(err, client.NoServer) {
+		e, _ := errors.AsType[*fault.Error](err)
+		return e.Msg + ": start one with `situ dev DIR`, or name another with --server"
+	}
+	return err.Error()
+}
+
+// advice is what to do about err, if there is more to say than err does.
+func advice(err error, p *api.Problem) string {
+	e, ok := errors.AsType[*fault.Error](err)
+	switch {
+	case !ok:
+		return ""
+	case e.Kind == fault.Timeout && p != nil && p.Status == e.Kind.Status():
+		return "with --key KEY, a call is safe to make again"
+	case e.Kind == fault.NotFound && p != nil && len(p.Exists) > 20:
+		return "see what there is with `situ ls`"
+	case e.Kind == fault.Busy || e.Kind == fault.Unavailable && p != nil:
+		return fmt.Sprintf("try again in %s", max(e.Retry, 1e9))
+	case e.Kind == fault.Full:
+		return "reads work; writes work again when there is space"
+	}
+	return ""
+}

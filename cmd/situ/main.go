@@ -1,0 +1,100 @@
+// Command situ runs a stateful serverless platform, and talks to one.
+//
+// Each command is a file: its help, its flags and what it does. main holds the
+// list of them and turns errors into messages and exit codes.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/near"
+)
+
+// commands are all commands, in the order that help shows. To add one, add
+// its constructor.
+var commands = []func(*console) *cobra.Command{
+	callCommand,
+	waitCommand,
+	getCommand,
+	lsCommand,
+	rmCommand,
+	describeCommand,
+	statusCommand,
+	deadCommand,
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	c := &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, tty: isTerminal(os.Stdout)}
+	code := run(ctx, c, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// run runs one command line and returns its exit code.
+func run(ctx context.Context, c *console, args []string) int {
+	root := rootCommand(c)
+	root.SetArgs(args)
+	if err := root.ExecuteContext(ctx); err != nil {
+		c.complain(err)
+		return fault.KindOf(err).Exit()
+	}
+	return 0
+}
+
+func rootCommand(c *console) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "situ",
+		Short: "A stateful serverless platform: code runs where its data lives",
+		Long: `Situ hosts typed, durable objects and functions.
+
+Begin with "situ dev DIR" in one terminal, and "situ ls" in another.`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			var names []string
+			for _, sub := range cmd.Commands() {
+				names = append(names, sub.Name())
+			}
+			if hint := near.Name(args[0], names); hint != "" {
+				return usage("there is no command %q; did you mean %q?", args[0], hint)
+			}
+			return usage("there is no command %q; there is %s", args[0], strings.Join(names, ", "))
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+	}
+	root.SetIn(c.in)
+	root.SetOut(c.out)
+	root.SetErr(c.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%s: %v; see \"%s --help\"", cmd.CommandPath(), err, cmd.CommandPath())
+	})
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().StringVar(&c.server, "server", "", "address of the server (default $SITU_SERVER, or "+defaultServer+")")
+	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON for machines")
+	for _, command := range commands {
+		root.AddCommand(command(c))
+	}
+	return root
+}
+
+// version returns what this binary was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}
