@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"unicode"
@@ -142,7 +143,11 @@ func (c *console) complain(err error) {
 		}
 		return
 	}
-	c.note("situ: %s", strings.TrimRight(message(err), "\n"))
+	text := message(err)
+	if p != nil && len(p.Errors) > 1 {
+		text, _, _ = strings.Cut(text, ": "+p.Errors[0].Pointer) // all of them follow
+	}
+	c.note("situ: %s", strings.TrimRight(text, "\n"))
 	if p != nil && len(p.Errors) > 1 {
 		for _, m := range p.Errors {
 			c.note("  %s %s", m.Pointer, m.Detail)
@@ -162,7 +167,33 @@ func message(err error) string {
 		e, _ := errors.AsType[*fault.Error](err)
 		return e.Msg + ": start one with `situ dev DIR`, or name another with --server"
 	}
-	return err.Error()
+	return words(err)
+}
+
+// words is err without the operations that failed, unless it is for those who
+// mend situ.
+func words(err error) string {
+	e, ok := err.(*fault.Error)
+	if !ok || e.Kind == fault.Internal || e.Kind == fault.Corrupt {
+		return err.Error()
+	}
+	parts := []string{e.On, e.Msg}
+	if e.Err != nil {
+		parts = append(parts, words(e.Err))
+	}
+	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+	if len(parts) == 0 {
+		return e.Kind.String()
+	}
+	return strings.Join(parts, ": ")
+}
+
+// count writes a number of things.
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // advice is what to do about err, if there is more to say than err does.

@@ -93,7 +93,11 @@ func (c *console) showMethod(lead string, m *host.MethodManifest) {
 		}
 	}
 	slices.Sort(marks)
-	line := lead + m.Name + "(" + strings.TrimSuffix(strings.TrimPrefix(shape(m.In), "{"), "}") + ")"
+	in := "anything"
+	if len(m.In) > 0 || m.Internal {
+		in = strings.TrimSuffix(strings.TrimPrefix(shape(m.In), "{"), "}")
+	}
+	line := lead + m.Name + "(" + in + ")"
 	if out := shape(m.Out); out != "" && out != "{}" {
 		line += " " + out
 	}

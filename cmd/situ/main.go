@@ -66,7 +66,9 @@ Begin with "situ dev DIR" in one terminal, and "situ ls" in another.`,
 			}
 			var names []string
 			for _, sub := range cmd.Commands() {
-				names = append(names, sub.Name())
+				if sub.IsAvailableCommand() {
+					names = append(names, sub.Name())
+				}
 			}
 			if hint := near.Name(args[0], names); hint != "" {
 				return usage("there is no command %q; did you mean %q?", args[0], hint)
@@ -79,7 +81,7 @@ Begin with "situ dev DIR" in one terminal, and "situ ls" in another.`,
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%s: %v; see \"%s --help\"", cmd.CommandPath(), err, cmd.CommandPath())
+		return usage("%v; see \"%s --help\"", err, cmd.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&c.server, "server", "", "address of the server (default $SITU_SERVER, or "+defaultServer+")")

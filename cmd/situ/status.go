@@ -42,7 +42,7 @@ func (c *console) showStatus(s *api.Status) {
 	c.printf("data    %s, %s free, %s\n", s.DataDir, bytesText(s.Disk.Free), disk)
 	c.printf("written %s since the start\n", bytesText(s.BytesWritten))
 	if w := s.Worker; w != nil {
-		c.printf("worker  process %d, %s, %d restarts\n", w.PID, w.State, w.Restarts)
+		c.printf("worker  process %d, %s, %s\n", w.PID, w.State, count(w.Restarts, "restart"))
 	}
 	rows := make([][]string, len(s.Shards))
 	dead := 0
@@ -54,6 +54,6 @@ func (c *console) showStatus(s *api.Status) {
 	c.printf("\n")
 	c.table("SHARD SEQ OBJECTS QUEUED TIMERS OUTBOX DEAD", rows)
 	if dead > 0 {
-		c.note("there are %d dead letters: situ dead ls", dead)
+		c.note("%s: situ dead ls", count(dead, "dead letter"))
 	}
 }

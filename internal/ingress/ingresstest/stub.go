@@ -34,6 +34,7 @@ type Platform struct {
 	Letters  map[string]*wire.DeadLetter
 	Program  *host.Manifest
 	Refuse   error // what Invoke answers, if set
+	Page     int   // the most objects that List gives, if set
 }
 
 const manifest = `{
@@ -175,6 +176,9 @@ func (p *Platform) List(ctx context.Context, typ, prefix, cursor string, limit i
 	defer p.mu.Unlock()
 	if typ != "counter" {
 		return nil, "", nil
+	}
+	if p.Page > 0 {
+		limit = min(limit, p.Page)
 	}
 	for _, key := range keys(p.Counters) {
 		if key <= cursor || !strings.HasPrefix(key, prefix) {
