@@ -92,7 +92,7 @@ func (s *stage) command(t *testing.T, d *datadriven.TestData) string {
 
 func (s *stage) shell(t *testing.T, d *datadriven.TestData) string {
 	line, stdin, _ := strings.Cut(d.Input, "\n< ")
-	args := words(t, strings.ReplaceAll(line, "$DIR", s.dir))
+	args := split(t, strings.ReplaceAll(line, "$DIR", s.dir))
 	if args[0] != "situ" {
 		t.Fatalf("%q is no command of ours", line)
 	}
@@ -114,8 +114,8 @@ func (s *stage) shell(t *testing.T, d *datadriven.TestData) string {
 	return strings.NewReplacer(s.dir, "$DIR", "\x1b[1m", "<b>", "\x1b[0m", "</b>").Replace(text)
 }
 
-// words splits a command line as a shell does: quotes, but nothing else.
-func words(t *testing.T, line string) (all []string) {
+// split splits a command line as a shell does: quotes, but nothing else.
+func split(t *testing.T, line string) (all []string) {
 	var word strings.Builder
 	in, quote := false, rune(0)
 	for _, r := range line {
