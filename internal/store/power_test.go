@@ -102,14 +102,16 @@ func crashDuring(t *testing.T, s *Store, fs *vfs.MemFS, rng *rand.Rand, acked []
 // TestPowerLossWhileCreating loses power at every sync of the making of a
 // directory: the next Open makes it, or finds it whole.
 func TestPowerLossWhileCreating(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
 	for n := 0; ; n++ {
 		mem := vfs.NewCrashableMem()
 		var clone *vfs.MemFS
 		syncs := 0
 		fs := syncHook{mem, func() {
 			if syncs++; syncs == n+1 {
-				rng := rand.New(rand.NewPCG(uint64(n), 1))
-				clone = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: n * 37 % 101, RNG: rng})
+				rng := rand.New(rand.NewPCG(uint64(n), seed))
+				clone = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
 			}
 		}}
 		open(t, "d", Options{FS: fs, Shards: 2}).Close()

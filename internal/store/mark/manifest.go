@@ -28,7 +28,7 @@ func (fs guardFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error)
 	if err != nil || !ok {
 		return f, err
 	}
-	return &manifestFile{File: f, g: fs.g, num: num}, nil
+	return &manifestFile{File: f, fs: fs.FS, dir: fs.PathDir(name), g: fs.g, num: num}, nil
 }
 
 // Unwrap returns the file system below.
@@ -47,6 +47,8 @@ func ManifestNumber(base string) (uint64, bool) {
 // manifestFile is a manifest being written; vfs.File allows one writer.
 type manifestFile struct {
 	vfs.File
+	fs  vfs.FS
+	dir string // to be synced once
 	g   *Guard
 	num uint64
 	n   int64
@@ -58,10 +60,29 @@ func (f *manifestFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Sync syncs the directory too, the first time. Pebble leaves that to the
+// making of the marker that names this manifest; a power loss in between may
+// keep the marker and lose the file it names.
 func (f *manifestFile) Sync() error {
 	err := f.File.Sync()
+	if err == nil && f.dir != "" {
+		err = f.syncDir()
+	}
 	if err == nil {
 		f.g.manifestSynced(f.num, f.n)
+	}
+	return err
+}
+
+func (f *manifestFile) syncDir() error {
+	d, err := f.fs.OpenDir(f.dir)
+	if err != nil {
+		return err
+	}
+	f.dir = ""
+	err = d.Sync()
+	if e := d.Close(); err == nil {
+		err = e
 	}
 	return err
 }
