@@ -29,6 +29,7 @@ var commands = []func(*console) *cobra.Command{
 	describeCommand,
 	statusCommand,
 	deadCommand,
+	doctorCommand,
 }
 
 func main() {

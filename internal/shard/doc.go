@@ -5,12 +5,10 @@
 //
 // The way of the data through it:
 //
-//	Post (requests, segments, acks) ─► core.take ─► mailbox ─► core.frame
-//	  ─► host ─► core.apply ─► batch ─► core.seal ─► store.Commit
-//	  ─► core.committed ─► replies, segments to other shards, acks
+//	post (requests, segments, acks) ─► core.Take… ─► mailbox ─► core.NextFrame
+//	  ─► host ─► core.Apply ─► batch ─► core.Seal ─► store.Commit
+//	  ─► core.Committed ─► replies, segments to other shards, acks
 //
-// The core (core.go, take.go, frame.go, apply.go, seal.go) is a state machine:
-// it reads rows, but starts nothing, waits for nothing and never asks for the
-// time. Shard (shard.go) is the goroutine around it. DESIGN.md says why it is
-// so.
+// Package core is the state machine; Shard is the goroutine around it, and
+// package rows what it writes. DESIGN.md says why it is so.
 package shard

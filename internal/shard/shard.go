@@ -2,16 +2,33 @@ package shard
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
+	"encoding/hex"
 	"sync"
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/shard/core"
+	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
+
+// Config says which shard this is and what bounds it keeps.
+type Config = core.Config
+
+// Delivery is a segment of messages on its way to another shard, and Ack the
+// word that one has been consumed durably.
+type (
+	Delivery = core.Delivery
+	Ack      = core.Ack
+)
+
+// Stats counts what a shard did since it was opened.
+type Stats = core.Stats
 
 // Host runs frames: in this process (host.Runner), or in a worker. The next
 // frame is submitted after the report of the one before. Reports closes when
@@ -32,9 +49,9 @@ type Peers interface {
 // Shard is the goroutine around a core.
 type Shard struct {
 	cfg   Config
-	rows  *store.Shard
+	store *store.Shard
 	peers Peers
-	core  *core
+	core  *core.Core
 
 	mu     sync.Mutex
 	inbox  []any // what was posted: request, Segment, Ack, op, hostChange
@@ -48,7 +65,14 @@ type Shard struct {
 
 type request struct {
 	r *wire.Request
-	w *waiter
+	w *core.Waiter
+}
+
+// op is something to do on the core between frames. If do returns no error,
+// it has seen to the answer itself.
+type op struct {
+	do   func(*core.Core) error
+	done func(error)
 }
 
 type hostChange struct {
@@ -58,12 +82,16 @@ type hostChange struct {
 }
 
 // Open reads a shard's rows and makes it ready to Run.
-func Open(cfg Config, rows *store.Shard, peers Peers) (*Shard, error) {
-	cfg = cfg.withDefaults()
-	s := &Shard{cfg: cfg, rows: rows, peers: peers, core: newCore(cfg, rows),
+func Open(cfg Config, st *store.Shard, peers Peers) (*Shard, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	var name [6]byte
+	_, _ = rand.Read(name[:]) // never fails (crypto/rand)
+	s := &Shard{cfg: cfg, store: st, peers: peers,
+		core: core.New(cfg, st, hex.EncodeToString(name[:]), wire.Time(cfg.Now().UnixNano())),
 		wake: make(chan struct{}, 1), commits: make(chan *store.Batch), synced: make(chan error, 1)}
-	s.core.now = wire.Time(cfg.Now().UnixNano())
-	if err := s.core.open(); err != nil {
+	if err := s.core.Open(); err != nil {
 		return nil, fault.Wrap(fault.KindOf(err), "shard.open", cfg.ID.String(), err)
 	}
 	return s, nil
@@ -90,7 +118,7 @@ func (s *Shard) post(v any) bool {
 // goroutine, and must not block: with a response that is durable, or with an
 // error.
 func (s *Shard) Call(r *wire.Request, done func(*wire.Response, error)) {
-	if !s.post(request{r, &waiter{r.To, done}}) {
+	if !s.post(request{r, &core.Waiter{Done: done}}) {
 		done(nil, stopped(r.To.String()))
 	}
 }
@@ -100,7 +128,7 @@ func stopped(on string) error {
 }
 
 // Segment takes messages from another shard. It does not block.
-func (s *Shard) Segment(seg Segment) { s.post(seg) }
+func (s *Shard) Segment(seg rows.Segment) { s.post(seg) }
 
 // Ack takes an acknowledgement from another shard. It does not block.
 func (s *Shard) Ack(a Ack) { s.post(a) }
@@ -117,13 +145,14 @@ func (s *Shard) SetHost(h Host, m *host.Manifest) {
 
 // do runs f on the core between frames and returns when what it saw and did is
 // durable.
-func (s *Shard) do(ctx context.Context, f func(*core) error) error {
+func (s *Shard) do(ctx context.Context, f func(*core.Core) error) error {
 	done := make(chan error, 1)
-	o := op{do: func(c *core) (*waiter, error) {
+	o := op{do: func(c *core.Core) error {
 		if err := f(c); err != nil {
-			return nil, err
+			return err
 		}
-		return &waiter{done: func(_ *wire.Response, err error) { done <- err }}, nil
+		c.AnswerLater(&core.Waiter{Done: func(_ *wire.Response, err error) { done <- err }})
+		return nil
 	}, done: func(err error) { done <- err }}
 	if !s.post(o) {
 		return stopped(s.cfg.ID.String())
@@ -143,7 +172,7 @@ func (s *Shard) Run(ctx context.Context, drain time.Duration) error {
 	var group sync.WaitGroup
 	group.Go(func() {
 		for b := range s.commits {
-			_, err := s.rows.Commit(b)
+			_, err := s.store.Commit(b)
 			b.Close()
 			s.synced <- err
 		}
@@ -169,7 +198,7 @@ func (s *Shard) shut(err error) {
 	for _, v := range left {
 		switch v := v.(type) {
 		case request:
-			v.w.done(nil, why)
+			v.w.Done(nil, why)
 		case op:
 			v.done(why)
 		case hostChange:
@@ -177,7 +206,7 @@ func (s *Shard) shut(err error) {
 		}
 	}
 	unknown := fault.New(fault.Unavailable, "call", "", "the platform stopped before the answer was there: the call may have been carried out; ask again with the same idempotency key")
-	s.core.abandon(unknown)
+	s.core.Abandon(unknown)
 }
 
 func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
@@ -186,13 +215,13 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 	defer timer.Stop()
 	stopping, done := false, ctx.Done()
 	var deadline <-chan time.Time
-	c.resend()
+	c.Resend()
 	for {
 		s.step(stopping)
-		if c.err != nil {
-			return c.err
+		if c.Err() != nil {
+			return c.Err()
 		}
-		if stopping && len(c.frames) == 0 && c.flown == nil && !c.wanted() {
+		if stopping && !c.Running() && !c.Committing() && !c.Wanted() {
 			return nil
 		}
 		timer.Reset(s.pause())
@@ -201,15 +230,15 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 		case rep, ok := <-s.reports():
 			if !ok {
 				s.host = nil
-				c.lostHost()
+				c.LostHost()
 			} else {
-				c.apply(rep)
+				c.Apply(rep)
 			}
 		case err := <-s.synced:
 			if err != nil {
 				return err
 			}
-			c.committed()
+			c.Committed()
 		case <-timer.C:
 		case <-done:
 			stopping, done = true, nil
@@ -217,7 +246,7 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 			defer t.Stop()
 			deadline = t.C
 		case <-deadline:
-			if c.flown == nil {
+			if !c.Committing() {
 				return nil
 			}
 			return <-s.synced
@@ -235,8 +264,8 @@ func (s *Shard) reports() <-chan *turn.Report {
 // pause returns how long there is nothing to do without an event.
 func (s *Shard) pause() time.Duration {
 	c := s.core
-	d := time.Duration(c.nextTime() - wire.Time(s.cfg.Now().UnixNano()))
-	if c.mail >= c.cfg.MaxQueued || c.flying {
+	d := time.Duration(c.NextTime() - wire.Time(s.cfg.Now().UnixNano()))
+	if c.Full() || c.Flying() {
 		d = max(d, time.Millisecond)
 	}
 	return max(d, 0)
@@ -245,7 +274,7 @@ func (s *Shard) pause() time.Duration {
 // step does everything that can be done now.
 func (s *Shard) step(stopping bool) {
 	c := s.core
-	c.takeTime(wire.Time(s.cfg.Now().UnixNano()))
+	c.TakeTime(wire.Time(s.cfg.Now().UnixNano()))
 	s.mu.Lock()
 	in := s.inbox
 	s.inbox = nil
@@ -260,7 +289,7 @@ func (s *Shard) step(stopping bool) {
 	}
 	s.seal()
 	if !stopping && s.host != nil {
-		if f := c.nextFrame(); f != nil {
+		if f := c.NextFrame(); f != nil {
 			s.host.Submit(f)
 		} else {
 			s.seal() // what was taken and cannot run yet
@@ -276,34 +305,28 @@ func (s *Shard) take(v any, stopping bool) bool {
 	switch v := v.(type) {
 	case request:
 		if stopping {
-			c.answerNow(v.w, nil, stopped(v.r.To.String()))
+			c.AnswerNow(v.w, nil, stopped(v.r.To.String()))
 			return true
 		}
-		c.takeRequest(v.r, v.w)
-	case Segment:
-		c.takeSegment(v)
+		c.TakeRequest(v.r, v.w)
+	case rows.Segment:
+		c.TakeSegment(v)
 	case Ack:
-		c.takeAck(v)
+		c.TakeAck(v)
 	case op:
-		if c.flying {
+		if c.Flying() {
 			return false
 		}
-		w, err := v.do(c)
-		if err != nil {
+		if err := v.do(c); err != nil {
 			v.done(err)
-		} else {
-			c.batch.answer(w, nil, nil)
 		}
 	case hostChange:
-		if c.flying && v.host == nil && s.host != nil {
-			// The host is taken away: what it runs now runs again elsewhere.
-			c.lostHost()
-		} else if s.host != nil {
-			c.lostHost()
+		if s.host != nil {
+			c.LostHost() // what it has not reported runs again
 		}
 		s.host = v.host
 		if v.host != nil {
-			c.set = methodsOf(v.manifest)
+			c.SetProgram(v.manifest)
 		}
 		close(v.done)
 	}
@@ -314,19 +337,19 @@ func (s *Shard) take(v any, stopping bool) bool {
 // While a frame is out it waits: what the frame consumes need not be written.
 func (s *Shard) seal() {
 	c := s.core
-	if c.flown != nil || c.flying || c.err != nil || !c.wanted() {
+	if c.Committing() || c.Flying() || c.Err() != nil || !c.Wanted() {
 		return
 	}
 	if hook := s.cfg.BeforeCommit; hook != nil {
-		if err := hook(s.rows.Last() + 1); err != nil {
-			c.fail(err)
+		if err := hook(s.store.Last() + 1); err != nil {
+			c.Fail(err)
 			return
 		}
 	}
-	b := s.rows.NewBatch()
-	if !c.seal(b) {
+	b := s.store.NewBatch()
+	if !c.Seal(b) {
 		b.Close()
-		c.committed()
+		c.Committed()
 		return
 	}
 	s.commits <- b
@@ -335,10 +358,9 @@ func (s *Shard) seal() {
 // flush carries out what the core wants done.
 func (s *Shard) flush() {
 	c := s.core
-	ev := c.events
-	c.events = Effects{}
+	ev := c.Effects()
 	for _, a := range ev.Answers {
-		a.w.done(a.resp, a.err)
+		a.To.Done(a.Resp, a.Err)
 	}
 	for _, d := range ev.Segments {
 		s.peers.Segment(d)
@@ -351,32 +373,19 @@ func (s *Shard) flush() {
 // Invocation reads the committed record of an invocation, nil if there is
 // none.
 func (s *Shard) Invocation(id wire.InvocationID) (*wire.Invocation, error) {
-	b, ok, err := s.rows.Get(store.Invocations, []byte(id))
+	b, ok, err := s.store.Get(store.Invocations, []byte(id))
 	if err != nil || !ok {
 		return nil, err
 	}
-	return decodeInvocation(id, b)
+	return rows.DecodeInvocation(id, b)
 }
 
 // Await calls done with the record of a pending invocation when it is
 // finished, or at once if it is, or with an error.
 func (s *Shard) Await(id wire.InvocationID, done func(error)) {
-	o := op{do: func(c *core) (*waiter, error) {
-		w := &waiter{done: func(_ *wire.Response, err error) { done(err) }}
-		v := c.invs[id]
-		if v == nil {
-			rec := c.invocation(id)
-			if rec == nil || rec.Finished != 0 {
-				return w, nil
-			}
-			v = &inv{rec: rec, saved: true}
-			c.invs[id] = v
-		}
-		if v.rec.Finished != 0 {
-			return w, nil
-		}
-		v.waiters = append(v.waiters, w)
-		return &waiter{done: func(*wire.Response, error) {}}, nil
+	o := op{do: func(c *core.Core) error {
+		c.Await(id, &core.Waiter{Done: func(_ *wire.Response, err error) { done(err) }})
+		return nil
 	}, done: done}
 	if !s.post(o) {
 		done(stopped(string(id)))
@@ -387,7 +396,7 @@ func (s *Shard) Await(id wire.InvocationID, done func(error)) {
 func (s *Shard) View(ctx context.Context, id wire.ObjectID) (st *turn.State, info wire.ObjectInfo, err error) {
 	var got *turn.State
 	var gotInfo wire.ObjectInfo
-	err = s.do(ctx, func(c *core) (err error) { got, gotInfo, err = c.view(id); return err })
+	err = s.do(ctx, func(c *core.Core) (err error) { got, gotInfo, err = c.View(id); return err })
 	if err != nil {
 		return nil, info, err
 	}
@@ -396,24 +405,24 @@ func (s *Shard) View(ctx context.Context, id wire.ObjectID) (st *turn.State, inf
 
 // Remove deletes an object's state.
 func (s *Shard) Remove(ctx context.Context, id wire.ObjectID) error {
-	return s.do(ctx, func(c *core) error { return c.remove(id) })
+	return s.do(ctx, func(c *core.Core) error { return c.Remove(id) })
 }
 
 // Redrive runs the message of a dead letter again.
 func (s *Shard) Redrive(ctx context.Context, id string) error {
-	return s.do(ctx, func(c *core) error { return c.redrive(id) })
+	return s.do(ctx, func(c *core.Core) error { return c.Redrive(id) })
 }
 
 // ForgetDead removes a dead letter.
 func (s *Shard) ForgetDead(ctx context.Context, id string) error {
-	return s.do(ctx, func(c *core) error { return c.forgetDead(id) })
+	return s.do(ctx, func(c *core.Core) error { return c.ForgetDead(id) })
 }
 
 // DeadLetters calls f with the committed dead letters after seq, in order.
 func (s *Shard) DeadLetters(after wire.Seq, f func(wire.Seq, *wire.DeadLetter) bool) error {
-	return s.rows.Scan(store.Dead, seqKey(after+1), nil, func(k, v []byte) (bool, error) {
+	return s.store.Scan(store.Dead, rows.SeqKey(after+1), nil, func(k, v []byte) (bool, error) {
 		seq := wire.Seq(binary.BigEndian.Uint64(k))
-		d, err := decodeDead(s.core.deadID(seq), v)
+		d, err := rows.DecodeDead(s.core.DeadID(seq), v)
 		if err != nil {
 			return false, err
 		}
@@ -425,28 +434,28 @@ func (s *Shard) DeadLetters(after wire.Seq, f func(wire.Seq, *wire.DeadLetter) b
 // prefix and come after the key after, in the order of keys.
 func (s *Shard) List(typ, prefix, after string, f func(wire.ObjectInfo) bool) error {
 	start := max(prefix, after)
-	from := objectKey(wire.ObjectID{Type: typ, Key: start})
+	from := rows.ObjectKey(wire.ObjectID{Type: typ, Key: start})
 	if after != "" && start == after {
 		from = append(from, 0)
 	}
 	head := len(typ) + 1
-	return s.rows.Scan(store.Objects, from, append([]byte(typ), 1), func(k, v []byte) (bool, error) {
+	return s.store.Scan(store.Objects, from, append([]byte(typ), 1), func(k, v []byte) (bool, error) {
 		key := string(k[head:])
 		if len(key) < len(prefix) || key[:len(prefix)] != prefix {
 			return false, nil
 		}
-		row, err := decodeObject(v)
+		row, err := rows.DecodeObject(v)
 		if err != nil {
 			return false, err
 		}
-		return f(wire.ObjectInfo{ID: wire.ObjectID{Type: typ, Key: key}, Size: row.size, Modified: row.modified}), nil
+		return f(wire.ObjectInfo{ID: wire.ObjectID{Type: typ, Key: key}, Size: row.Size, Modified: row.Modified}), nil
 	})
 }
 
 // Stats returns what the shard did and has.
 func (s *Shard) Stats(ctx context.Context) (st Stats, err error) {
 	var got Stats
-	err = s.do(ctx, func(c *core) error { got = c.count(); return nil })
-	got.Seq = s.rows.Last()
+	err = s.do(ctx, func(c *core.Core) error { got = c.Count(); return nil })
+	got.Seq = s.store.Last()
 	return got, err
 }

@@ -1,22 +1,20 @@
-package shard
+package core
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"log/slog"
 	"strconv"
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/place"
+	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// rows is what the core reads of its shard's committed state.
-type rows interface {
+// Rows is what a core reads of its shard's committed state.
+type Rows interface {
 	Get(t store.Table, key []byte) ([]byte, bool, error)
 	Scan(t store.Table, from, to []byte, fn func(key, value []byte) (bool, error)) error
 	ScanReverse(t store.Table, from, to []byte, fn func(key, value []byte) (bool, error)) error
@@ -48,17 +46,16 @@ type change struct {
 	modified wire.Time
 }
 
-// waiter is a caller outside that waits in this process.
-type waiter struct {
-	to   wire.Address
-	done func(*wire.Response, error) // called once, must not block
+// Waiter is a caller outside that waits in this process.
+type Waiter struct {
+	Done func(*wire.Response, error) // called once, must not block
 }
 
 // inv is the state of a recorded invocation that is pending, or finished but
 // not yet committed.
 type inv struct {
 	rec     *wire.Invocation
-	waiters []*waiter
+	waiters []*Waiter
 	saved   bool // a row says that it is pending
 }
 
@@ -74,11 +71,11 @@ type flightTask struct {
 	ro  bool
 }
 
-// core is the state machine of a shard. It is driven by one goroutine.
-type core struct {
+// Core is the state machine of a shard. One goroutine drives it.
+type Core struct {
 	cfg  Config
 	id   wire.ShardID
-	rows rows
+	rows Rows
 	log  *slog.Logger
 
 	now     wire.Time
@@ -113,7 +110,7 @@ type core struct {
 	in   map[wire.ShardID]*source
 	out  map[wire.ShardID]*channel
 	invs map[wire.InvocationID]*inv
-	wait map[wire.InvocationID]*waiter // callers whose call moved on
+	wait map[wire.InvocationID]*Waiter // callers whose call moved on
 	mail int                           // envelopes in mailboxes and queues
 	held int                           // their bytes
 
@@ -127,7 +124,7 @@ type core struct {
 // source is the receiving end of a channel from another shard.
 type source struct {
 	cursor wire.Seq // the last message taken
-	queue  []Segment
+	queue  []rows.Segment
 }
 
 // channel is the sending end of a channel to another shard.
@@ -143,17 +140,17 @@ type segmentRow struct {
 	bytes       int
 }
 
-// Effects is what the core wants done. The driver takes and clears it.
+// Effects is what a core wants done.
 type Effects struct {
 	Segments []Delivery
 	Acks     []Ack
-	Answers  []answer
+	Answers  []Answer
 }
 
 // Delivery is a segment on its way to a shard.
 type Delivery struct {
 	To      wire.ShardID
-	Segment Segment
+	Segment rows.Segment
 }
 
 // Ack tells a sender that its messages up to Last are consumed durably.
@@ -163,81 +160,70 @@ type Ack struct {
 	Last wire.Seq
 }
 
-type answer struct {
-	w    *waiter
-	resp *wire.Response
-	err  error
+// Answer is what a caller outside is told.
+type Answer struct {
+	To   *Waiter
+	Resp *wire.Response
+	Err  error
 }
 
-func newCore(cfg Config, rows rows) *core {
-	var boot [6]byte
-	_, _ = rand.Read(boot[:]) // never fails (crypto/rand)
-	c := &core{cfg: cfg, id: cfg.ID, rows: rows, log: cfg.Log,
-		boot:    hex.EncodeToString(boot[:]),
+// New returns the core of a shard whose committed state is to be read from
+// committed. Open it, then drive it:
+//
+//	take what arrived (TakeRequest, TakeSegment, TakeAck, TakeTime)
+//	have NextFrame run, and Apply its report
+//	Seal what is Wanted, commit it, and say that it is Committed
+//	carry out the Effects
+//
+// name makes the names of this run's invocations different from other runs'.
+func New(cfg Config, committed Rows, name string, now wire.Time) *Core {
+	cfg = cfg.withDefaults()
+	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: cfg.Log,
+		boot: name, now: now,
 		objects: map[wire.ObjectID]*object{}, slots: make([]*object, 1),
 		running: map[*wire.Envelope]struct{}{}, frames: map[uint64]*flight{},
 		newTimers: map[*wire.Envelope]struct{}{}, pauses: due.NewQueue[*object](1 << 30),
 		timers: due.NewQueue[*wire.Envelope](cfg.TimerWindow),
 		in:     map[wire.ShardID]*source{}, out: map[wire.ShardID]*channel{},
-		invs: map[wire.InvocationID]*inv{}, wait: map[wire.InvocationID]*waiter{},
+		invs: map[wire.InvocationID]*inv{}, wait: map[wire.InvocationID]*Waiter{},
 	}
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
 	c.batch = newBatch()
 	return c
 }
 
-// fail stops the shard: its rows cannot be read or are wrong. Law: never serve
+// Fail stops the shard: its rows cannot be read or are wrong. Law: never serve
 // past a gap.
-func (c *core) fail(err error) {
+func (c *Core) Fail(err error) {
 	if c.err == nil && err != nil {
 		c.err = err
 	}
 }
 
-// methods is what a shard needs to know of the methods of a program.
-type methods struct {
-	types map[string]*typeInfo
-	funcs map[string]*host.MethodManifest
+// Effects returns what is to be done now, and forgets it.
+func (c *Core) Effects() Effects {
+	ev := c.events
+	c.events = Effects{}
+	return ev
 }
 
-type typeInfo struct {
-	policy  wire.Policy
-	methods map[string]*host.MethodManifest
-}
+// Err returns what stopped the core, nil while it runs.
+func (c *Core) Err() error { return c.err }
 
-func methodsOf(m *host.Manifest) *methods {
-	s := &methods{types: map[string]*typeInfo{}, funcs: map[string]*host.MethodManifest{}}
-	for i := range m.Types {
-		t := &m.Types[i]
-		ti := &typeInfo{policy: t.Retry.Policy(), methods: map[string]*host.MethodManifest{}}
-		for j := range t.Methods {
-			ti.methods[t.Methods[j].Name] = &t.Methods[j]
-		}
-		s.types[t.Name] = ti
-	}
-	for i := range m.Functions {
-		s.funcs[m.Functions[i].Name] = &m.Functions[i]
-	}
-	return s
-}
+// Flying reports whether a frame has not been reported.
+func (c *Core) Flying() bool { return c.flying }
 
-// method describes what to names, nil if the program has no such thing.
-func (s *methods) method(to wire.Address) (*host.MethodManifest, wire.Policy) {
-	if s == nil {
-		return nil, wire.Policy{}
-	}
-	if to.Function() {
-		return s.funcs[to.Method], wire.Policy{}
-	}
-	t := s.types[to.Type]
-	if t == nil {
-		return nil, wire.Policy{}
-	}
-	return t.methods[to.Method], t.policy
-}
+// Running reports whether any turn is under way, detached ones included.
+func (c *Core) Running() bool { return len(c.frames) > 0 }
+
+// Committing reports whether a commit is under way.
+func (c *Core) Committing() bool { return c.flown != nil }
+
+// Full reports whether the core takes no more messages until some are done.
+func (c *Core) Full() bool { return c.mail >= c.cfg.MaxQueued }
 
 // object returns the object with work to do, making it known if needed.
-func (c *core) object(id wire.ObjectID) *object {
+func (c *Core) object(id wire.ObjectID) *object {
 	o := c.objects[id]
 	if o == nil {
 		o = &object{id: id, busy: -1}
@@ -248,7 +234,7 @@ func (c *core) object(id wire.ObjectID) *object {
 
 // put gives an envelope to the mailbox of its object, or to the queue of
 // functions.
-func (c *core) put(env *wire.Envelope) {
+func (c *Core) put(env *wire.Envelope) {
 	c.mail++
 	c.held += envelopeSize(env)
 	if env.To.Function() {
@@ -273,19 +259,19 @@ func (c *core) put(env *wire.Envelope) {
 
 // done notes that an envelope was consumed: it is neither in a mailbox nor in
 // the mail table any more.
-func (c *core) done(env *wire.Envelope) {
+func (c *Core) done(env *wire.Envelope) {
 	c.mail--
 	c.held -= envelopeSize(env)
 	if env.Note&wire.InMail != 0 {
-		c.batch.drop(store.Mail, seqKey(env.Seq))
+		c.batch.drop(store.Mail, rows.SeqKey(env.Seq))
 	}
 	if env.Note&wire.InTimers != 0 {
-		c.batch.drop(store.Timers, timerKey(env.Due, env.Seq))
+		c.batch.drop(store.Timers, rows.TimerKey(env.Due, env.Seq))
 	}
 }
 
 // wake puts an object with runnable mail in the ready list.
-func (c *core) wake(o *object) {
+func (c *Core) wake(o *object) {
 	if o.ready {
 		return
 	}
@@ -302,7 +288,7 @@ func (c *core) wake(o *object) {
 }
 
 // rest takes an object out of the busy list when its mailbox is empty.
-func (c *core) rest(o *object) {
+func (c *Core) rest(o *object) {
 	if o.busy < 0 || o.box.Len() > 0 {
 		return
 	}
@@ -315,7 +301,7 @@ func (c *core) rest(o *object) {
 
 // settle puts an object without work among the idle residents, or forgets it
 // if nothing but its rows is left to know.
-func (c *core) settle(o *object) {
+func (c *Core) settle(o *object) {
 	if o.busy >= 0 || o.pend != nil || o.sealed != nil || o.detached > 0 {
 		return
 	}
@@ -332,7 +318,7 @@ func (c *core) settle(o *object) {
 	}
 }
 
-func (c *core) unlink(o *object) {
+func (c *Core) unlink(o *object) {
 	if o.next != nil {
 		o.prev.next, o.next.prev = o.next, o.prev
 		o.next, o.prev = nil, nil
@@ -342,7 +328,7 @@ func (c *core) unlink(o *object) {
 }
 
 // evict forgets residents that are over the bounds, or unused for long.
-func (c *core) evict() {
+func (c *Core) evict() {
 	for o := c.idle.next; o != &c.idle; o = c.idle.next {
 		over := c.nidle > c.cfg.MaxResident || c.bytes > c.cfg.MaxResidentBytes
 		old := c.cfg.IdleAfter > 0 && o.used+wire.Time(c.cfg.IdleAfter) <= c.now
@@ -358,7 +344,7 @@ func (c *core) evict() {
 }
 
 // release takes an object's slot back.
-func (c *core) release(o *object) {
+func (c *Core) release(o *object) {
 	if o.slot != 0 {
 		c.slots[o.slot] = nil
 		c.free = append(c.free, o.slot)
@@ -366,7 +352,7 @@ func (c *core) release(o *object) {
 	}
 }
 
-func (c *core) assign(o *object) turn.Slot {
+func (c *Core) assign(o *object) turn.Slot {
 	if n := len(c.free); n > 0 {
 		o.slot, c.free = c.free[n-1], c.free[:n-1]
 	} else {
@@ -378,7 +364,7 @@ func (c *core) assign(o *object) turn.Slot {
 }
 
 // name makes the name of a call from outside that has no key.
-func (c *core) name() wire.InvocationID {
+func (c *Core) name() wire.InvocationID {
 	c.stats.Calls++
 	b := make([]byte, 0, 40)
 	b = append(b, hex4(uint16(c.id))...)
@@ -395,7 +381,7 @@ func hex4(n uint16) string {
 
 // place returns the shard of a message's receiver. Functions run where they
 // are called: they have no state to be near to.
-func (c *core) place(env *wire.Envelope) wire.ShardID {
+func (c *Core) place(env *wire.Envelope) wire.ShardID {
 	switch {
 	case env.To == (wire.Address{}) && env.Back != nil:
 		return env.Back.Shard
@@ -415,8 +401,8 @@ func busyError(op, on, what string) error {
 	return e
 }
 
-// count returns the stats with what there is now.
-func (c *core) count() Stats {
+// Count returns the stats with what there is now.
+func (c *Core) Count() Stats {
 	st := c.stats
 	st.Resident = len(c.slots) - 1 - len(c.free)
 	st.Queued = c.mail
@@ -427,23 +413,23 @@ func (c *core) count() Stats {
 	return st
 }
 
-// abandon tells everybody who still waits that the answer is not to be had.
-func (c *core) abandon(err error) {
-	told := map[*waiter]bool{}
-	tell := func(w *waiter) {
+// Abandon tells everybody who still waits that the answer is not to be had.
+func (c *Core) Abandon(err error) {
+	told := map[*Waiter]bool{}
+	tell := func(w *Waiter) {
 		if w != nil && !told[w] {
 			told[w] = true
-			w.done(nil, err)
+			w.Done(nil, err)
 		}
 	}
 	for _, a := range c.events.Answers {
-		told[a.w] = true
-		a.w.done(a.resp, a.err)
+		told[a.To] = true
+		a.To.Done(a.Resp, a.Err)
 	}
 	for _, b := range []*batch{c.flown, c.batch} {
 		if b != nil {
 			for _, a := range b.answers {
-				tell(a.w)
+				tell(a.To)
 			}
 		}
 	}
@@ -456,7 +442,7 @@ func (c *core) abandon(err error) {
 		}
 	}
 	local := func(env *wire.Envelope) {
-		if w, ok := env.Local.(*waiter); ok {
+		if w, ok := env.Local.(*Waiter); ok {
 			tell(w)
 		}
 	}

@@ -1,17 +1,18 @@
-package shard
+package core
 
 import (
 	"bytes"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// nextFrame composes the next frame for the host, nil if there is nothing to
+// NextFrame composes the next frame for the host, nil if there is nothing to
 // run now.
-func (c *core) nextFrame() *turn.Frame {
+func (c *Core) NextFrame() *turn.Frame {
 	if c.set == nil || c.flying || c.err != nil {
 		return nil
 	}
@@ -43,7 +44,7 @@ func (c *core) nextFrame() *turn.Frame {
 
 // addObjects takes mail of ready objects, in the order in which they became
 // ready, a fair share each.
-func (c *core) addObjects(f *turn.Frame, fl *flight) {
+func (c *Core) addObjects(f *turn.Frame, fl *flight) {
 	for len(c.ready) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
 		o := c.ready[0]
 		if o.box.Ready(c.now) && o.box.Queued()[0].Note&wire.Suspect != 0 {
@@ -66,7 +67,7 @@ func (c *core) addObjects(f *turn.Frame, fl *flight) {
 	}
 }
 
-func (c *core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
+func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
 	for i, env := range o.box.Queued() {
 		if i > 0 && i < n && env.Note&wire.Suspect != 0 {
 			n = i
@@ -87,7 +88,7 @@ func (c *core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
 
 // addReaders runs read-only calls of objects whose own turn takes long, on a
 // copy of what they were before it.
-func (c *core) addReaders(f *turn.Frame, fl *flight) {
+func (c *Core) addReaders(f *turn.Frame, fl *flight) {
 	for len(c.readers) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
 		r := c.readers[0]
 		c.readers = c.readers[1:]
@@ -96,7 +97,7 @@ func (c *core) addReaders(f *turn.Frame, fl *flight) {
 	}
 }
 
-func (c *core) addFunctions(f *turn.Frame, fl *flight) {
+func (c *Core) addFunctions(f *turn.Frame, fl *flight) {
 	for len(c.funcs) > 0 && len(f.Tasks) < c.cfg.FrameTasks && len(c.running) < c.cfg.MaxFunctions {
 		env := c.funcs[0]
 		if env.Note&wire.Suspect != 0 {
@@ -116,7 +117,7 @@ func (c *core) addFunctions(f *turn.Frame, fl *flight) {
 
 // seed makes the seed of a turn's random source from its message: the same
 // whenever the same message is run.
-func (c *core) seed(env *wire.Envelope) uint64 {
+func (c *Core) seed(env *wire.Envelope) uint64 {
 	h := uint64(env.Seq)*0x9e3779b97f4a7c15 + uint64(env.Made)
 	h ^= h >> 29
 	return h*0xbf58476d1ce4e5b9 + uint64(c.id)
@@ -124,7 +125,7 @@ func (c *core) seed(env *wire.Envelope) uint64 {
 
 // load returns the latest state of an object: its rows, under what is changed
 // and not committed.
-func (c *core) load(o *object) *turn.State {
+func (c *Core) load(o *object) *turn.State {
 	st := &turn.State{}
 	c.stats.Loads++
 	layers := []*change{o.pend, o.sealed}
@@ -155,31 +156,31 @@ func (c *core) load(o *object) *turn.State {
 	return st
 }
 
-func (c *core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry) {
-	b, ok, err := c.rows.Get(store.Objects, objectKey(o.id))
+func (c *Core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry) {
+	b, ok, err := c.rows.Get(store.Objects, rows.ObjectKey(o.id))
 	if err != nil || !ok {
-		c.fail(err)
+		c.Fail(err)
 		return
 	}
-	row, err := decodeObject(b)
+	row, err := rows.DecodeObject(b)
 	if err != nil {
-		c.fail(fault.Wrap(fault.Corrupt, "shard.load", o.id.String(), err))
+		c.Fail(fault.Wrap(fault.Corrupt, "shard.load", o.id.String(), err))
 		return
 	}
 	if st.Root == nil {
-		st.Root = row.root
+		st.Root = row.Root
 	}
-	o.size = row.size
-	if row.size == len(row.root) {
+	o.size = row.Size
+	if row.Size == len(row.Root) {
 		return // no elements
 	}
-	from, to := entriesOf(o.id)
-	c.fail(c.rows.Scan(store.Entries, from, to, func(k, v []byte) (bool, error) {
+	from, to := rows.EntriesOf(o.id)
+	c.Fail(c.rows.Scan(store.Entries, from, to, func(k, v []byte) (bool, error) {
 		rest := string(k[len(from):])
 		if _, newer := entries[rest]; newer {
 			return true, nil
 		}
-		field, element, ok := splitEntry([]byte(rest))
+		field, element, ok := rows.SplitEntry([]byte(rest))
 		if !ok {
 			return false, fault.New(fault.Corrupt, "shard.load", o.id.String(), "an element's key is cut short")
 		}
@@ -188,10 +189,10 @@ func (c *core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry
 	}))
 }
 
-// lostHost takes back what a host had that is gone. Nothing of an unreported
+// LostHost takes back what a host had that is gone. Nothing of an unreported
 // frame has been used, so its tasks simply run again; the one that may have
 // killed the host is found by running each alone.
-func (c *core) lostHost() {
+func (c *Core) LostHost() {
 	for seq, fl := range c.frames {
 		delete(c.frames, seq)
 		alone := len(fl.tasks) == 1
@@ -214,7 +215,7 @@ func (c *core) lostHost() {
 	c.slots, c.free = c.slots[:1], c.free[:0]
 }
 
-func (c *core) lostTask(t *flightTask, alone bool) {
+func (c *Core) lostTask(t *flightTask, alone bool) {
 	crash := &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.env.To.String()}
 	if !alone {
 		t.env.Note |= wire.Suspect

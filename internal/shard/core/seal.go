@@ -1,6 +1,7 @@
-package shard
+package core
 
 import (
+	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -16,7 +17,7 @@ type batch struct {
 	drops   []rowKey   // rows that go with the effects
 	tidy    []rowKey   // rows that may go now or later: no reason to commit
 	timers  []*wire.Envelope
-	answers []answer
+	answers []Answer
 	size    int // bytes, roughly
 }
 
@@ -29,8 +30,8 @@ func newBatch() *batch {
 	return &batch{out: map[wire.ShardID][]*wire.Envelope{}, cursors: map[wire.ShardID]wire.Seq{}, invs: map[*inv]struct{}{}}
 }
 
-func (b *batch) answer(w *waiter, resp *wire.Response, err error) {
-	b.answers = append(b.answers, answer{w, resp, err})
+func (b *batch) answer(w *Waiter, resp *wire.Response, err error) {
+	b.answers = append(b.answers, Answer{w, resp, err})
 }
 
 func (b *batch) touchInv(v *inv) { b.invs[v] = struct{}{} }
@@ -41,8 +42,8 @@ func (b *batch) later(t store.Table, key []byte) {
 	b.tidy = append(b.tidy, rowKey{t, append([]byte(nil), key...)})
 }
 
-// wanted reports whether the batch has anything that must become durable.
-func (c *core) wanted() bool {
+// Wanted reports whether the batch has anything that must become durable.
+func (c *Core) Wanted() bool {
 	b := c.batch
 	if len(b.objects)+len(b.cursors)+len(b.invs)+len(b.dead)+len(b.drops)+len(b.answers)+len(b.out) > 0 {
 		return true
@@ -51,7 +52,7 @@ func (c *core) wanted() bool {
 }
 
 // unsaved reports whether mail that must survive a crash has no row.
-func (c *core) unsaved() bool {
+func (c *Core) unsaved() bool {
 	some := false
 	c.eachMail(func(env *wire.Envelope) {
 		some = some || env.Note&(wire.Volatile|wire.InMail|wire.InTimers) == 0
@@ -60,7 +61,7 @@ func (c *core) unsaved() bool {
 }
 
 // eachMail calls f for the mail of every object and function.
-func (c *core) eachMail(f func(*wire.Envelope)) {
+func (c *Core) eachMail(f func(*wire.Envelope)) {
 	for _, o := range c.busy {
 		o.box.Each(f)
 	}
@@ -72,9 +73,9 @@ func (c *core) eachMail(f func(*wire.Envelope)) {
 	}
 }
 
-// seal closes the batch and writes it into rows. It returns false if there is
+// Seal closes the batch and writes it into rows. It returns false if there is
 // nothing to commit; answers that were in it are then released at once.
-func (c *core) seal(w *store.Batch) bool {
+func (c *Core) Seal(w *store.Batch) bool {
 	b := c.batch
 	c.sealObjects(b, w)
 	c.sealMail(w)
@@ -91,23 +92,23 @@ func (c *core) seal(w *store.Batch) bool {
 	return w.Count() > 0
 }
 
-func (c *core) sealObjects(b *batch, w *store.Batch) {
+func (c *Core) sealObjects(b *batch, w *store.Batch) {
 	for _, o := range b.objects {
 		p := o.pend
 		o.sealed, o.pend = p, nil
 		if p.clear {
-			w.Delete(store.Objects, objectKey(o.id))
-			from, to := entriesOf(o.id)
+			w.Delete(store.Objects, rows.ObjectKey(o.id))
+			from, to := rows.EntriesOf(o.id)
 			w.DeleteRange(store.Entries, from, to)
 		}
 		if p.root != nil {
-			w.Set(store.Objects, objectKey(o.id), encodeObject(objectRow{p.modified, p.size, p.root}))
+			w.Set(store.Objects, rows.ObjectKey(o.id), rows.EncodeObject(rows.Object{Modified: p.modified, Size: p.size, Root: p.root}))
 		}
 		for _, e := range p.entries {
 			if e.Value == nil {
-				w.Delete(store.Entries, entryKey(o.id, e))
+				w.Delete(store.Entries, rows.EntryKey(o.id, e))
 			} else {
-				w.Set(store.Entries, entryKey(o.id, e), e.Value)
+				w.Set(store.Entries, rows.EntryKey(o.id, e), e.Value)
 			}
 		}
 	}
@@ -115,61 +116,61 @@ func (c *core) sealObjects(b *batch, w *store.Batch) {
 
 // sealMail writes the mail that is still there: what was sent and consumed
 // since the last seal is never written.
-func (c *core) sealMail(w *store.Batch) {
+func (c *Core) sealMail(w *store.Batch) {
 	c.eachMail(func(env *wire.Envelope) {
 		if env.Note&(wire.Volatile|wire.InMail|wire.InTimers) == 0 {
-			w.Set(store.Mail, seqKey(env.Seq), wire.AppendEnvelope(nil, env))
+			w.Set(store.Mail, rows.SeqKey(env.Seq), wire.AppendEnvelope(nil, env))
 			env.Note |= wire.InMail
 		}
 	})
 }
 
-func (c *core) sealTimers(b *batch, w *store.Batch) {
+func (c *Core) sealTimers(b *batch, w *store.Batch) {
 	for env := range c.newTimers {
-		w.Set(store.Timers, timerKey(env.Due, env.Seq), wire.AppendEnvelope(nil, env))
+		w.Set(store.Timers, rows.TimerKey(env.Due, env.Seq), wire.AppendEnvelope(nil, env))
 		env.Note |= wire.InTimers
 		b.timers = append(b.timers, env)
 		if env.Note&wire.InMail != 0 {
-			w.Delete(store.Mail, seqKey(env.Seq))
+			w.Delete(store.Mail, rows.SeqKey(env.Seq))
 			env.Note &^= wire.InMail
 		}
 	}
 	clear(c.newTimers)
 }
 
-func (c *core) sealChannels(b *batch, w *store.Batch) {
+func (c *Core) sealChannels(b *batch, w *store.Batch) {
 	for to, envs := range b.out {
 		ch := c.channel(to)
-		row := encodeSegment(envs)
+		row := rows.EncodeSegment(envs)
 		first := ch.next
 		ch.next += wire.Seq(len(envs))
 		ch.rows = append(ch.rows, segmentRow{first, ch.next - 1, len(row)})
-		w.Set(store.Outbox, outboxKey(to, first), row)
+		w.Set(store.Outbox, rows.OutboxKey(to, first), row)
 	}
 	for from, cursor := range b.cursors {
 		var e wire.Encoder
 		e.Int(1, uint64(cursor))
-		w.Set(store.Inbox, shardKey(from), e.Buf)
+		w.Set(store.Inbox, rows.ShardKey(from), e.Buf)
 	}
 }
 
-func (c *core) sealRecords(b *batch, w *store.Batch) {
+func (c *Core) sealRecords(b *batch, w *store.Batch) {
 	for v := range b.invs {
-		w.Set(store.Invocations, []byte(v.rec.ID), encodeInvocation(v.rec))
+		w.Set(store.Invocations, []byte(v.rec.ID), rows.EncodeInvocation(v.rec))
 		if v.rec.Finished != 0 {
-			w.Set(store.Expiry, expiryKey(v.rec.Expires, v.rec.ID), nil)
+			w.Set(store.Expiry, rows.ExpiryKey(v.rec.Expires, v.rec.ID), nil)
 		}
 	}
 	for _, d := range b.dead {
-		w.Set(store.Dead, seqKey(d.Envelope.Seq), encodeDead(d))
+		w.Set(store.Dead, rows.SeqKey(d.Envelope.Seq), rows.EncodeDead(d))
 	}
 	for _, seq := range b.buried {
-		w.Delete(store.Dead, seqKey(seq))
+		w.Delete(store.Dead, rows.SeqKey(seq))
 	}
 }
 
-// committed lets out what the commit under way has made durable (law 1).
-func (c *core) committed() {
+// Committed lets out what the commit under way has made durable (law 1).
+func (c *Core) Committed() {
 	b := c.flown
 	c.flown = nil
 	c.events.Answers = append(c.events.Answers, b.answers...)
@@ -179,7 +180,7 @@ func (c *core) committed() {
 		if r := ch.rows[min(ch.sent, len(ch.rows)-1)]; ch.bytes < c.cfg.ChannelWindow && ch.sent == len(ch.rows)-1 && r.first == ch.next-wire.Seq(len(envs)) {
 			ch.sent++
 			ch.bytes += r.bytes
-			c.events.Segments = append(c.events.Segments, Delivery{to, Segment{c.id, r.first, envs}})
+			c.events.Segments = append(c.events.Segments, Delivery{to, rows.Segment{From: c.id, First: r.first, Envs: envs}})
 			continue
 		}
 		c.pump(to, ch)

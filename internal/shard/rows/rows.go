@@ -1,4 +1,7 @@
-package shard
+// Package rows is the layout of a shard's rows: what the keys and values of
+// each table are. It reads and writes nothing; its formats are on disk, and
+// golden files hold them.
+package rows
 
 import (
 	"encoding/binary"
@@ -26,21 +29,21 @@ import (
 // of the whole state (uvarint), and the CBOR of the root.
 const objectVersion = 1
 
-func objectKey(id wire.ObjectID) []byte {
+func ObjectKey(id wire.ObjectID) []byte {
 	k := make([]byte, 0, len(id.Type)+len(id.Key)+2)
 	k = append(k, id.Type...)
 	k = append(k, 0)
 	return append(k, id.Key...)
 }
 
-// entriesOf returns the range of keys of an object's entries.
-func entriesOf(id wire.ObjectID) (from, to []byte) {
-	from = append(objectKey(id), 0)
-	to = append(objectKey(id), 1)
+// EntriesOf returns the range of keys of an object's entries.
+func EntriesOf(id wire.ObjectID) (from, to []byte) {
+	from = append(ObjectKey(id), 0)
+	to = append(ObjectKey(id), 1)
 	return from, to
 }
 
-func entryKey(id wire.ObjectID, e turn.Entry) []byte {
+func EntryKey(id wire.ObjectID, e turn.Entry) []byte {
 	k := make([]byte, 0, len(id.Type)+len(id.Key)+len(e.Field)+len(e.Key)+3)
 	k = append(k, id.Type...)
 	k = append(k, 0)
@@ -51,9 +54,9 @@ func entryKey(id wire.ObjectID, e turn.Entry) []byte {
 	return append(k, e.Key...)
 }
 
-// splitEntry returns the field and element of an entry's key after its
-// object's prefix (from entriesOf).
-func splitEntry(rest []byte) (field string, element []byte, ok bool) {
+// SplitEntry returns the field and element of an entry's key after its
+// object's prefix (from EntriesOf).
+func SplitEntry(rest []byte) (field string, element []byte, ok bool) {
 	for i, c := range rest {
 		if c == 0 {
 			return string(rest[:i]), rest[i+1:], true
@@ -62,50 +65,50 @@ func splitEntry(rest []byte) (field string, element []byte, ok bool) {
 	return "", nil, false
 }
 
-func seqKey(s wire.Seq) []byte { return binary.BigEndian.AppendUint64(nil, uint64(s)) }
+func SeqKey(s wire.Seq) []byte { return binary.BigEndian.AppendUint64(nil, uint64(s)) }
 
-func timerKey(due wire.Time, s wire.Seq) []byte {
+func TimerKey(due wire.Time, s wire.Seq) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(due)), uint64(s))
 }
 
-func splitTimer(k []byte) (wire.Time, wire.Seq) {
+func SplitTimer(k []byte) (wire.Time, wire.Seq) {
 	return wire.Time(binary.BigEndian.Uint64(k)), wire.Seq(binary.BigEndian.Uint64(k[8:]))
 }
 
-func shardKey(id wire.ShardID) []byte { return binary.BigEndian.AppendUint16(nil, uint16(id)) }
+func ShardKey(id wire.ShardID) []byte { return binary.BigEndian.AppendUint16(nil, uint16(id)) }
 
-func outboxKey(dst wire.ShardID, first wire.Seq) []byte {
-	return binary.BigEndian.AppendUint64(shardKey(dst), uint64(first))
+func OutboxKey(dst wire.ShardID, first wire.Seq) []byte {
+	return binary.BigEndian.AppendUint64(ShardKey(dst), uint64(first))
 }
 
-func expiryKey(at wire.Time, id wire.InvocationID) []byte {
+func ExpiryKey(at wire.Time, id wire.InvocationID) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, uint64(at)), id...)
 }
 
 // object is the decoded value of a row of the objects table.
-type objectRow struct {
-	modified wire.Time
-	size     int
-	root     []byte
+type Object struct {
+	Modified wire.Time
+	Size     int    // bytes of the whole state
+	Root     []byte // CBOR
 }
 
-func encodeObject(r objectRow) []byte {
-	b := make([]byte, 0, 16+len(r.root))
+func EncodeObject(r Object) []byte {
+	b := make([]byte, 0, 16+len(r.Root))
 	b = append(b, objectVersion)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.modified))
-	b = binary.AppendUvarint(b, uint64(r.size))
-	return append(b, r.root...)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Modified))
+	b = binary.AppendUvarint(b, uint64(r.Size))
+	return append(b, r.Root...)
 }
 
-func decodeObject(b []byte) (objectRow, error) {
+func DecodeObject(b []byte) (Object, error) {
 	if len(b) < 10 || b[0] != objectVersion {
-		return objectRow{}, fault.New(fault.Corrupt, "shard.object", "", "an object's row has an unknown version or is cut short")
+		return Object{}, fault.New(fault.Corrupt, "rows.object", "", "an object's row has an unknown version or is cut short")
 	}
 	size, n := binary.Uvarint(b[9:])
 	if n <= 0 {
-		return objectRow{}, fault.New(fault.Corrupt, "shard.object", "", "an object's row is cut short")
+		return Object{}, fault.New(fault.Corrupt, "rows.object", "", "an object's row is cut short")
 	}
-	return objectRow{wire.Time(binary.BigEndian.Uint64(b[1:])), int(size), b[9+n:]}, nil
+	return Object{wire.Time(binary.BigEndian.Uint64(b[1:])), int(size), b[9+n:]}, nil
 }
 
 // Segment is a run of messages from one shard to another. Their numbers in the
@@ -119,7 +122,7 @@ type Segment struct {
 // Last returns the number of the last message.
 func (s Segment) Last() wire.Seq { return s.First + wire.Seq(len(s.Envs)) - 1 }
 
-func encodeSegment(envs []*wire.Envelope) []byte {
+func EncodeSegment(envs []*wire.Envelope) []byte {
 	var e wire.Encoder
 	e.Int(1, uint64(len(envs)))
 	for _, env := range envs {
@@ -128,7 +131,7 @@ func encodeSegment(envs []*wire.Envelope) []byte {
 	return e.Buf
 }
 
-func decodeSegment(b []byte) ([]*wire.Envelope, error) {
+func DecodeSegment(b []byte) ([]*wire.Envelope, error) {
 	var envs []*wire.Envelope
 	d := wire.Decoder{Buf: b}
 	want := uint64(0)
@@ -145,12 +148,12 @@ func decodeSegment(b []byte) ([]*wire.Envelope, error) {
 		}
 	}
 	if d.Err() == nil && want != uint64(len(envs)) {
-		return nil, fault.New(fault.Corrupt, "shard.segment", "", "a segment says %d messages and has %d", want, len(envs))
+		return nil, fault.New(fault.Corrupt, "rows.segment", "", "a segment says %d messages and has %d", want, len(envs))
 	}
 	return envs, d.Err()
 }
 
-func encodeInvocation(v *wire.Invocation) []byte {
+func EncodeInvocation(v *wire.Invocation) []byte {
 	var e wire.Encoder
 	e.String(1, v.To.Type)
 	e.String(2, v.To.Key)
@@ -167,7 +170,7 @@ func encodeInvocation(v *wire.Invocation) []byte {
 	return e.Buf
 }
 
-func decodeInvocation(id wire.InvocationID, b []byte) (*wire.Invocation, error) {
+func DecodeInvocation(id wire.InvocationID, b []byte) (*wire.Invocation, error) {
 	v := &wire.Invocation{ID: id}
 	d := wire.Decoder{Buf: b}
 	for n, ok := d.Next(); ok; n, ok = d.Next() {
@@ -201,7 +204,7 @@ func decodeInvocation(id wire.InvocationID, b []byte) (*wire.Invocation, error) 
 	return v, d.Err()
 }
 
-func encodeDead(d *wire.DeadLetter) []byte {
+func EncodeDead(d *wire.DeadLetter) []byte {
 	var e wire.Encoder
 	e.Nested(1, func(e *wire.Encoder) { e.Buf = wire.AppendEnvelope(e.Buf, d.Envelope) })
 	if d.Reason != nil {
@@ -211,7 +214,7 @@ func encodeDead(d *wire.DeadLetter) []byte {
 	return e.Buf
 }
 
-func decodeDead(id string, b []byte) (*wire.DeadLetter, error) {
+func DecodeDead(id string, b []byte) (*wire.DeadLetter, error) {
 	v := &wire.DeadLetter{ID: id}
 	d := wire.Decoder{Buf: b}
 	var err error
@@ -229,7 +232,7 @@ func decodeDead(id string, b []byte) (*wire.DeadLetter, error) {
 		err = d.Err()
 	}
 	if err == nil && v.Envelope == nil {
-		err = fault.New(fault.Corrupt, "shard.dead", id, "a dead letter has no message")
+		err = fault.New(fault.Corrupt, "rows.dead", id, "a dead letter has no message")
 	}
 	return v, err
 }

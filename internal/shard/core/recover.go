@@ -1,18 +1,19 @@
-package shard
+package core
 
 import (
 	"bytes"
 	"encoding/binary"
 
 	"github.com/situ-dev/situ/internal/due"
+	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// open reads what a shard must know before it takes anything: its channels and
+// Open reads what a shard must know before it takes anything: its channels and
 // their marks, so that nothing is taken twice; the mail that was not consumed;
 // where its timers begin. Objects and records are read when they are needed.
-func (c *core) open() error {
+func (c *Core) Open() error {
 	steps := []func() error{c.openInbox, c.openOutbox, c.openMail, c.openTimers, c.openDead}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -22,7 +23,7 @@ func (c *core) open() error {
 	return c.err
 }
 
-func (c *core) openInbox() error {
+func (c *Core) openInbox() error {
 	return c.rows.Scan(store.Inbox, nil, nil, func(k, v []byte) (bool, error) {
 		d := wire.Decoder{Buf: v}
 		for n, ok := d.Next(); ok; n, ok = d.Next() {
@@ -34,9 +35,9 @@ func (c *core) openInbox() error {
 	})
 }
 
-func (c *core) openOutbox() error {
+func (c *Core) openOutbox() error {
 	return c.rows.Scan(store.Outbox, nil, nil, func(k, v []byte) (bool, error) {
-		envs, err := decodeSegment(v)
+		envs, err := rows.DecodeSegment(v)
 		if err != nil {
 			return false, err
 		}
@@ -48,7 +49,7 @@ func (c *core) openOutbox() error {
 	})
 }
 
-func (c *core) openMail() error {
+func (c *Core) openMail() error {
 	return c.rows.Scan(store.Mail, nil, nil, func(k, v []byte) (bool, error) {
 		env, err := wire.DecodeEnvelope(bytes.Clone(v))
 		if err != nil {
@@ -64,10 +65,10 @@ func (c *core) openMail() error {
 
 // openTimers finds the highest arrival number among the timers, and leaves
 // reading them to the first refill.
-func (c *core) openTimers() error {
+func (c *Core) openTimers() error {
 	none := true
 	err := c.rows.Scan(store.Timers, nil, nil, func(k, _ []byte) (bool, error) {
-		_, seq := splitTimer(k)
+		_, seq := rows.SplitTimer(k)
 		c.arrival = max(c.arrival, seq)
 		none = false
 		return true, nil
@@ -78,7 +79,7 @@ func (c *core) openTimers() error {
 	return err
 }
 
-func (c *core) openDead() error {
+func (c *Core) openDead() error {
 	return c.rows.Scan(store.Dead, nil, nil, func(k, _ []byte) (bool, error) {
 		c.arrival = max(c.arrival, wire.Seq(binary.BigEndian.Uint64(k)))
 		c.stats.Dead++
@@ -86,9 +87,9 @@ func (c *core) openDead() error {
 	})
 }
 
-// resend sends the rows of the outbox again after a start. Who has them
+// Resend sends the rows of the outbox again after a start. Who has them
 // already drops them.
-func (c *core) resend() {
+func (c *Core) Resend() {
 	for to, ch := range c.out {
 		c.pump(to, ch)
 	}

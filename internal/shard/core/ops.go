@@ -1,4 +1,4 @@
-package shard
+package core
 
 import (
 	"fmt"
@@ -6,34 +6,28 @@ import (
 	"strings"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// op is something to do on the core between frames. Its answer leaves when
-// what it saw and did is durable.
-type op struct {
-	do   func(*core) (after *waiter, err error)
-	done func(error)
-}
-
-// Objects come from memory and rows together: the latest state, told only when
-// it is durable.
-func (c *core) view(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
+// View returns an object's latest state, from memory and rows together. Who
+// asked may be told when the batch is committed.
+func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 	o, known := c.objects[id]
 	if !known {
 		o = &object{id: id, busy: -1}
 	}
 	info := wire.ObjectInfo{ID: id}
-	if b, ok, err := c.rows.Get(store.Objects, objectKey(id)); err != nil {
+	if b, ok, err := c.rows.Get(store.Objects, rows.ObjectKey(id)); err != nil {
 		return nil, info, err
 	} else if ok {
-		row, err := decodeObject(b)
+		row, err := rows.DecodeObject(b)
 		if err != nil {
 			return nil, info, err
 		}
-		info.Size, info.Modified = row.size, row.modified
+		info.Size, info.Modified = row.Size, row.Modified
 	}
 	for _, ch := range []*change{o.sealed, o.pend} {
 		if ch != nil {
@@ -47,14 +41,14 @@ func (c *core) view(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 	return st, info, c.err
 }
 
-// remove deletes an object's state from outside.
-func (c *core) remove(id wire.ObjectID) error {
+// Remove deletes an object's state from outside.
+func (c *Core) Remove(id wire.ObjectID) error {
 	if o := c.objects[id]; o != nil && o.detached > 0 {
 		e := fault.New(fault.Conflict, "delete", id.String(), "a turn of it is running: try again")
 		e.Retry = 1e9
 		return e
 	}
-	if _, _, err := c.view(id); err != nil {
+	if _, _, err := c.View(id); err != nil {
 		return err
 	}
 	o := c.object(id)
@@ -71,7 +65,7 @@ func (c *core) remove(id wire.ObjectID) error {
 	return nil
 }
 
-func (c *core) deadSeq(id string) (wire.Seq, error) {
+func (c *Core) deadSeq(id string) (wire.Seq, error) {
 	_, num, ok := strings.Cut(id, "-")
 	seq, err := strconv.ParseUint(num, 10, 64)
 	if !ok || err != nil {
@@ -80,28 +74,29 @@ func (c *core) deadSeq(id string) (wire.Seq, error) {
 	return wire.Seq(seq), nil
 }
 
-func (c *core) deadID(seq wire.Seq) string { return fmt.Sprintf("%d-%d", c.id, seq) }
+// DeadID names a dead letter.
+func (c *Core) DeadID(seq wire.Seq) string { return fmt.Sprintf("%d-%d", c.id, seq) }
 
 // deadLetter reads a dead letter.
-func (c *core) deadLetter(id string) (*wire.DeadLetter, wire.Seq, error) {
+func (c *Core) deadLetter(id string) (*wire.DeadLetter, wire.Seq, error) {
 	seq, err := c.deadSeq(id)
 	if err != nil {
 		return nil, 0, err
 	}
-	b, ok, err := c.rows.Get(store.Dead, seqKey(seq))
+	b, ok, err := c.rows.Get(store.Dead, rows.SeqKey(seq))
 	if err != nil {
 		return nil, 0, err
 	}
 	if !ok {
 		return nil, 0, fault.New(fault.NotFound, "dead letter", id, "there is no such dead letter")
 	}
-	d, err := decodeDead(id, b)
+	d, err := rows.DecodeDead(id, b)
 	return d, seq, err
 }
 
-// redrive runs a dead letter's message again, as if it had just arrived. Its
+// Redrive runs a dead letter's message again, as if it had just arrived. Its
 // caller was answered when it was given up, so nobody hears the answer.
-func (c *core) redrive(id string) error {
+func (c *Core) Redrive(id string) error {
 	d, seq, err := c.deadLetter(id)
 	if err != nil {
 		return err
@@ -114,8 +109,8 @@ func (c *core) redrive(id string) error {
 	return nil
 }
 
-// forgetDead removes a dead letter.
-func (c *core) forgetDead(id string) error {
+// ForgetDead removes a dead letter.
+func (c *Core) ForgetDead(id string) error {
 	_, seq, err := c.deadLetter(id)
 	if err != nil {
 		return err
@@ -124,3 +119,26 @@ func (c *core) forgetDead(id string) error {
 	c.stats.Dead--
 	return nil
 }
+
+// Await has w answered when the invocation id is finished, or with the batch
+// if it is.
+func (c *Core) Await(id wire.InvocationID, w *Waiter) {
+	v := c.invs[id]
+	if v == nil {
+		rec := c.invocation(id)
+		if rec == nil || rec.Finished != 0 {
+			c.AnswerLater(w)
+			return
+		}
+		v = &inv{rec: rec, saved: true}
+		c.invs[id] = v
+	}
+	if v.rec.Finished != 0 {
+		c.AnswerLater(w)
+		return
+	}
+	v.waiters = append(v.waiters, w)
+}
+
+// AnswerLater has w answered when all that was done so far is durable.
+func (c *Core) AnswerLater(w *Waiter) { c.batch.answer(w, nil, nil) }

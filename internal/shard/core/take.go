@@ -1,4 +1,4 @@
-package shard
+package core
 
 import (
 	"bytes"
@@ -10,14 +10,15 @@ import (
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// takeRequest takes a call from outside. The answer, or the refusal, goes to w.
-func (c *core) takeRequest(r *wire.Request, w *waiter) {
+// TakeRequest takes a call from outside. The answer, or the refusal, goes to w.
+func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 	if err := c.room(r.To); err != nil {
-		c.answerNow(w, nil, err)
+		c.AnswerNow(w, nil, err)
 		return
 	}
 	env := &wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Due: r.Due, Policy: r.Policy, Trace: r.Trace, Made: c.now}
@@ -55,7 +56,7 @@ func (c *core) takeRequest(r *wire.Request, w *waiter) {
 }
 
 // room refuses what is over a bound, before anything is written.
-func (c *core) room(to wire.Address) error {
+func (c *Core) room(to wire.Address) error {
 	if c.mail >= c.cfg.MaxQueued || c.held >= c.cfg.MaxQueuedBytes {
 		return busyError("call", to.String(), "the queue of its shard")
 	}
@@ -95,7 +96,7 @@ func payloadDigest(r *wire.Request) []byte {
 
 // known deals with a call whose idempotency key was seen before, and reports
 // whether it was.
-func (c *core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *waiter) bool {
+func (c *Core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *Waiter) bool {
 	var rec *wire.Invocation
 	v := c.invs[id]
 	if v != nil {
@@ -108,34 +109,34 @@ func (c *core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *wa
 	}
 	switch {
 	case !bytes.Equal(rec.Digest, digest):
-		c.answerNow(w, nil, fault.New(fault.Mismatch, "call", r.To.String(), "the idempotency key %q was used with another payload: use a new key for a new request", r.Key))
+		c.AnswerNow(w, nil, fault.New(fault.Mismatch, "call", r.To.String(), "the idempotency key %q was used with another payload: use a new key for a new request", r.Key))
 	case rec.Finished == 0 && r.Async:
 		c.batch.answer(w, &wire.Response{ID: id}, nil)
 	case rec.Finished == 0:
 		e := fault.New(fault.Conflict, "call", r.To.String(), "a call with the idempotency key %q is being worked on: its answer will be at /v1/invocations/%s", r.Key, id)
 		e.Retry = 1e9
-		c.answerNow(w, nil, e)
+		c.AnswerNow(w, nil, e)
 	default:
 		resp := &wire.Response{ID: id, Done: true, Body: rec.Body, Fail: rec.Fail, Again: true}
 		if v != nil {
 			c.batch.answer(w, resp, nil) // the record is not durable yet
 		} else {
-			c.answerNow(w, resp, nil)
+			c.AnswerNow(w, resp, nil)
 		}
 	}
 	return true
 }
 
 // invocation reads a record, nil if there is none.
-func (c *core) invocation(id wire.InvocationID) *wire.Invocation {
+func (c *Core) invocation(id wire.InvocationID) *wire.Invocation {
 	b, ok, err := c.rows.Get(store.Invocations, []byte(id))
 	if err != nil || !ok {
-		c.fail(err)
+		c.Fail(err)
 		return nil
 	}
-	rec, err := decodeInvocation(id, b)
+	rec, err := rows.DecodeInvocation(id, b)
 	if err != nil {
-		c.fail(err)
+		c.Fail(err)
 		return nil
 	}
 	return rec
@@ -143,7 +144,7 @@ func (c *core) invocation(id wire.InvocationID) *wire.Invocation {
 
 // accept takes an envelope that arrived: as mail, or, if it is early, as a
 // timer; or, if it answers a caller outside, to that caller.
-func (c *core) accept(env *wire.Envelope) {
+func (c *Core) accept(env *wire.Envelope) {
 	if env.Kind == wire.Reply && env.To == (wire.Address{}) {
 		c.deliver(env.Back, env.Body, env.Fail)
 		return
@@ -161,7 +162,7 @@ func (c *core) accept(env *wire.Envelope) {
 
 // deliver brings an answer to a caller outside: to its record, and to those
 // who wait here.
-func (c *core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failure) {
+func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failure) {
 	if back == nil {
 		return
 	}
@@ -189,14 +190,14 @@ func (c *core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failur
 	c.batch.touchInv(v)
 }
 
-// takeSegment takes messages from another shard. They are queued, and accepted
+// TakeSegment takes messages from another shard. They are queued, and accepted
 // only as fast as they can be run.
-func (c *core) takeSegment(s Segment) {
+func (c *Core) TakeSegment(s rows.Segment) {
 	src := c.source(s.From)
 	src.queue = append(src.queue, s)
 }
 
-func (c *core) source(id wire.ShardID) *source {
+func (c *Core) source(id wire.ShardID) *source {
 	src := c.in[id]
 	if src == nil {
 		src = &source{}
@@ -206,12 +207,12 @@ func (c *core) source(id wire.ShardID) *source {
 }
 
 // takeChannels accepts queued messages while there is room for their work.
-func (c *core) takeChannels(room int) {
+func (c *Core) takeChannels(room int) {
 	for from, src := range c.in {
 		for len(src.queue) > 0 && room > 0 && c.mail < c.cfg.MaxQueued && c.held < c.cfg.MaxQueuedBytes {
 			s := &src.queue[0]
 			if s.First > src.cursor+1 {
-				c.fail(fault.New(fault.Internal, "shard.take", c.id.String(), "messages %d to %d from %v are missing", src.cursor+1, s.First-1, from))
+				c.Fail(fault.New(fault.Internal, "shard.take", c.id.String(), "messages %d to %d from %v are missing", src.cursor+1, s.First-1, from))
 				return
 			}
 			if skip := src.cursor + 1 - s.First; skip > 0 { // seen before: a resent segment
@@ -233,9 +234,9 @@ func (c *core) takeChannels(room int) {
 	}
 }
 
-// takeAck forgets messages that their receiver has consumed durably, and sends
+// TakeAck forgets messages that their receiver has consumed durably, and sends
 // what waited for room in the channel.
-func (c *core) takeAck(a Ack) {
+func (c *Core) TakeAck(a Ack) {
 	ch := c.channel(a.From)
 	n := 0
 	for n < len(ch.rows) && ch.rows[n].last <= a.Last {
@@ -251,7 +252,7 @@ func (c *core) takeAck(a Ack) {
 		del = n - 1
 	}
 	for _, r := range ch.rows[:del] {
-		c.batch.later(store.Outbox, outboxKey(a.From, r.first))
+		c.batch.later(store.Outbox, rows.OutboxKey(a.From, r.first))
 	}
 	if del < n {
 		ch.rows[del].bytes = 0
@@ -261,7 +262,7 @@ func (c *core) takeAck(a Ack) {
 	c.pump(a.From, ch)
 }
 
-func (c *core) channel(to wire.ShardID) *channel {
+func (c *Core) channel(to wire.ShardID) *channel {
 	ch := c.out[to]
 	if ch == nil {
 		ch = &channel{next: 1}
@@ -271,27 +272,27 @@ func (c *core) channel(to wire.ShardID) *channel {
 }
 
 // pump sends rows of the outbox that had no room before.
-func (c *core) pump(to wire.ShardID, ch *channel) {
+func (c *Core) pump(to wire.ShardID, ch *channel) {
 	for ch.sent < len(ch.rows) && ch.bytes < c.cfg.ChannelWindow {
 		r := ch.rows[ch.sent]
-		b, ok, err := c.rows.Get(store.Outbox, outboxKey(to, r.first))
+		b, ok, err := c.rows.Get(store.Outbox, rows.OutboxKey(to, r.first))
 		if err != nil || !ok {
-			c.fail(err)
+			c.Fail(err)
 			return // in the commit under way: committed calls again
 		}
-		envs, err := decodeSegment(b)
+		envs, err := rows.DecodeSegment(b)
 		if err != nil {
-			c.fail(err)
+			c.Fail(err)
 			return
 		}
 		ch.sent++
 		ch.bytes += r.bytes
-		c.events.Segments = append(c.events.Segments, Delivery{to, Segment{c.id, r.first, envs}})
+		c.events.Segments = append(c.events.Segments, Delivery{to, rows.Segment{From: c.id, First: r.first, Envs: envs}})
 	}
 }
 
-// takeTime moves what is due by now into mailboxes.
-func (c *core) takeTime(now wire.Time) {
+// TakeTime moves what is due by now into mailboxes.
+func (c *Core) TakeTime(now wire.Time) {
 	c.now = max(c.now, now)
 	for {
 		it, ok := c.pauses.Pop(c.now)
@@ -321,14 +322,14 @@ func (c *core) takeTime(now wire.Time) {
 
 // refill reads the next timers from their rows, and from those that are not
 // rows yet.
-func (c *core) refill() {
+func (c *Core) refill() {
 	when, seq, ok := c.timers.Horizon()
 	if !ok {
 		return
 	}
 	var items []due.Item[*wire.Envelope]
 	room, more := c.timers.Room(), false
-	c.fail(c.rows.Scan(store.Timers, timerKey(when, seq), nil, func(k, v []byte) (bool, error) {
+	c.Fail(c.rows.Scan(store.Timers, rows.TimerKey(when, seq), nil, func(k, v []byte) (bool, error) {
 		if len(items) == room {
 			more = true
 			return false, nil
@@ -337,7 +338,7 @@ func (c *core) refill() {
 		if err != nil {
 			return false, err
 		}
-		env.Due, env.Seq = splitTimer(k)
+		env.Due, env.Seq = rows.SplitTimer(k)
 		env.Note = wire.InTimers
 		items = append(items, due.Item[*wire.Envelope]{Due: env.Due, Seq: env.Seq, Value: env})
 		return true, nil
@@ -367,10 +368,10 @@ func (c *core) refill() {
 }
 
 // expireRecords removes records of invocations whose time is over.
-func (c *core) expireRecords() {
+func (c *Core) expireRecords() {
 	n := 0
 	c.expire = c.now + 60e9
-	c.fail(c.rows.Scan(store.Expiry, nil, expiryKey(c.now+1, ""), func(k, _ []byte) (bool, error) {
+	c.Fail(c.rows.Scan(store.Expiry, nil, rows.ExpiryKey(c.now+1, ""), func(k, _ []byte) (bool, error) {
 		c.batch.later(store.Expiry, k)
 		c.batch.later(store.Invocations, k[8:])
 		n++
@@ -381,8 +382,8 @@ func (c *core) expireRecords() {
 	}
 }
 
-// nextTime returns when takeTime has something to do, 0 for never.
-func (c *core) nextTime() wire.Time {
+// NextTime returns when takeTime has something to do, 0 for never.
+func (c *Core) NextTime() wire.Time {
 	next := c.expire
 	if t, ok := c.timers.Next(); ok && t < next {
 		next = t
@@ -396,7 +397,7 @@ func (c *core) nextTime() wire.Time {
 	return next
 }
 
-// answerNow answers a caller without waiting for a commit.
-func (c *core) answerNow(w *waiter, resp *wire.Response, err error) {
-	c.events.Answers = append(c.events.Answers, answer{w, resp, err})
+// AnswerNow answers a caller without waiting for a commit.
+func (c *Core) AnswerNow(w *Waiter, resp *wire.Response, err error) {
+	c.events.Answers = append(c.events.Answers, Answer{w, resp, err})
 }

@@ -1,4 +1,4 @@
-package shard
+package core
 
 import (
 	"slices"
@@ -9,9 +9,9 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// apply takes the report of a frame, or a late one: the effects of its turns
+// Apply takes the report of a frame, or a late one: the effects of its turns
 // become part of the batch, all of them or, for a turn that failed, none.
-func (c *core) apply(rep *turn.Report) {
+func (c *Core) Apply(rep *turn.Report) {
 	fl := c.frames[rep.Frame]
 	if fl == nil {
 		return // of a host that was given up
@@ -42,7 +42,7 @@ func (c *core) apply(rep *turn.Report) {
 
 // result deals with one task's result, and returns its object if that may go
 // on.
-func (c *core) result(fl *flight, res *turn.Result, late bool) *object {
+func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
 	t := &fl.tasks[res.Index]
 	o, env := t.obj, t.env
 	if late {
@@ -82,7 +82,7 @@ func (c *core) result(fl *flight, res *turn.Result, late bool) *object {
 
 // plainResult deals with the result of a function, or of a read-only call that
 // ran on a copy.
-func (c *core) plainResult(o *object, env *wire.Envelope, res *turn.Result) {
+func (c *Core) plainResult(o *object, env *wire.Envelope, res *turn.Result) {
 	delete(c.running, env)
 	switch res.Outcome {
 	case turn.Panicked:
@@ -99,7 +99,7 @@ func (c *core) plainResult(o *object, env *wire.Envelope, res *turn.Result) {
 }
 
 // pauseFunction keeps a function's message for a later run.
-func (c *core) pauseFunction(env *wire.Envelope) {
+func (c *Core) pauseFunction(env *wire.Envelope) {
 	c.mail--
 	c.held -= envelopeSize(env)
 	if env.Note&wire.Volatile == 0 && env.Note&wire.InTimers == 0 {
@@ -109,7 +109,7 @@ func (c *core) pauseFunction(env *wire.Envelope) {
 }
 
 // finish makes the effects of a turn part of the batch.
-func (c *core) finish(o *object, env *wire.Envelope, res *turn.Result) {
+func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	c.stats.Turns++
 	c.done(env)
 	if c.cfg.Trace != nil {
@@ -122,7 +122,7 @@ func (c *core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	relaxed := m != nil && m.Relaxed
 	switch {
 	case res.Moved:
-		if w, ok := env.Local.(*waiter); ok {
+		if w, ok := env.Local.(*Waiter); ok {
 			c.wait[env.Back.ID] = w
 		}
 	case env.Back == nil:
@@ -137,7 +137,7 @@ func (c *core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 // unheard deals with an error that nobody hears: a one-way message that the
 // program has no code for is kept as a dead letter; one that was answered with
 // an error is done with, and counted.
-func (c *core) unheard(env *wire.Envelope, fail *wire.Failure) {
+func (c *Core) unheard(env *wire.Envelope, fail *wire.Failure) {
 	c.stats.Unheard++
 	if fail.Kind == fault.NotFound.String() || fail.Kind == fault.Corrupt.String() {
 		c.bury(env, fail)
@@ -147,16 +147,16 @@ func (c *core) unheard(env *wire.Envelope, fail *wire.Failure) {
 }
 
 // reply brings a turn's answer to the owner of its callback.
-func (c *core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bool) {
+func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bool) {
 	if env.Note&wire.Volatile == 0 || env.Local == nil {
 		c.send(wire.ReplyTo(env.Back, res.Answer, res.Fail))
 		return
 	}
-	w := env.Local.(*waiter)
+	w := env.Local.(*Waiter)
 	resp := &wire.Response{Done: true, Body: res.Answer, Fail: res.Fail}
 	switch {
 	case relaxed, len(res.Sends) == 0 && (o == nil || o.pend == nil && o.sealed == nil):
-		c.answerNow(w, resp, nil) // it tells of nothing that is not durable
+		c.AnswerNow(w, resp, nil) // it tells of nothing that is not durable
 	case len(res.Sends) == 0 && o.pend == nil:
 		c.flown.answer(w, resp, nil)
 	default:
@@ -166,7 +166,7 @@ func (c *core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 
 // send routes what a turn sent: to a mailbox here, which it reaches within the
 // same commit, or to the outbox.
-func (c *core) send(env *wire.Envelope) {
+func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
 	if to := c.place(env); to != c.id {
 		c.batch.out[to] = append(c.batch.out[to], env)
@@ -177,7 +177,7 @@ func (c *core) send(env *wire.Envelope) {
 }
 
 // change merges a reported change into the batch.
-func (c *core) change(ch turn.Change) {
+func (c *Core) change(ch turn.Change) {
 	o := c.slots[ch.Slot]
 	if o == nil {
 		return
@@ -207,7 +207,7 @@ func (c *core) change(ch turn.Change) {
 
 // policy returns the retry policy of a message: its own, its method's, its
 // type's, the platform's.
-func (c *core) policy(env *wire.Envelope) wire.Policy {
+func (c *Core) policy(env *wire.Envelope) wire.Policy {
 	var own, method wire.Policy
 	if env.Policy != nil {
 		own = *env.Policy
@@ -222,7 +222,7 @@ func (c *core) policy(env *wire.Envelope) wire.Policy {
 // failed deals with a turn that had no effect: it is run again after a pause,
 // and everything behind it waits; or its message is given up, and the object
 // goes on.
-func (c *core) failed(o *object, env *wire.Envelope, fail *wire.Failure) {
+func (c *Core) failed(o *object, env *wire.Envelope, fail *wire.Failure) {
 	if !c.again(env, fail) {
 		o.box.Finish()
 		return
@@ -233,7 +233,7 @@ func (c *core) failed(o *object, env *wire.Envelope, fail *wire.Failure) {
 
 // again counts a failed run, and reports whether there is to be another. If
 // not, the message is a dead letter and its caller is told.
-func (c *core) again(env *wire.Envelope, fail *wire.Failure) bool {
+func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 	env.Attempt++
 	c.stats.Failures++
 	_, again := turn.Retry(c.policy(env), env.Attempt)
@@ -245,7 +245,7 @@ func (c *core) again(env *wire.Envelope, fail *wire.Failure) bool {
 	c.bury(env, fail)
 	if env.Back != nil {
 		told := &wire.Failure{Kind: fail.Kind, Code: fail.Code, Message: fail.Message}
-		if w, ok := env.Local.(*waiter); ok {
+		if w, ok := env.Local.(*Waiter); ok {
 			c.batch.answer(w, &wire.Response{Done: true, Fail: told}, nil)
 		} else {
 			c.send(wire.ReplyTo(env.Back, wire.Payload{}, told))
@@ -255,7 +255,7 @@ func (c *core) again(env *wire.Envelope, fail *wire.Failure) bool {
 }
 
 // bury keeps a message that was given up as a dead letter.
-func (c *core) bury(env *wire.Envelope, why *wire.Failure) {
+func (c *Core) bury(env *wire.Envelope, why *wire.Failure) {
 	c.stats.Buried++
 	c.stats.Dead++
 	c.batch.dead = append(c.batch.dead, &wire.DeadLetter{Envelope: env, Reason: why, At: c.now})
