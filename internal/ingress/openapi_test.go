@@ -2,6 +2,8 @@ package ingress
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -140,6 +142,30 @@ func TestOpenAPIHeaders(t *testing.T) {
 		want := []string{"prefer", "idempotency-key", "situ-delay", "traceparent"}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: headers %q, want %q", path, got, want)
+		}
+	}
+}
+
+// docs/http.md has every route, header and kind, with the kinds' statuses.
+func TestDocumented(t *testing.T) {
+	b, err := os.ReadFile("../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(b)
+	var want []string
+	for _, rt := range routes {
+		want = append(want, "`"+rt.method+" "+rt.pattern+"`")
+	}
+	for _, name := range []string{"Prefer", api.HeaderKey, api.HeaderDelay, api.HeaderInvocation, api.HeaderReplayed, strings.ToLower(api.HeaderTrace), "Retry-After", "Allow", "Location", "Preference-Applied"} {
+		want = append(want, "`"+name)
+	}
+	for k := fault.Internal; k.String() != fault.Internal.String() || k == fault.Internal; k++ {
+		want = append(want, fmt.Sprintf("| `%s` | %d |", k, k.Status()))
+	}
+	for _, s := range want {
+		if !strings.Contains(text, s) {
+			t.Errorf("docs/http.md lacks %s", s)
 		}
 	}
 }
