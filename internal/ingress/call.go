@@ -131,7 +131,11 @@ func (x *exchange) input(body *wire.Payload, op *operation) error {
 		}
 	}
 	body.Data = data
-	found, bad := op.input.Check(text)
+	check := op.input.Check
+	if body.Format == wire.CBOR {
+		check = op.input.CheckShown
+	}
+	found, bad := check(text)
 	if bad != nil {
 		if body.Format == wire.CBOR {
 			return malformed("the body cannot be taken: %s", bad.Why)

@@ -27,8 +27,15 @@ func (m *Malformed) Error() string { return fmt.Sprintf("%s at offset %d", m.Why
 
 // Check reads doc as one JSON value, and returns what in it s does not admit.
 // The error says where doc is malformed, if it is: then nothing was checked.
-func (s *Schema) Check(doc []byte) ([]Misfit, *Malformed) {
-	c := checker{doc: doc}
+func (s *Schema) Check(doc []byte) ([]Misfit, *Malformed) { return s.check(doc, false) }
+
+// CheckShown is like Check, for a text that shows a CBOR value: null fits
+// everywhere, because Go's encoders write it for empty times and maps, and
+// decoders take it for an empty value.
+func (s *Schema) CheckShown(doc []byte) ([]Misfit, *Malformed) { return s.check(doc, true) }
+
+func (s *Schema) check(doc []byte, nulls bool) ([]Misfit, *Malformed) {
+	c := checker{doc: doc, nulls: nulls}
 	c.path = c.pathRoom[:0]
 	c.keys = c.keyRoom[:0]
 	var root *node
@@ -67,6 +74,7 @@ type checker struct {
 	keys  [][]byte // names of the objects being read, the innermost last
 	found []Misfit
 	bad   *Malformed
+	nulls bool // null fits everywhere
 
 	pathRoom [8]step
 	keyRoom  [16][]byte
@@ -195,7 +203,9 @@ func (c *checker) literal(n *node, word string, k kinds) {
 		return
 	}
 	c.at += len(word)
-	c.admits(n, k, word)
+	if k != isNull || !c.nulls || n != nil && n.never {
+		c.admits(n, k, word)
+	}
 }
 
 func (c *checker) array(n *node) {

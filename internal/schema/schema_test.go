@@ -88,6 +88,16 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+func TestShown(t *testing.T) {
+	s := compiled[input](t)
+	if got := lines(s.CheckShown([]byte(`{"name":null,"age":null,"seats":[null],"by":{"x":null}}`))); got != "" {
+		t.Error(got)
+	}
+	if got := lines(s.CheckShown([]byte(`{"name":1,"age":null,"x":null}`))); got != "#/name is the number 1; want a string\n#/x is not known; known: age, any, big, by, name, picked, raw, score, seats" {
+		t.Error(got)
+	}
+}
+
 func TestMalformed(t *testing.T) {
 	var s *Schema
 	for _, c := range []struct {
