@@ -30,6 +30,7 @@ var commands = []func(*console) *cobra.Command{
 	statusCommand,
 	deadCommand,
 	doctorCommand,
+	benchCommand,
 }
 
 func main() {

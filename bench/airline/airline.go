@@ -1,0 +1,89 @@
+// Package airline is the workload of messages: the flights of examples/airline
+// are cancelled, and all their passengers rebook. What is measured lasts from
+// the call of cancel-flights until nothing is left to do; then everything is
+// read and checked.
+//
+// The calls whose latency is reported are those of one caller beside it, who
+// adds to a counter, durably, again and again while the passengers rebook.
+package airline
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/situ-dev/situ"
+	"github.com/situ-dev/situ/bench/counter"
+	"github.com/situ-dev/situ/bench/platform"
+	"github.com/situ-dev/situ/bench/report"
+	"github.com/situ-dev/situ/examples/airline/airgen"
+	"github.com/situ-dev/situ/examples/airline/airline"
+	"github.com/situ-dev/situ/examples/airline/drive"
+)
+
+// Components returns the airline, and the counter of the caller beside it.
+func Components() []situ.Component {
+	return slices.Concat(airline.Components(), counter.Components())
+}
+
+// Turns returns how many turns the cancellation takes at least: each flight is
+// cancelled; each passenger is told, leaves, and boards.
+func Turns(s airgen.Size) uint64 { return uint64(s.Flights) + 3*uint64(s.Flights*s.Passengers) }
+
+// Run loads an airline into p, cancels it and checks it. The result has all
+// that can be measured here.
+func Run(ctx context.Context, p platform.Platform, s airgen.Size, show *report.Progress) (r report.Result, err error) {
+	a := drive.Generated(s)
+	if err := load(ctx, p, a, show); err != nil {
+		return r, err
+	}
+	before, err := p.Figures(ctx)
+	if err != nil {
+		return r, err
+	}
+	cpu, _ := p.Usage()
+	probe := newProbe(ctx, p)
+	begin := time.Now()
+	if err := a.Cancel(ctx, p); err != nil {
+		return r, err
+	}
+	end, err := platform.Quiet(ctx, probe, func(f platform.Figures) {
+		show.Show("rebook", int(min(f.Turns-before.Turns, Turns(s))), int(Turns(s)))
+	})
+	took, err2 := probe.stop()
+	if err := errors.Join(err, err2); err != nil {
+		return r, err
+	}
+	wall := end.Sub(begin)
+	endCPU, rss := p.Usage()
+	after, err := p.Figures(ctx)
+	if err != nil {
+		return r, err
+	}
+	r.Durable = true
+	r.WallMS = report.MS(wall)
+	r.Turns = after.Turns - before.Turns - uint64(len(took))
+	r.TurnsPerS = float64(r.Turns) / wall.Seconds()
+	r.CallsPerS = float64(len(took)) / wall.Seconds()
+	r.P50MS, r.P99MS = report.Quantiles(took)
+	r.BytesWrittenPerTurn = float64(after.BytesWritten-before.BytesWritten) / float64(max(r.Turns, 1))
+	r.CPUSeconds = (endCPU - cpu).Seconds()
+	r.RSSMB = float64(rss) / (1 << 20)
+	found, err := a.Check(ctx, p, true, show.Show)
+	r.Verified = err == nil && found.Faults == 0 && r.Turns >= Turns(s)
+	r.Notes = append(r.Notes, found.String())
+	return r, err
+}
+
+// load makes the airline and waits until it is there.
+func load(ctx context.Context, p platform.Platform, a drive.Airline, show *report.Progress) error {
+	if err := a.Load(ctx, p, show.Show); err != nil {
+		return err
+	}
+	if _, err := platform.Quiet(ctx, p, nil); err != nil {
+		return err
+	}
+	_, err := situ.Do(ctx, p, counter.Add.To("probe", 1)) // the first call makes it
+	return err
+}

@@ -1,0 +1,191 @@
+// Package counter is the workload of calls: many callers add to many counters,
+// or all of them to one (hot), each call durable before it is answered.
+package counter
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/situ-dev/situ"
+	"github.com/situ-dev/situ/bench/platform"
+	"github.com/situ-dev/situ/bench/report"
+)
+
+// The contract of a counter.
+var (
+	Type = situ.NewType("counter", situ.Doc("A number."))
+	Add  = situ.NewMethod[int64, int64](Type, "add", situ.Doc("Adds to the number and returns the sum."))
+	Get  = situ.NewMethod[situ.None, int64](Type, "get", situ.ReadOnly, situ.Doc("Returns the number."))
+)
+
+type counter struct {
+	N int64 `json:"n"`
+}
+
+// Components returns the counter.
+func Components() []situ.Component {
+	return []situ.Component{situ.Object(Type,
+		situ.On(Add, func(c *counter, _ *situ.Turn, n int64) (int64, error) { c.N += n; return c.N, nil }),
+		situ.On(Get, func(c *counter, _ *situ.Turn, _ situ.None) (int64, error) { return c.N, nil }))}
+}
+
+// Config says how much to do.
+type Config struct {
+	Objects int
+	Callers int
+	Calls   int           // in all; 0 is as many as there are in Time
+	Time    time.Duration // if Calls is 0
+}
+
+// Size returns the size for the conditions of a report.
+func (c Config) Size() map[string]int {
+	return map[string]int{"objects": c.Objects, "callers": c.Callers}
+}
+
+// Run makes the calls on p and checks that each counter has what was added to
+// it. The result has all that can be measured here.
+func Run(ctx context.Context, p platform.Platform, c Config, show *report.Progress) (r report.Result, err error) {
+	before, err := p.Figures(ctx)
+	if err != nil {
+		return r, err
+	}
+	cpu, _ := p.Usage()
+	load := newLoad(c, show)
+	begin := time.Now()
+	err = load.run(func(object int) error {
+		_, err := situ.Do(ctx, p, Add.To(key(object), 1))
+		return err
+	})
+	wall := time.Since(begin)
+	if err != nil {
+		return r, err
+	}
+	end, rss := p.Usage()
+	after, err := p.Figures(ctx)
+	if err != nil {
+		return r, err
+	}
+	calls := float64(load.calls())
+	r.Durable = true
+	r.WallMS = report.MS(wall)
+	r.Turns = after.Turns - before.Turns
+	r.TurnsPerS = float64(r.Turns) / wall.Seconds()
+	r.CallsPerS = calls / wall.Seconds()
+	r.P50MS, r.P99MS = report.Quantiles(load.took...)
+	r.BytesWrittenPerTurn = float64(after.BytesWritten-before.BytesWritten) / float64(max(r.Turns, 1))
+	r.CPUSeconds = (end - cpu).Seconds()
+	r.RSSMB = float64(rss) / (1 << 20)
+	wrong, err := load.check(ctx, p)
+	r.Verified = err == nil && wrong == ""
+	r.Notes = append(r.Notes, fmt.Sprintf("%.0f calls, %d commits", calls, after.Commits-before.Commits))
+	if wrong != "" {
+		r.Notes = append(r.Notes, wrong)
+	}
+	return r, err
+}
+
+func key(object int) string { return "c" + strconv.Itoa(object) }
+
+// load is the calls of one run.
+type load struct {
+	c     Config
+	took  []report.Latencies
+	added [][]int32 // by caller and object
+	left  atomic.Int64
+	show  *report.Progress
+}
+
+func newLoad(c Config, show *report.Progress) *load {
+	l := &load{c: c, took: make([]report.Latencies, c.Callers), added: make([][]int32, c.Callers), show: show}
+	l.left.Store(int64(c.Calls))
+	for i := range l.took {
+		l.took[i] = make(report.Latencies, 0, 1024)
+		if c.Objects <= 1<<14 {
+			l.added[i] = make([]int32, c.Objects)
+		}
+	}
+	return l
+}
+
+// run calls add from all callers until there is nothing left to do, or the
+// time is over.
+func (l *load) run(add func(object int) error) error {
+	var group sync.WaitGroup
+	errs := make(chan error, l.c.Callers)
+	end := time.Now().Add(l.c.Time)
+	for i := range l.c.Callers {
+		group.Go(func() {
+			rng := rand.New(rand.NewPCG(1, uint64(i)))
+			for n := 0; l.more(end); n++ {
+				object := rng.IntN(l.c.Objects)
+				begin := time.Now()
+				if err := add(object); err != nil {
+					errs <- fmt.Errorf("add to counter %s: %w", key(object), err)
+					return
+				}
+				l.took[i] = append(l.took[i], time.Since(begin))
+				if l.added[i] != nil {
+					l.added[i][object]++
+				}
+			}
+		})
+	}
+	group.Wait()
+	select {
+	case err := <-errs:
+		return err
+	default:
+		return nil
+	}
+}
+
+func (l *load) more(end time.Time) bool {
+	if l.c.Calls == 0 {
+		return time.Now().Before(end)
+	}
+	left := l.left.Add(-1)
+	if left >= 0 && left%4096 == 0 {
+		l.show.Show("call", l.c.Calls-int(left), l.c.Calls)
+	}
+	return left >= 0
+}
+
+func (l *load) calls() (n int) {
+	for _, t := range l.took {
+		n += len(t)
+	}
+	return n
+}
+
+// check reads all counters, and says what is wrong with them.
+func (l *load) check(ctx context.Context, p situ.Caller) (wrong string, err error) {
+	sum := int64(0)
+	for object := range l.c.Objects {
+		n, err := situ.Do(ctx, p, Get.To(key(object), situ.None{}))
+		if err != nil {
+			return "", fmt.Errorf("read counter %s: %w", key(object), err)
+		}
+		sum += n
+		want := int64(0)
+		for _, a := range l.added {
+			if a != nil {
+				want += int64(a[object])
+			}
+		}
+		if l.added[0] != nil && n != want {
+			return fmt.Sprintf("WRONG: counter %s is %d; %d was added", key(object), n, want), nil
+		}
+		if object%64 == 0 {
+			l.show.Show("check", object+1, l.c.Objects)
+		}
+	}
+	if calls := int64(l.calls()); sum != calls {
+		return fmt.Sprintf("WRONG: the counters are %d in all; %d was added", sum, calls), nil
+	}
+	return "", nil
+}

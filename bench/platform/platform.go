@@ -1,0 +1,129 @@
+// Package platform opens the platform that a benchmark measures: embedded in
+// this process, or with the components in a worker process. Workloads see both
+// as one interface.
+package platform
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/situ-dev/situ"
+	"github.com/situ-dev/situ/bench/report"
+	"github.com/situ-dev/situ/embedded"
+)
+
+// Platform is a running platform with its own data directory.
+type Platform interface {
+	situ.Caller
+	// Figures returns what the platform did since it was opened. Calls and
+	// messages that were durable before are in it.
+	Figures(ctx context.Context) (Figures, error)
+	// Usage returns the CPU time and the resident memory, in bytes, of all
+	// processes of the platform, and of the callers in this one.
+	Usage() (cpu time.Duration, rss int64)
+	Close() error
+}
+
+// Figures is what a platform did.
+type Figures struct {
+	Turns, Commits uint64
+	BytesWritten   uint64 // to the log, in commits
+	Pending        int    // messages queued or not acknowledged; 0 is a quiet platform, or one between two messages
+}
+
+// The modes.
+const (
+	Embedded = "embedded"
+	Worker   = "worker"
+)
+
+// Modes are the modes, as a flag takes them.
+var Modes = []string{Embedded, Worker}
+
+// Config says what to open.
+type Config struct {
+	Mode       string
+	Dir        string // empty or not there
+	Components []situ.Component
+}
+
+// Open opens a platform. Close it.
+func Open(c Config) (Platform, error) {
+	switch c.Mode {
+	case Embedded:
+		p, err := embedded.Open(c.Dir, embedded.Options{}, c.Components...)
+		if err != nil {
+			return nil, err
+		}
+		return inside{p}, nil
+	case Worker:
+		return nil, fmt.Errorf("mode %s is not in this build", Worker)
+	}
+	return nil, fmt.Errorf("there is no mode %q: the modes are %v", c.Mode, Modes)
+}
+
+// inside is an embedded platform.
+type inside struct{ *embedded.Platform }
+
+// Figures implements Platform.
+func (p inside) Figures(ctx context.Context) (f Figures, err error) {
+	shards, err := p.Node().Figures(ctx)
+	if err != nil {
+		return f, err
+	}
+	for _, s := range shards {
+		f.Turns += s.Turns
+		f.Commits += s.Commits
+		f.Pending += s.Queued + s.Outbox
+	}
+	f.BytesWritten = p.Node().Store().Stats().BytesWritten
+	return f, nil
+}
+
+// Usage implements Platform.
+func (p inside) Usage() (time.Duration, int64) { return cpu(syscall.RUSAGE_SELF), report.RSS() }
+
+func cpu(who int) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(who, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// Quiet waits until nothing is queued, unacknowledged or running, and returns
+// when that was so first. Look, if it is not nil, is called with the figures
+// seen in between.
+//
+// It compares two readings of the figures, each of which is taken between the
+// frames of each shard and waits for their commit. When both say that nothing
+// is pending and that not one turn was run in between, there is nothing left
+// to run. Readings follow each other at 2 % of the time waited so far, so that
+// they cost little and the result is hardly later than the event.
+func Quiet(ctx context.Context, p Platform, look func(Figures)) (time.Time, error) {
+	begin := time.Now()
+	var before Figures
+	var since time.Time
+	for first := true; ; first = false {
+		f, err := p.Figures(ctx)
+		if err != nil {
+			return time.Time{}, err
+		}
+		now := time.Now()
+		if !first && f.Pending == 0 && before.Pending == 0 && f.Turns == before.Turns {
+			return since, nil
+		}
+		before, since = f, now
+		if look != nil {
+			look(f)
+		}
+		pause := min(max(now.Sub(begin)/50, 500*time.Microsecond), 20*time.Millisecond)
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return time.Time{}, context.Cause(ctx)
+		}
+	}
+}

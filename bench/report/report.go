@@ -1,0 +1,194 @@
+// Package report holds what a benchmark found and prints it: as one JSON
+// object for machines, or as a table for people. It measures nothing but the
+// conditions.
+package report
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+// Result is what one workload found. A JSON object has exactly these fields.
+type Result struct {
+	Workload            string     `json:"workload"`
+	Mode                string     `json:"mode"`
+	Durable             bool       `json:"durable"`
+	WallMS              float64    `json:"wall_ms"`
+	FloorWallMS         float64    `json:"floor_wall_ms"` // the same on goroutines and channels, in memory
+	Turns               uint64     `json:"turns"`
+	TurnsPerS           float64    `json:"turns_per_s"`
+	CallsPerS           float64    `json:"calls_per_s"` // from outside, answered
+	P50MS               float64    `json:"p50_ms"`      // of those calls
+	P99MS               float64    `json:"p99_ms"`
+	BytesWrittenPerTurn float64    `json:"bytes_written_per_turn"`
+	CPUSeconds          float64    `json:"cpu_s"`
+	RSSMB               float64    `json:"rss_mb"`
+	FsyncP50MS          float64    `json:"fsync_p50_ms"`
+	Verified            bool       `json:"verified"`
+	Conditions          Conditions `json:"conditions"`
+	// Notes are for people only.
+	Notes []string `json:"-"`
+}
+
+// Conditions are what a figure depends on.
+type Conditions struct {
+	Go       string         `json:"go"`
+	OS       string         `json:"os"`
+	Cores    int            `json:"cores"`
+	Disk     string         `json:"disk"` // the file system of the data directory
+	Date     time.Time      `json:"date"`
+	Revision string         `json:"revision"` // of the source, with + if it was changed
+	Size     map[string]int `json:"size"`     // of the workload
+	Repeat   int            `json:"repeat"`   // figures are medians of so many runs
+}
+
+// Ratio returns how many times longer than the floor the workload took.
+func (r *Result) Ratio() float64 { return r.WallMS / r.FloorWallMS }
+
+// Median returns the medians of several runs of one workload, figure by
+// figure. It is verified if all of them are.
+func Median(runs []Result) Result {
+	out := runs[0]
+	out.Conditions.Repeat = len(runs)
+	mid := func(get func(*Result) *float64) {
+		all := make([]float64, len(runs))
+		for i := range runs {
+			all[i] = *get(&runs[i])
+		}
+		*get(&out) = middle(all)
+	}
+	mid(func(r *Result) *float64 { return &r.WallMS })
+	mid(func(r *Result) *float64 { return &r.FloorWallMS })
+	mid(func(r *Result) *float64 { return &r.TurnsPerS })
+	mid(func(r *Result) *float64 { return &r.CallsPerS })
+	mid(func(r *Result) *float64 { return &r.P50MS })
+	mid(func(r *Result) *float64 { return &r.P99MS })
+	mid(func(r *Result) *float64 { return &r.BytesWrittenPerTurn })
+	mid(func(r *Result) *float64 { return &r.CPUSeconds })
+	mid(func(r *Result) *float64 { return &r.RSSMB })
+	mid(func(r *Result) *float64 { return &r.FsyncP50MS })
+	turns := make([]uint64, len(runs))
+	for i, r := range runs {
+		turns[i] = r.Turns
+		out.Verified = out.Verified && r.Verified
+	}
+	out.Turns = middle(turns)
+	return out
+}
+
+func middle[T cmp.Ordered](all []T) T {
+	slices.Sort(all)
+	return all[len(all)/2]
+}
+
+// WriteJSON writes r as one JSON object on one line.
+func (r *Result) WriteJSON(w io.Writer) error { return json.NewEncoder(w).Encode(r) }
+
+// WriteTable writes r as a table.
+func (r *Result) WriteTable(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	row := func(name, format string, args ...any) { _, _ = fmt.Fprintf(t, name+"\t"+format+"\n", args...) } // told by Flush
+	c := &r.Conditions
+	var sizes []string
+	for name, n := range c.Size {
+		sizes = append(sizes, fmt.Sprintf("%d %s", n, name))
+	}
+	slices.Sort(sizes)
+	row("workload", "%s, %s, %s", r.Workload, r.Mode, strings.Join(sizes, ", "))
+	row("wall", "%.1f ms: %.1f times the floor of %.1f ms (goroutines and channels, in memory)", r.WallMS, r.Ratio(), r.FloorWallMS)
+	row("turns", "%d, %.0f per second", r.Turns, r.TurnsPerS)
+	row("calls", "%.0f per second, p50 %.3f ms, p99 %.3f ms", r.CallsPerS, r.P50MS, r.P99MS)
+	row("written", "%.1f bytes per turn", r.BytesWrittenPerTurn)
+	row("cpu", "%.2f s, %.2f µs per turn", r.CPUSeconds, r.CPUSeconds*1e6/float64(max(r.Turns, 1)))
+	row("memory", "%.0f MB", r.RSSMB)
+	row("disk", "%s, fdatasync of 4 KiB p50 %.3f ms", c.Disk, r.FsyncP50MS)
+	row("conditions", "%s, %d cores, %s, revision %s, median of %d", c.Go, c.Cores, c.Date.Format(time.DateTime), c.Revision, max(c.Repeat, 1))
+	for _, n := range r.Notes {
+		row("", "%s", n)
+	}
+	row("verified", "%t", r.Verified)
+	return t.Flush()
+}
+
+// ConditionsOf returns the conditions of a workload with its data in dir.
+func ConditionsOf(dir string, size map[string]int) Conditions {
+	return Conditions{Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.GOMAXPROCS(0),
+		Disk: fileSystem(dir), Date: time.Now().UTC().Truncate(time.Second), Revision: revision(), Size: size, Repeat: 1}
+}
+
+// fileSystem names the file system of dir.
+func fileSystem(dir string) string {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(dir, &s); err != nil {
+		return "unknown"
+	}
+	switch uint32(s.Type) {
+	case 0xEF53:
+		return "ext4"
+	case 0x01021994:
+		return "tmpfs"
+	case 0x58465342:
+		return "xfs"
+	case 0x9123683E:
+		return "btrfs"
+	case 0x794c7630:
+		return "overlayfs"
+	}
+	return "0x" + strconv.FormatUint(uint64(uint32(s.Type)), 16)
+}
+
+// revision says what this program was built from: as the toolchain recorded
+// it, or as git has it here.
+func revision() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		rev, dirty := "", ""
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				rev = s.Value
+			case s.Key == "vcs.modified" && s.Value == "true":
+				dirty = "+"
+			}
+		}
+		if rev != "" {
+			return rev[:min(len(rev), 12)] + dirty
+		}
+	}
+	out, err := exec.Command("git", "describe", "--always", "--dirty=+", "--abbrev=12").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// RSS returns the resident memory of this process in bytes, 0 if unknown.
+func RSS() int64 { return RSSOf(os.Getpid()) }
+
+// RSSOf returns the resident memory of a process in bytes, 0 if unknown.
+func RSSOf(pid int) int64 {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = f.Close() }() // was only read
+	for in := bufio.NewScanner(f); in.Scan(); {
+		if text, ok := strings.CutPrefix(in.Text(), "VmRSS:"); ok {
+			kb, _ := strconv.ParseInt(strings.Fields(text)[0], 10, 64)
+			return kb << 10
+		}
+	}
+	return 0
+}
