@@ -44,7 +44,7 @@ func (n *Node) Invocation(ctx context.Context, id wire.InvocationID, wait time.D
 			return nil, err
 		}
 	}
-	if rec == nil {
+	if rec == nil || rec.Expires != 0 && rec.Expires <= wire.Time(time.Now().UnixNano()) {
 		return nil, fault.New(fault.NotFound, "invocation", string(id), "there is no such record: records of asynchronous calls and of calls with an idempotency key are kept for a time")
 	}
 	return rec, nil

@@ -287,12 +287,12 @@ func (s *Shard) step(stopping bool) {
 			break
 		}
 	}
-	s.seal()
+	s.seal(stopping)
 	if !stopping && s.host != nil {
 		if f := c.NextFrame(); f != nil {
 			s.host.Submit(f)
 		} else {
-			s.seal() // what was taken and cannot run yet
+			s.seal(false) // what was taken and cannot run yet
 		}
 	}
 	s.flush()
@@ -334,10 +334,10 @@ func (s *Shard) take(v any, stopping bool) bool {
 }
 
 // seal commits the batch if there is one to commit and no commit under way.
-// While a frame is out it waits: what the frame consumes need not be written.
-func (s *Shard) seal() {
+// While a frame is out it waits: what that consumes need not be written.
+func (s *Shard) seal(hurry bool) {
 	c := s.core
-	if c.Committing() || c.Flying() || c.Err() != nil || !c.Wanted() {
+	if !c.SealNow(hurry) {
 		return
 	}
 	if hook := s.cfg.BeforeCommit; hook != nil {

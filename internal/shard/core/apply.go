@@ -19,6 +19,9 @@ func (c *Core) Apply(rep *turn.Report) {
 	if !rep.Late {
 		c.flying = false
 	}
+	if c.batch.since == 0 {
+		c.batch.since = c.now
+	}
 	for _, ch := range rep.Changes {
 		c.change(ch)
 	}

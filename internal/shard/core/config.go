@@ -17,6 +17,7 @@ type Config struct {
 
 	FrameTasks       int           // tasks in a frame; default 512
 	MaxCommit        int           // bytes after which a batch waits for the commit before it; default 1 MiB
+	RunAhead         time.Duration // how long a batch waits for turns that are ready; default 1 ms
 	MaxQueued        int           // messages in memory; default 100,000
 	MaxQueuedBytes   int           // their bytes; default 64 MiB
 	MaxMailbox       int           // messages of one object, for callers outside; default 10,000
@@ -41,6 +42,7 @@ func (c Config) withDefaults() Config {
 	def(&c.Shards, 1)
 	def(&c.FrameTasks, 512)
 	def(&c.MaxCommit, 1<<20)
+	def(&c.RunAhead, time.Millisecond)
 	def(&c.MaxQueued, 100_000)
 	def(&c.MaxQueuedBytes, 64<<20)
 	def(&c.MaxMailbox, 10_000)

@@ -18,7 +18,8 @@ type batch struct {
 	tidy    []rowKey   // rows that may go now or later: no reason to commit
 	timers  []*wire.Envelope
 	answers []Answer
-	size    int // bytes, roughly
+	size    int       // bytes, roughly
+	since   wire.Time // when the first turn's effects came in
 }
 
 type rowKey struct {
@@ -49,6 +50,33 @@ func (c *Core) Wanted() bool {
 		return true
 	}
 	return len(c.newTimers) > 0 || len(b.tidy) > 10_000 || c.unsaved()
+}
+
+// SealNow reports whether the batch is to be sealed now. While there is more to
+// run it waits a little: what those turns consume, and what they change again,
+// is then never written (law 2). In a hurry it does not wait.
+func (c *Core) SealNow(hurry bool) bool {
+	if c.flown != nil || c.flying || c.err != nil || !c.Wanted() {
+		return false
+	}
+	b := c.batch
+	return hurry || !c.runnable() || b.since == 0 || c.now-b.since >= wire.Time(c.cfg.RunAhead) || b.size >= c.cfg.MaxCommit
+}
+
+// runnable reports whether NextFrame has something to run.
+func (c *Core) runnable() bool {
+	if c.set == nil {
+		return false
+	}
+	if len(c.ready)+len(c.readers) > 0 || len(c.funcs) > 0 && len(c.running) < c.cfg.MaxFunctions {
+		return true
+	}
+	for _, src := range c.in {
+		if len(src.queue) > 0 {
+			return !c.Full()
+		}
+	}
+	return false
 }
 
 // unsaved reports whether mail that must survive a crash has no row.

@@ -372,8 +372,8 @@ func (c *Core) expireRecords() {
 	n := 0
 	c.expire = c.now + 60e9
 	c.Fail(c.rows.Scan(store.Expiry, nil, rows.ExpiryKey(c.now+1, ""), func(k, _ []byte) (bool, error) {
-		c.batch.later(store.Expiry, k)
-		c.batch.later(store.Invocations, k[8:])
+		c.batch.drop(store.Expiry, slices.Clone(k))
+		c.batch.drop(store.Invocations, slices.Clone(k[8:]))
 		n++
 		return n < 1000, nil
 	}))
