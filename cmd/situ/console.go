@@ -163,7 +163,7 @@ func (c *console) complain(err error) {
 
 // message is what err says.
 func message(err error) string {
-	if errors.Is(err, client.NoServer) {
+	if errors.Is(err, client.ErrNoServer) {
 		e, _ := errors.AsType[*fault.Error](err)
 		return e.Msg + ": start one with `situ dev DIR`, or name another with --server"
 	}
@@ -173,8 +173,8 @@ func message(err error) string {
 // words is err without the operations that failed, unless it is for those who
 // mend situ.
 func words(err error) string {
-	e, ok := err.(*fault.Error)
-	if !ok || e.Kind == fault.Internal || e.Kind == fault.Corrupt {
+	e, ok := errors.AsType[*fault.Error](err)
+	if !ok || err.Error() != e.Error() || e.Kind == fault.Internal || e.Kind == fault.Corrupt {
 		return err.Error()
 	}
 	parts := []string{e.On, e.Msg}

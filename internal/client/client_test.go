@@ -137,7 +137,7 @@ func TestUnreachable(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	c := client.New(s.URL)
 	s.Close()
-	if err := c.Health(context.Background()); !fault.Is(err, fault.Unavailable) || !errors.Is(err, client.NoServer) {
+	if err := c.Health(context.Background()); !fault.Is(err, fault.Unavailable) || !errors.Is(err, client.ErrNoServer) {
 		t.Errorf("no server: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

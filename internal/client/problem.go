@@ -29,8 +29,8 @@ func (e *Error) Error() string { return e.fault.Error() }
 // Unwrap returns the *fault.Error.
 func (e *Error) Unwrap() error { return e.fault }
 
-// NoServer is the cause of the error when nothing listens at the address.
-var NoServer = errors.New("nothing listens there")
+// ErrNoServer is the cause of the error when nothing listens at the address.
+var ErrNoServer = errors.New("nothing listens there")
 
 // do makes a request and reads the answer. An answer of 400 and above is an
 // error.
@@ -100,7 +100,7 @@ func (c *Client) unreachable(err error, req *http.Request, on string) error {
 	sent := req.Method != http.MethodGet
 	switch {
 	case errors.Is(err, syscall.ECONNREFUSED):
-		e.Msg, e.Err = "no situ at "+c.base, NoServer
+		e.Msg, e.Err = "no situ at "+c.base, ErrNoServer
 	case errors.Is(err, context.Canceled):
 		e.Kind = fault.Canceled
 	case errors.Is(err, context.DeadlineExceeded):
