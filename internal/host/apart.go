@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -11,36 +10,45 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// apart is a task that may be, or was, detached from its frame: it ends on its
-// own goroutine and reports for itself.
+// apart is one run of a task. Should it be detached from its frame, it ends on
+// its own goroutine and reports for itself; the fields after turn are for that.
 type apart struct {
 	r       *Runner
 	frame   uint64
-	task    *turn.Task
-	obj     *live
-	turn    *Turn
-	timeout time.Duration
-	began   time.Time
-
-	away    sync.WaitGroup // done when detach is through
 	index   int
-	earlier []turn.Result // finished tasks of the object in the frame: their changes are in the instance
-	dirty   bool
-	timer   atomic.Pointer[time.Timer]
-	ended   atomic.Bool // whoever sets it reports
-	unhook  func() bool
+	task    *turn.Task
+	obj     *live // nil in a function
+	code    func(*Turn) Outcome
+	timeout time.Duration // negative: never
+	began   time.Time
+	turn    Turn
+
+	earlier  []turn.Result // finished tasks of the object in the frame: their changes are in the instance
+	dirty    bool          // there are such changes
+	reported chan struct{} // closed after the frame's own report
+	ended    atomic.Bool   // whoever sets it reports
+	timer    *time.Timer
+	warned   bool // the timer's own
+	unhook   func() bool
 }
 
-// detach takes task i out of its frame. Called with the baton.
-func (r *Runner) detach(p *progress, i int, a *apart) {
-	defer a.away.Done()
-	a.index = i
-	p.rep.Results[i] = turn.Result{Index: i, Outcome: turn.Detached}
-	if a.obj != nil && !a.task.Copy {
+func (a *apart) operation() operation { return operation{a.task.Env.To.Type, a.task.Env.To.Method} }
+
+// own reports whether the task runs on the object itself, not on a copy.
+func (a *apart) own() bool { return a.obj != nil && !a.task.Copy }
+
+// detach takes a task out of its frame, and with it the earlier tasks of its
+// object: their changes cannot be told from its own. Called with the baton.
+func (r *Runner) detach(p *progress, a *apart) {
+	if p.reported == nil {
+		p.reported = make(chan struct{})
+	}
+	a.reported = p.reported
+	p.rep.Results[a.index] = turn.Result{Index: a.index, Outcome: turn.Detached}
+	if a.own() {
 		a.obj.away.Store(true)
-		a.dirty = a.obj.dirty
-		a.obj.dirty = false
-		for j := range p.frame.Tasks[:i] {
+		a.dirty, a.obj.dirty = a.obj.dirty, false
+		for j := range p.frame.Tasks[:a.index] {
 			if res := &p.rep.Results[j]; p.frame.Tasks[j].Slot == a.task.Slot && res.Outcome == turn.Done {
 				a.earlier = append(a.earlier, *res)
 				*res = turn.Result{Index: j, Outcome: turn.Detached}
@@ -51,71 +59,86 @@ func (r *Runner) detach(p *progress, i int, a *apart) {
 		a.turn.cancel(fault.New(fault.Unavailable, "run", a.task.Env.To.String(), "the worker is shutting down"))
 	})
 	if a.timeout > 0 {
-		a.timer.Store(time.AfterFunc(max(time.Until(a.began.Add(a.timeout)), 0), a.expire))
+		a.timer = time.AfterFunc(time.Hour, a.expire)
+		a.timer.Reset(time.Until(a.began.Add(a.timeout))) // it may run at once, and reads a.timer
 	}
 }
 
 // expire tells the handler that its time is up, and gives it up if it does not
 // return within the grace time.
 func (a *apart) expire() {
-	a.turn.cancel(context.DeadlineExceeded)
-	a.timer.Store(time.AfterFunc(a.r.cfg.Grace, func() { a.abandon() }))
+	if !a.warned {
+		a.warned = true
+		a.turn.cancel(context.DeadlineExceeded)
+		a.timer.Reset(a.r.cfg.Grace)
+		return
+	}
+	a.abandon()
 }
 
 // abandon reports for a handler that does not return. Its instance is left to
-// it, and what it will answer is dropped.
+// it, with the changes of earlier tasks, and what it will answer is dropped.
+// If there are earlier tasks, all are to be run again, each alone: then the
+// slow one takes nothing with it.
 func (a *apart) abandon() {
 	if !a.ended.CompareAndSwap(false, true) {
 		return
 	}
-	rep := &turn.Report{Frame: a.frame, Late: true}
-	for _, res := range a.earlier {
-		rep.Results = append(rep.Results, turn.Result{Index: res.Index, Outcome: turn.Skipped})
-	}
-	rep.Results = append(rep.Results, turn.Result{Index: a.index, Outcome: turn.Panicked, Unloaded: true,
-		Fail: expired(a.task.Env.To, a.timeout), Took: wire.Time(time.Since(a.began))})
 	a.unhook()
+	rep := &turn.Report{Frame: a.frame, Late: true, Results: append(a.earlier, turn.Result{Index: a.index, Outcome: turn.Panicked,
+		Unloaded: true, Fail: expired(a.task.Env.To, a.timeout), Took: wire.Time(time.Since(a.began))})}
+	if len(a.earlier) > 0 {
+		redo(rep)
+	}
+	<-a.reported
 	a.r.report(rep)
 }
 
 // end reports what a detached task's handler left behind.
 func (a *apart) end(out Outcome) {
-	a.away.Wait()
 	if !a.ended.CompareAndSwap(false, true) {
 		return
 	}
 	a.unhook()
-	if t := a.timer.Load(); t != nil {
-		t.Stop()
+	if a.timer != nil {
+		a.timer.Stop()
 	}
-	rep := &turn.Report{Frame: a.frame, Late: true, Results: a.earlier}
-	res := turn.Result{Index: a.index}
-	fill(&res, out, time.Since(a.began))
-	rep.Results = append(rep.Results, res)
-	if a.obj != nil && !a.task.Copy {
-		a.close(rep, out)
+	rep := &turn.Report{Frame: a.frame, Late: true, Results: append(a.earlier, turn.Result{Index: a.index})}
+	fill(&rep.Results[len(rep.Results)-1], out, time.Since(a.began))
+	if a.own() {
+		a.gather(rep, out)
+	}
+	<-a.reported
+	if a.own() {
+		a.obj.away.Store(false)
 	}
 	a.r.report(rep)
 }
 
-// close gathers the changes of the object and gives it back to the runner.
-func (a *apart) close(rep *turn.Report, out Outcome) {
-	var fail = out.Fail
-	lost := out.Lost
-	if (out.Wrote || a.dirty) && !out.Lost {
+// gather adds the changes of the object to rep. If they cannot be had, none of
+// the tasks that made them counts.
+func (a *apart) gather(rep *turn.Report, out Outcome) {
+	switch {
+	case out.Lost && a.dirty:
+		redo(rep)
+	case out.Lost || !out.Wrote && !a.dirty:
+	default:
 		c := turn.Change{Slot: a.task.Slot}
-		if fail = a.r.changes(a.obj, &c); fail == nil {
+		fail := a.r.changes(a.obj, &c)
+		switch {
+		case fail == nil:
 			rep.Changes = append(rep.Changes, c)
-		}
-		lost = fail != nil
-	}
-	if lost && (a.dirty || !out.Lost) {
-		for i := range rep.Results {
-			rep.Results[i] = turn.Result{Index: rep.Results[i].Index, Outcome: turn.Redo, Unloaded: true}
-		}
-		if len(rep.Results) == 1 {
-			rep.Results[0] = turn.Result{Index: a.index, Outcome: turn.Done, Fail: fail, Unloaded: true}
+		case len(rep.Results) == 1:
+			rep.Results[0] = turn.Result{Index: a.index, Outcome: turn.Done, Fail: fail, Unloaded: true, Took: rep.Results[0].Took}
+		default:
+			redo(rep)
 		}
 	}
-	a.obj.away.Store(false)
+}
+
+// redo makes all tasks of rep count as not run.
+func redo(rep *turn.Report) {
+	for i := range rep.Results {
+		rep.Results[i] = turn.Result{Index: rep.Results[i].Index, Outcome: turn.Redo, Unloaded: true}
+	}
 }

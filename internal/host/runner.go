@@ -64,7 +64,6 @@ func (c Config) withDefaults() Config {
 // the baton; while away is set, inst belongs to the detached turn.
 type live struct {
 	id     wire.ObjectID
-	typ    *Type
 	inst   Instance
 	away   atomic.Bool
 	frame  uint64 // the frame that dirty, failed and runs speak of
@@ -81,6 +80,19 @@ type live struct {
 // return, a timer takes the ownership (the baton) away from that goroutine and
 // gives it to a new one: law 9, a slow handler delays its own object only. A
 // method that was slow once gets a goroutine of its own for its next runs.
+//
+// Why this is without races. All that is marked as owned is touched only by
+// who holds the baton. It changes hands in one way: check swaps the value that
+// the owner stored before it called the handler for 0, while the handler runs;
+// the owner then fails to swap it back and touches nothing of the frame again.
+// Both are atomic operations on one word, so exactly one of them succeeds, and
+// the winner sees all that the owner wrote before. A value occurs once in its
+// frame's progress, so an old owner never mistakes a later task for its own.
+//
+// A detached task and the owner share its object, but not at the same time:
+// while the frame runs, tasks of the object are skipped; the late report is
+// made after the frame's own; and who submits frames sends no task of the
+// object until it has that report.
 type Runner struct {
 	set     *Set
 	cfg     Config
@@ -91,27 +103,41 @@ type Runner struct {
 	owner   sync.WaitGroup // the goroutine with the baton
 	timer   *time.Timer
 	active  atomic.Pointer[progress]
+	steal   sync.Mutex // held from taking the baton until its task is detached
 
 	// Owned by the goroutine that holds the baton.
-	objects []*live        // by slot
-	slow    map[string]int // methods that were slow: runs to make apart
+	objects []*live           // by slot
+	slow    map[operation]int // methods that were slow: runs to make apart
 }
 
+// operation names a method of a type, or a function.
+type operation struct{ typ, method string }
+
+// slowRuns is how many runs of a method are made apart after it was slow.
+const slowRuns = 64
+
+// lookEvery is after how many tasks the clock is looked at.
+const lookEvery = 16
+
 // progress is the state of a frame being run. It outlives the goroutine that
-// began it.
+// began it. All but baton belong to who holds the baton.
 type progress struct {
-	frame *turn.Frame
-	began time.Time
-	next  int
-	rep   *turn.Report
-	dirty []turn.Slot
-	apart *apart // the task being run, in case it is detached
-	seen  uint64 // what the timer saw last
+	frame    *turn.Frame
+	began    time.Time
+	clock    time.Time // when the task before ended
+	next     int
+	look     int // the task before which the clock is looked at
+	rep      *turn.Report
+	dirty    []turn.Slot
+	run      *apart        // the task being run
+	reported chan struct{} // made when a task is detached; closed after the report
 
 	// baton is the number of the task being run, shifted left; the lowest bit
 	// is set while a handler runs. Whoever swaps that value away goes on with
 	// the frame: the goroutine that ran the handler, or the timer.
-	baton atomic.Uint64
+	baton  atomic.Uint64
+	seen   uint64 // what the timer saw last; its own, under steal
+	seenAt time.Time
 }
 
 // skip gives the rest of the frame back.
@@ -121,15 +147,12 @@ func (p *progress) skip() {
 	}
 }
 
-// slowRuns is how many runs of a method are made apart after it was slow.
-const slowRuns = 64
-
 // NewRunner starts a runner for set. Close it.
 func NewRunner(set *Set, cfg Config) *Runner {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &Runner{set: set, cfg: cfg.withDefaults(), ctx: ctx, stop: stop,
 		frames: make(chan *turn.Frame, 1), reports: make(chan *turn.Report, 64),
-		objects: make([]*live, 1), slow: map[string]int{}}
+		objects: make([]*live, 1), slow: map[operation]int{}}
 	r.timer = time.AfterFunc(time.Hour, r.check)
 	r.timer.Stop()
 	r.owner.Add(1)
@@ -162,21 +185,18 @@ func (r *Runner) Close() {
 func (r *Runner) work(p *progress) {
 	for {
 		if p == nil {
-			select {
-			case f := <-r.frames:
-				p = &progress{frame: f, began: time.Now(), rep: &turn.Report{Frame: f.Seq, Results: make([]turn.Result, len(f.Tasks))}}
-				r.drop(f.Drop)
-				r.active.Store(p)
-				r.timer.Reset(r.cfg.Patience)
-			case <-r.ctx.Done():
+			if p = r.begin(); p == nil {
 				r.owner.Done()
 				return
 			}
 		}
 		for ; p.next < len(p.frame.Tasks); p.next++ {
-			if p.next&15 == 15 && time.Since(p.began) > r.cfg.Slice {
-				p.skip()
-				break
+			if p.next >= p.look {
+				if r.ctx.Err() != nil || time.Since(p.began) > r.cfg.Slice {
+					p.skip()
+					break
+				}
+				p.look = p.next + lookEvery
 			}
 			if !r.task(p, p.next) {
 				return
@@ -186,15 +206,30 @@ func (r *Runner) work(p *progress) {
 		r.timer.Stop()
 		r.finish(p)
 		r.report(p.rep)
+		if p.reported != nil {
+			close(p.reported)
+		}
 		p = nil
 	}
 }
 
-func (r *Runner) drop(slots []turn.Slot) {
-	for _, s := range slots {
-		if int(s) < len(r.objects) {
-			r.objects[s] = nil
+// begin waits for a frame. It returns nil after Close.
+func (r *Runner) begin() *progress {
+	select {
+	case f := <-r.frames:
+		now := time.Now()
+		p := &progress{frame: f, began: now, clock: now, look: lookEvery,
+			rep: &turn.Report{Frame: f.Seq, Results: make([]turn.Result, len(f.Tasks))}}
+		for _, s := range f.Drop {
+			if int(s) < len(r.objects) {
+				r.objects[s] = nil
+			}
 		}
+		r.active.Store(p)
+		r.timer.Reset(r.cfg.Patience)
+		return p
+	case <-r.ctx.Done():
+		return nil
 	}
 }
 
@@ -206,106 +241,155 @@ func (r *Runner) report(rep *turn.Report) {
 }
 
 // check runs on the timer while a frame runs: when the same handler has been
-// running since the last look, it takes the baton and goes on without it.
+// running since a look at least Patience ago, it takes the baton and goes on
+// without it. Frames follow each other faster than a timer stops, so two
+// checks may run at once, and one may come early.
 func (r *Runner) check() {
+	r.steal.Lock()
+	defer r.steal.Unlock()
 	p := r.active.Load()
-	if p == nil || r.ctx.Err() != nil && p.baton.Load()&1 == 0 {
+	if p == nil {
 		return
 	}
-	now := p.baton.Load()
-	if now&1 == 1 && now == p.seen && p.baton.CompareAndSwap(now, 0) {
-		i := int(now >> 1)
-		r.slow[slowKey(p.frame.Tasks[i].Env.To)] = slowRuns
-		r.detach(p, i, p.apart)
-		p.next = i + 1
+	now, clock := p.baton.Load(), time.Now()
+	switch {
+	case now != p.seen || now&1 == 0:
+		p.seen, p.seenAt = now, clock
+	case clock.Sub(p.seenAt) >= r.cfg.Patience && p.baton.CompareAndSwap(now, 0):
+		a := p.run
+		r.slow[a.operation()] = slowRuns
+		r.detach(p, a)
+		p.next, p.look, p.clock = a.index+1, a.index+1, clock
 		go r.work(p) // the goroutine in the handler is no longer the owner
 	}
-	p.seen = p.baton.Load()
-	if r.active.Load() == p {
-		r.timer.Reset(r.cfg.Patience)
-	}
+	r.timer.Reset(r.cfg.Patience) // in vain if the frame ended meanwhile
 }
-
-func slowKey(a wire.Address) string { return a.Type + "." + a.Method }
 
 // task runs task i. It returns false when the baton was taken meanwhile.
 func (r *Runner) task(p *progress, i int) bool {
 	task, res := &p.frame.Tasks[i], &p.rep.Results[i]
 	res.Index = i
-	obj, run, fail := r.prepare(task)
-	if fail != nil {
-		res.Outcome, res.Fail, res.Unloaded = turn.Done, fail, obj == nil
+	a := r.prepare(p, task, res)
+	if a == nil {
 		return true
 	}
-	if run == nil {
-		res.Outcome, res.Unloaded = turn.Skipped, true
+	a.index = i
+	if len(r.slow) > 0 && r.isSlow(a.operation()) {
+		r.detach(p, a)
+		go func() { a.end(guard(a.code, &a.turn)) }()
 		return true
 	}
-	if obj != nil && obj.frame != p.frame.Seq {
-		obj.frame, obj.dirty, obj.failed, obj.runs = p.frame.Seq, false, false, 0
-	}
-	if obj != nil && (obj.away.Load() || obj.failed) {
-		res.Outcome = turn.Skipped
-		return true
-	}
-	a := &apart{r: r, frame: p.frame.Seq, task: task, obj: obj, began: time.Now()}
-	a.away.Add(1)
-	a.turn, a.timeout = r.turn(p.frame, task, a.began)
-	if len(r.slow) > 0 {
-		if key := slowKey(task.Env.To); r.slow[key] > 0 {
-			r.slow[key]--
-			r.detach(p, i, a)
-			go func() { a.end(guard(run, a.turn)) }()
-			return true
-		}
-	}
-	p.apart = a
+	p.run = a
 	p.baton.Store(uint64(i)<<1 | 1)
-	out := guard(run, a.turn)
+	out := guard(a.code, &a.turn)
 	if !p.baton.CompareAndSwap(uint64(i)<<1|1, uint64(i+1)<<1) {
+		r.steal.Lock()   // until the detachment is through
+		r.steal.Unlock() //nolint:staticcheck // SA2001: nothing else is guarded
 		a.end(out)
 		return false
 	}
-	fill(res, out, time.Since(a.began))
-	r.settle(p, task, obj, out)
+	p.clock = time.Now()
+	fill(res, out, p.clock.Sub(a.began))
+	r.settle(p, task, a.obj, out)
 	return true
 }
 
-// prepare finds what a task needs: its object, made live if the task brings a
-// state, and the code to run. A failure is the task's answer.
-func (r *Runner) prepare(task *turn.Task) (*live, func(*Turn) Outcome, *wire.Failure) {
+// detached returns when the detachment that took the baton is through.
+func (r *Runner) detached() {
+	r.steal.Lock()
+	defer r.steal.Unlock()
+}
+
+// isSlow counts a run of a method that was slow, and reports whether it is.
+func (r *Runner) isSlow(op operation) bool {
+	n := r.slow[op]
+	if n > 1 {
+		r.slow[op] = n - 1
+	} else {
+		delete(r.slow, op)
+	}
+	return n > 0
+}
+
+// prepare finds what a task needs: the code, and its object, made live if the
+// task brings a state. If there is nothing to run, it fills in the result and
+// returns nil.
+func (r *Runner) prepare(p *progress, task *turn.Task, res *turn.Result) *apart {
 	to := task.Env.To
 	if to.Function() {
 		f := r.set.Functions[to.Method]
 		if f == nil {
-			return nil, nil, missing("function", to)
+			refuse(res, missing("function", to), false)
+			return nil
 		}
-		return nil, f.Run, nil
+		return r.apart(p, task, nil, f.Run, f.Timeout)
 	}
 	typ := r.set.Types[to.Type]
 	if typ == nil {
-		return nil, nil, missing("type", to)
+		refuse(res, missing("type", to), true)
+		return nil
 	}
-	var obj *live
-	if int(task.Slot) < len(r.objects) && !task.Copy {
-		obj = r.objects[task.Slot]
+	obj, fail := r.object(task, typ)
+	if fail != nil {
+		refuse(res, fail, true)
+		return nil
 	}
-	if task.Load != nil {
-		obj = &live{id: to.Object(), typ: typ, inst: typ.New()}
-		if err := obj.inst.Load(task.Load); err != nil {
-			return nil, nil, wire.FailureOf(fault.Wrap(fault.Corrupt, "load state of", to.Object().String(), err))
+	if obj == nil { // an earlier task of the frame lost it, or could not load it
+		res.Outcome, res.Unloaded = turn.Skipped, true
+		return nil
+	}
+	if obj.frame != p.frame.Seq {
+		obj.frame, obj.dirty, obj.failed, obj.runs = p.frame.Seq, false, false, 0
+	}
+	// Invariant: once a task of an object has no final result, no later task
+	// of the object in the frame has one.
+	if obj.away.Load() || obj.failed {
+		res.Outcome = turn.Skipped
+		return nil
+	}
+	m := typ.Methods[to.Method]
+	if m == nil {
+		obj.runs++
+		refuse(res, missing("method", to), false)
+		return nil
+	}
+	return r.apart(p, task, obj, obj.inst.Run, m.Timeout)
+}
+
+// object returns the object of a task, nil if there is none.
+func (r *Runner) object(task *turn.Task, typ *Type) (obj *live, fail *wire.Failure) {
+	if task.Load == nil {
+		if int(task.Slot) < len(r.objects) && !task.Copy {
+			obj = r.objects[task.Slot]
 		}
-		if !task.Copy {
-			r.keep(task.Slot, obj)
+		return obj, nil
+	}
+	id := task.Env.To.Object()
+	inst, err := load(typ, task.Load)
+	if err != nil {
+		fail = wire.FailureOf(fault.Wrap(fault.Corrupt, "load state of", id.String(), err))
+	} else {
+		obj = &live{id: id, inst: inst}
+	}
+	if !task.Copy {
+		r.keep(task.Slot, obj)
+	}
+	return obj, fail
+}
+
+// load makes a live object. Decoding runs user code, which may panic.
+func load(typ *Type, st *turn.State) (inst Instance, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
 		}
-	}
-	if obj != nil && typ.Methods[to.Method] == nil {
-		return obj, nil, missing("method", to)
-	}
-	if obj == nil {
-		return nil, nil, nil // an earlier task of the frame could not load it
-	}
-	return obj, obj.inst.Run, nil
+	}()
+	inst = typ.New()
+	return inst, inst.Load(st)
+}
+
+func refuse(res *turn.Result, why *wire.Failure, unloaded bool) {
+	res.Outcome, res.Fail, res.Unloaded = turn.Done, why, unloaded
 }
 
 func (r *Runner) keep(s turn.Slot, obj *live) {
@@ -319,31 +403,27 @@ func missing(what string, to wire.Address) *wire.Failure {
 	return wire.FailureOf(fault.New(fault.NotFound, "run", to.String(), "the program has no such %s", what))
 }
 
-func (r *Runner) turn(f *turn.Frame, task *turn.Task, began time.Time) (*Turn, time.Duration) {
-	timeout := r.cfg.Timeout
-	to := task.Env.To
-	d := time.Duration(0)
-	if to.Function() {
-		d = r.set.Functions[to.Method].Timeout
-	} else {
-		d = r.set.Types[to.Type].Methods[to.Method].Timeout
+// apart makes the run of a task.
+func (r *Runner) apart(p *progress, task *turn.Task, obj *live, code func(*Turn) Outcome, timeout time.Duration) *apart {
+	if timeout == 0 || r.cfg.Timeout < 0 {
+		timeout = r.cfg.Timeout
 	}
-	if d != 0 && timeout > 0 {
-		timeout = d
-	}
-	t := &Turn{Env: task.Env, Now: f.Now, Seed: task.Seed, Log: r.cfg.Log, Verify: r.cfg.Verify}
+	a := &apart{r: r, frame: p.frame.Seq, task: task, obj: obj, code: code, timeout: timeout, began: p.clock,
+		turn: Turn{Env: task.Env, Now: p.frame.Now, Seed: task.Seed, Log: r.cfg.Log, Verify: r.cfg.Verify}}
 	if timeout > 0 {
-		t.deadline = began.Add(timeout)
+		a.turn.deadline = p.clock.Add(timeout)
 	}
-	return t, timeout
+	return a
 }
 
-// guard runs user code and turns a panic into an outcome.
+// guard runs user code and turns a panic into an outcome. The turn's context
+// is done afterwards.
 func guard(run func(*Turn) Outcome, t *Turn) (out Outcome) {
 	defer func() {
 		if v := recover(); v != nil {
 			out = Outcome{Panic: true, Lost: true, Fail: Panic(v)}
 		}
+		t.cancel(context.Canceled)
 	}()
 	return run(t)
 }
@@ -379,22 +459,23 @@ func (r *Runner) settle(p *progress, task *turn.Task, obj *live, out Outcome) {
 	}
 }
 
-// undo makes the finished tasks of slot in this frame count as not run,
-// because the instance that holds their changes is lost. Why, if set, is the
-// answer of the only one.
+// undo makes the tasks of slot that ran in this frame count as not run,
+// because the instance that holds their changes is lost: each is to be run
+// again alone. Why, if set, is the answer of the only one.
 func (r *Runner) undo(p *progress, slot turn.Slot, why *wire.Failure) {
 	obj := r.objects[slot]
 	obj.dirty, obj.failed = false, true
 	r.objects[slot] = nil
 	for i := range p.frame.Tasks {
 		res := &p.rep.Results[i]
-		if p.frame.Tasks[i].Slot != slot || res.Outcome != turn.Done {
+		if p.frame.Tasks[i].Slot != slot || res.Outcome != turn.Done && res.Outcome != turn.Panicked {
+			continue
+		}
+		if why != nil && obj.runs == 1 {
+			*res = turn.Result{Index: i, Outcome: turn.Done, Fail: why, Unloaded: true, Took: res.Took}
 			continue
 		}
 		*res = turn.Result{Index: i, Outcome: turn.Redo, Unloaded: true}
-		if why != nil && obj.runs == 1 {
-			*res = turn.Result{Index: i, Outcome: turn.Done, Fail: why, Unloaded: true}
-		}
 	}
 }
 

@@ -92,18 +92,11 @@ func (m *Mailbox) Return(until wire.Time) {
 	m.until = until
 }
 
-// ReturnSolo puts what still runs back, each to be run alone in its frame.
-func (m *Mailbox) ReturnSolo() { m.solo = len(m.running); m.Return(0) }
-
-// Remove takes the queued envelope with arrival number seq out and returns it,
-// or nil if it is not queued.
-func (m *Mailbox) Remove(seq wire.Seq) *wire.Envelope {
-	for i, env := range m.queue {
-		if env.Seq == seq {
-			q := make([]*wire.Envelope, 0, len(m.queue)-1)
-			m.queue = append(append(q, m.queue[:i]...), m.queue[i+1:]...)
-			return env
-		}
+// ReturnSolo puts what still runs back, each to be run alone in its frame. If
+// nothing runs, what was put back before stays to be run alone.
+func (m *Mailbox) ReturnSolo() {
+	if n := len(m.running); n > 0 {
+		m.solo = max(m.solo, n)
+		m.Return(0)
 	}
-	return nil
 }
