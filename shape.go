@@ -1,6 +1,7 @@
 package situ
 
 import (
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -164,8 +165,17 @@ func special(t reflect.Type) map[reflect.Type]*jsonschema.Schema {
 			found[t] = &jsonschema.Schema{Types: []string{"null", "string"}, Description: "a waiting caller"}
 			return
 		}
+		if t != timeType && marshals(t) {
+			found[t] = &jsonschema.Schema{} // it says itself how it looks
+			return
+		}
 		switch t.Kind() {
-		case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		case reflect.Map:
+			walk(t.Elem())
+			if t.Key().Kind() != reflect.String {
+				found[t] = &jsonschema.Schema{Types: []string{"null", "object"}, AdditionalProperties: inner(t.Elem())}
+			}
+		case reflect.Pointer, reflect.Slice, reflect.Array:
 			walk(t.Elem())
 		case reflect.Struct:
 			for i := range t.NumField() {
@@ -177,17 +187,28 @@ func special(t reflect.Type) map[reflect.Type]*jsonschema.Schema {
 	return found
 }
 
+// marshals reports whether values of t encode themselves as JSON.
+func marshals(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return t.Kind() != reflect.Interface && (p.Implements(reflect.TypeFor[json.Marshaler]()) || p.Implements(reflect.TypeFor[encoding.TextMarshaler]()))
+}
+
+// inner returns the schema of the elements of a container.
+func inner(t reflect.Type) *jsonschema.Schema {
+	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{IgnoreInvalidTypes: true, TypeSchemas: special(t)})
+	if err != nil || s == nil {
+		return &jsonschema.Schema{}
+	}
+	return s
+}
+
 func containerSchema(t reflect.Type) *jsonschema.Schema {
 	kind, elem := reflect.New(t).Interface().(tracked).element()
 	if kind == kindCounter {
 		return &jsonschema.Schema{Type: "integer"}
 	}
-	inner, err := jsonschema.ForType(elem, &jsonschema.ForOptions{IgnoreInvalidTypes: true, TypeSchemas: special(elem)})
-	if err != nil {
-		inner = &jsonschema.Schema{}
-	}
 	if kind == kindList {
-		return &jsonschema.Schema{Type: "array", Items: inner}
+		return &jsonschema.Schema{Type: "array", Items: inner(elem)}
 	}
-	return &jsonschema.Schema{Type: "object", AdditionalProperties: inner}
+	return &jsonschema.Schema{Type: "object", AdditionalProperties: inner(elem)}
 }

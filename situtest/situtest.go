@@ -91,7 +91,9 @@ func (rt *Runtime) open() {
 	if err != nil {
 		rt.t.Fatalf("situtest: open: %v", err)
 	}
+	rt.mu.Lock()
 	rt.node, rt.runners, rt.crashed = n, nil, false
+	rt.mu.Unlock()
 	ctx, stop := context.WithCancel(context.Background())
 	rt.stop, rt.done = stop, make(chan error, 1)
 	go func() { rt.done <- n.Run(ctx) }()
@@ -175,7 +177,10 @@ func (rt *Runtime) Restart() {
 
 // Invoke implements situ.Caller: use Do, DoErr or situ.Do.
 func (rt *Runtime) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, error) {
-	return rt.node.Invoke(ctx, r)
+	rt.mu.Lock()
+	n := rt.node
+	rt.mu.Unlock()
+	return n.Invoke(ctx, r)
 }
 
 // Pass lets virtual time pass, and everything that is due in it happen.

@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -26,7 +27,8 @@ type rig struct {
 	host    host.Config
 	set     *host.Set
 	fs      *vfs.MemFS
-	node    *node.Node
+	mu      sync.Mutex
+	node    *node.Node // under mu, for callers that a crash surprises
 	runners []*host.Runner
 	stop    context.CancelFunc
 	done    chan error
@@ -70,7 +72,9 @@ func (r *rig) open() {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.mu.Lock()
 	r.node = n
+	r.mu.Unlock()
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop, r.done = stop, make(chan error, 1)
 	go func() { r.done <- n.Run(ctx) }()
@@ -112,7 +116,10 @@ func (r *rig) crash() {
 
 // Invoke makes a rig a situ.Caller.
 func (r *rig) Invoke(ctx context.Context, req *wire.Request) (*wire.Response, error) {
-	return r.node.Invoke(ctx, req)
+	r.mu.Lock()
+	n := r.node
+	r.mu.Unlock()
+	return n.Invoke(ctx, req)
 }
 
 func do[O any](r *rig, c situ.Call[O]) O {
