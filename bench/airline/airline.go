@@ -3,8 +3,9 @@
 // the call of cancel-flights until nothing is left to do; then everything is
 // read and checked.
 //
-// The calls whose latency is reported are those of one caller beside it, who
-// adds to a counter, durably, again and again while the passengers rebook.
+// The calls whose latency is reported are those of callers beside it: one each
+// millisecond, on time however slow the answers are, adds to a counter,
+// durably, while the passengers rebook.
 package airline
 
 import (
@@ -33,43 +34,28 @@ func Turns(s airgen.Size) uint64 { return uint64(s.Flights) + 3*uint64(s.Flights
 
 // Run loads an airline into p, cancels it and checks it. The result has all
 // that can be measured here.
-func Run(ctx context.Context, p platform.Platform, s airgen.Size, show *report.Progress) (r report.Result, err error) {
+func Run(ctx context.Context, p platform.Platform, s airgen.Size, m *platform.Meter, show *report.Progress) (r report.Result, err error) {
 	a := drive.Generated(s)
 	if err := load(ctx, p, a, show); err != nil {
 		return r, err
 	}
-	before, err := p.Figures(ctx)
-	if err != nil {
+	probe := newProbe(p)
+	if err := m.Begin(ctx, probe); err != nil {
 		return r, err
 	}
-	cpu, _ := p.Usage()
-	probe := newProbe(ctx, p)
-	begin := time.Now()
-	if err := a.Cancel(ctx, p); err != nil {
-		return r, err
+	probe.start()
+	err = a.Cancel(ctx, p)
+	end := time.Now()
+	if err == nil {
+		end, err = platform.Quiet(ctx, probe, func(f platform.Figures) {
+			show.Show("rebook", int(min(m.Turns(f), Turns(s))), int(Turns(s)))
+		})
 	}
-	end, err := platform.Quiet(ctx, probe, func(f platform.Figures) {
-		show.Show("rebook", int(min(f.Turns-before.Turns, Turns(s))), int(Turns(s)))
-	})
 	took, err2 := probe.stop()
-	if err := errors.Join(err, err2); err != nil {
+	_, err3 := m.End(ctx, end, &r, took)
+	if err := errors.Join(err, err2, err3); err != nil {
 		return r, err
 	}
-	wall := end.Sub(begin)
-	endCPU, rss := p.Usage()
-	after, err := p.Figures(ctx)
-	if err != nil {
-		return r, err
-	}
-	r.Durable = true
-	r.WallMS = report.MS(wall)
-	r.Turns = after.Turns - before.Turns - uint64(len(took))
-	r.TurnsPerS = float64(r.Turns) / wall.Seconds()
-	r.CallsPerS = float64(len(took)) / wall.Seconds()
-	r.P50MS, r.P99MS = report.Quantiles(took)
-	r.BytesWrittenPerTurn = float64(after.BytesWritten-before.BytesWritten) / float64(max(r.Turns, 1))
-	r.CPUSeconds = (endCPU - cpu).Seconds()
-	r.RSSMB = float64(rss) / (1 << 20)
 	found, err := a.Check(ctx, p, true, show.Show)
 	r.Verified = err == nil && found.Faults == 0 && r.Turns >= Turns(s)
 	r.Notes = append(r.Notes, found.String())
@@ -84,6 +70,10 @@ func load(ctx context.Context, p platform.Platform, a drive.Airline, show *repor
 	if _, err := platform.Quiet(ctx, p, nil); err != nil {
 		return err
 	}
-	_, err := situ.Do(ctx, p, counter.Add.To("probe", 1)) // the first call makes it
-	return err
+	for i := range probes { // the first calls make the counters
+		if _, err := situ.Do(ctx, p, counter.Add.To(probeKey(i), 1)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

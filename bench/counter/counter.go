@@ -4,6 +4,7 @@ package counter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -49,40 +50,22 @@ func (c Config) Size() map[string]int {
 
 // Run makes the calls on p and checks that each counter has what was added to
 // it. The result has all that can be measured here.
-func Run(ctx context.Context, p platform.Platform, c Config, show *report.Progress) (r report.Result, err error) {
-	before, err := p.Figures(ctx)
-	if err != nil {
+func Run(ctx context.Context, p platform.Platform, c Config, m *platform.Meter, show *report.Progress) (r report.Result, err error) {
+	load := newLoad(c, show)
+	if err := m.Begin(ctx, p); err != nil {
 		return r, err
 	}
-	cpu, _ := p.Usage()
-	load := newLoad(c, show)
-	begin := time.Now()
 	err = load.run(func(object int) error {
 		_, err := situ.Do(ctx, p, Add.To(key(object), 1))
 		return err
 	})
-	wall := time.Since(begin)
-	if err != nil {
+	after, err2 := m.End(ctx, time.Now(), &r, load.took...)
+	if err := errors.Join(err, err2); err != nil {
 		return r, err
 	}
-	end, rss := p.Usage()
-	after, err := p.Figures(ctx)
-	if err != nil {
-		return r, err
-	}
-	calls := float64(load.calls())
-	r.Durable = true
-	r.WallMS = report.MS(wall)
-	r.Turns = after.Turns - before.Turns
-	r.TurnsPerS = float64(r.Turns) / wall.Seconds()
-	r.CallsPerS = calls / wall.Seconds()
-	r.P50MS, r.P99MS = report.Quantiles(load.took...)
-	r.BytesWrittenPerTurn = float64(after.BytesWritten-before.BytesWritten) / float64(max(r.Turns, 1))
-	r.CPUSeconds = (end - cpu).Seconds()
-	r.RSSMB = float64(rss) / (1 << 20)
 	wrong, err := load.check(ctx, p)
 	r.Verified = err == nil && wrong == ""
-	r.Notes = append(r.Notes, fmt.Sprintf("%.0f calls, %d commits", calls, after.Commits-before.Commits))
+	r.Notes = append(r.Notes, fmt.Sprintf("%d calls in %d commits", load.calls(), m.Commits(after)))
 	if wrong != "" {
 		r.Notes = append(r.Notes, wrong)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"strings"
@@ -39,7 +38,7 @@ the time that the disk takes to sync 4 KiB.`,
 	f.StringVar(&b.mode, "mode", platform.Embedded, "where the components run: "+strings.Join(platform.Modes, " or "))
 	f.StringVar(&b.dir, "dir", "", "directory for the data, made anew below it and removed at the end (default a temporary one)")
 	f.IntVar(&b.repeat, "repeat", 1, "run so many times, and show medians")
-	f.StringVar(&b.cpuProfile, "cpuprofile", "", "write a CPU profile of the runs to `FILE`")
+	f.StringVar(&b.cpuProfile, "cpuprofile", "", "write a CPU profile of the measured part (of the last run) to `FILE`")
 	f.StringVar(&b.memProfile, "memprofile", "", "write a profile of allocations to `FILE`")
 	cmd.AddCommand(b.airlineCommand(), b.counterCommand(), b.hotCommand())
 	return cmd
@@ -58,7 +57,7 @@ type workload struct {
 	name       string
 	size       map[string]int
 	components []situ.Component
-	run        func(context.Context, platform.Platform, *report.Progress) (report.Result, error)
+	run        func(context.Context, platform.Platform, *platform.Meter, *report.Progress) (report.Result, error)
 	floor      func(r *report.Result) time.Duration
 }
 
@@ -69,8 +68,8 @@ func (b *bench) airlineCommand() *cobra.Command {
 		Short: "Cancel flights: their passengers rebook by messages",
 		Long: `Airline cancels the flights of examples/airline; each passenger picks another
 flight, leaves the old one and boards the new. Measured is the time from the
-call that cancels until nothing is left to do. p50 and p99 are of one caller
-who makes durable calls beside it.`,
+call that cancels until nothing is left to do. p50 and p99 are of durable calls
+to counters beside it, one begun each millisecond.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.Validate(); err != nil {
@@ -78,8 +77,8 @@ who makes durable calls beside it.`,
 			}
 			return b.measure(cmd.Context(), workload{"airline",
 				map[string]int{"flights": s.Flights, "passengers": s.Passengers, "seed": int(s.Seed)}, airline.Components(),
-				func(ctx context.Context, p platform.Platform, show *report.Progress) (report.Result, error) {
-					return airline.Run(ctx, p, s, show)
+				func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
+					return airline.Run(ctx, p, s, m, show)
 				},
 				func(*report.Result) time.Duration { return airline.Floor(s) }})
 		},
@@ -132,8 +131,8 @@ func callFlags(cmd *cobra.Command, k *counter.Config) {
 
 func (b *bench) count(ctx context.Context, name string, k counter.Config) error {
 	return b.measure(ctx, workload{name, k.Size(), counter.Components(),
-		func(ctx context.Context, p platform.Platform, show *report.Progress) (report.Result, error) {
-			return counter.Run(ctx, p, k, show)
+		func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
+			return counter.Run(ctx, p, k, m, show)
 		},
 		func(r *report.Result) time.Duration { return counter.Floor(k, int(r.CallsPerS*r.WallMS/1000)) }})
 }
@@ -148,21 +147,17 @@ func (b *bench) measure(ctx context.Context, w workload) (err error) {
 		show = report.NewProgress(b.c.err)
 	}
 	defer show.Clear()
-	stop, err := b.profile()
-	if err != nil {
-		return err
-	}
 	var runs []report.Result
 	for range b.repeat {
 		r, err := b.once(ctx, w, show)
 		if err != nil {
-			return errors.Join(err, stop())
+			return err
 		}
 		runs = append(runs, r)
 	}
 	show.Clear()
 	r := report.Median(runs)
-	if err := errors.Join(stop(), b.print(&r)); err != nil {
+	if err := errors.Join(b.writeMemProfile(), b.print(&r)); err != nil {
 		return err
 	}
 	if !r.Verified {
@@ -198,8 +193,12 @@ func (b *bench) once(ctx context.Context, w workload, show *report.Progress) (r 
 	if err != nil {
 		return r, err
 	}
-	r, err = w.run(ctx, p, show)
-	if err = errors.Join(err, p.Close()); err != nil {
+	m, done, err := b.meter()
+	if err != nil {
+		return r, errors.Join(err, p.Close())
+	}
+	r, err = w.run(ctx, p, m, show)
+	if err = errors.Join(err, done(), p.Close()); err != nil {
 		return r, err
 	}
 	debug.FreeOSMemory() // the floor is not to pay for the platform's garbage
@@ -210,29 +209,25 @@ func (b *bench) once(ctx context.Context, w workload, show *report.Progress) (r 
 	return r, nil
 }
 
-// profile starts the profiles that were asked for. They are written by stop.
-func (b *bench) profile() (stop func() error, err error) {
-	finish := func() error { return nil }
-	if b.cpuProfile != "" {
-		f, err := os.Create(b.cpuProfile)
-		if err != nil {
-			return nil, err
-		}
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return nil, err
-		}
-		finish = func() error { pprof.StopCPUProfile(); return f.Close() }
+// meter returns the meter of a run, and what to call when it is over.
+func (b *bench) meter() (*platform.Meter, func() error, error) {
+	if b.cpuProfile == "" {
+		return &platform.Meter{}, func() error { return nil }, nil
 	}
-	return func() error {
-		err := finish()
-		if b.memProfile == "" {
-			return err
-		}
-		f, err2 := os.Create(b.memProfile)
-		if err2 != nil {
-			return errors.Join(err, err2)
-		}
-		runtime.GC()
-		return errors.Join(err, pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
-	}, nil
+	f, err := os.Create(b.cpuProfile)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &platform.Meter{CPUProfile: f}, f.Close, nil
+}
+
+func (b *bench) writeMemProfile() error {
+	if b.memProfile == "" {
+		return nil
+	}
+	f, err := os.Create(b.memProfile)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
 }

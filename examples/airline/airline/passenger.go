@@ -69,7 +69,7 @@ func (p *Passenger) pick(t *situ.Turn) {
 // refusals.
 func Choice(key string, refusals, n int) int {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(key)) // never fails
+	_, _ = h.Write([]byte(key))                // never fails
 	start := h.Sum64() >> 32 * uint64(n) >> 32 // the upper bits: the lower ones are too even for chance
 	return int((start + uint64(refusals)) % uint64(n))
 }
