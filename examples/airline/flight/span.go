@@ -97,9 +97,9 @@ type part struct {
 // parts yields the ranges of s.
 func (s Span) parts() func(yield func(part) bool) {
 	return func(yield func(part) bool) {
-		for rest := string(s); rest != ""; {
+		for rest, more := string(s), s != ""; more; {
 			var text string
-			text, rest, _ = strings.Cut(rest, ",")
+			text, rest, more = strings.Cut(rest, ",")
 			if !yield(parse(text)) {
 				return
 			}
@@ -112,12 +112,12 @@ const maxRange = 100_000
 
 func parse(text string) part {
 	p := part{text: text}
-	digits := len(text)
-	for i := range len(text) {
-		if c := text[i]; i >= 2 && c >= '0' && c <= '9' {
-			digits = i
-			break
+	digits := 0 // where they begin: an airline is two or three letters and digits
+	for digits < len(text) && (digits < 2 || text[digits] < '0' || text[digits] > '9') {
+		if c := text[digits]; (c < 'A' || c > 'Z') && (c < '0' || c > '9') || digits == 3 {
+			return p
 		}
+		digits++
 	}
 	from, to, isRange := strings.Cut(text[digits:], "-")
 	first, err := strconv.Atoi(from)
