@@ -1,0 +1,82 @@
+package worker
+
+import (
+	"context"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/guest"
+)
+
+// launch is a program that is being started.
+type launch struct {
+	path   string
+	reply  chan<- error // nil: nobody waits
+	cancel context.CancelFunc
+
+	token   string
+	started chan struct{} // closed when proc is set
+	proc    *process
+	arrived chan *session // gets the session when it has said hello
+
+	s   *session // what became of it
+	err error
+}
+
+// run starts the program and waits until it is ready.
+func (l *launch) run(ctx context.Context, p *Pool) {
+	p.expect(l)
+	defer p.forget(l)
+	output := &lines{log: p.cfg.Log, out: p.cfg.Output}
+	env := append([]string{guest.EnvSocket + "=" + p.door.addr(), guest.EnvToken + "=" + l.token, "SITU_ATTACH="}, p.cfg.Env...)
+	l.proc, l.err = start(l.path, env, output)
+	if l.err != nil {
+		return
+	}
+	close(l.started)
+	timeout := time.NewTimer(p.cfg.Start)
+	defer timeout.Stop()
+	var ready <-chan struct{}
+	var s *session
+	for {
+		select {
+		case s = <-l.arrived:
+			ready = s.ready
+			continue
+		case <-ready:
+			l.s = s
+			return
+		case <-l.proc.exited:
+			l.err = l.ended()
+		case <-timeout.C:
+			l.err = fault.New(fault.Timeout, "start", l.path, "the program did not connect within %v: does its main call situ.Main?%s", p.cfg.Start, l.said())
+		case <-ctx.Done():
+			l.err = fault.New(fault.Canceled, "start", l.path, "another program is started instead")
+		}
+		break
+	}
+	l.proc.signal(syscall.SIGKILL)
+	<-l.proc.exited
+}
+
+// ended describes a program that ended before it was ready.
+func (l *launch) ended() error {
+	e := fault.New(fault.Crashed, "start", l.path, "the program ended before it was ready (%s): does its main call situ.Main?%s", l.proc.how, l.said())
+	if info, err := os.Stat(l.path); err == nil && info.Mode()&0o111 == 0 {
+		e.Msg = "it is not executable"
+	}
+	return e
+}
+
+// said returns the last that the program printed, to be added to an error.
+func (l *launch) said() string {
+	text := strings.TrimSpace(l.proc.tail.String())
+	if text == "" {
+		return ""
+	}
+	all := strings.Split(text, "\n")
+	return " It printed:\n\t" + strings.Join(all[max(len(all)-8, 0):], "\n\t")
+}

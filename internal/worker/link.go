@@ -1,0 +1,232 @@
+package worker
+
+import (
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+	"github.com/situ-dev/situ/internal/workproto"
+)
+
+// link is the host of one shard: a connection to the worker. The shard calls
+// Submit; one goroutine reads reports, another writes what the socket did not
+// take at once.
+type link struct {
+	s       *session
+	id      wire.ShardID
+	conn    *workproto.Conn
+	raw     syscall.RawConn
+	check   checker
+	reports chan *turn.Report
+	rest    chan []byte  // for writeRest
+	unsaid  atomic.Int32 // messages in its hands
+
+	buf []byte // of Submit
+
+	mu      sync.Mutex
+	closed  bool // reports is
+	open    map[uint64]*flight
+	current uint64 // the frame that is not reported, 0 for none
+}
+
+var _ shard.Host = (*link)(nil)
+
+// flight is a frame of which results are to come.
+type flight struct {
+	frame *turn.Frame
+	sent  int // tasks that went to the worker; the others are given back
+	apart int // detached tasks without a result
+	state []bool
+}
+
+func newLink(s *session, id wire.ShardID, c *workproto.Conn) (*link, error) {
+	sc, ok := c.Conn.(syscall.Conn)
+	if !ok {
+		return nil, fault.New(fault.Internal, "worker.link", id.String(), "not a socket")
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, fault.Wrap(fault.Internal, "worker.link", id.String(), err)
+	}
+	c.Limit(s.pool.cfg.maxFrame())
+	return &link{s: s, id: id, conn: c, raw: raw, check: checker{shards: s.pool.node.Shards(), maxState: s.pool.cfg.Run.MaxState},
+		reports: make(chan *turn.Report, 64), rest: make(chan []byte, 2), open: map[uint64]*flight{}}, nil
+}
+
+// Reports implements shard.Host.
+func (l *link) Reports() <-chan *turn.Report { return l.reports }
+
+// Submit implements shard.Host. It never blocks: what the socket does not take
+// at once is written by another goroutine.
+func (l *link) Submit(f *turn.Frame) {
+	fl := &flight{frame: f, sent: len(f.Tasks)}
+	buf, big := workproto.AppendTasks(l.buf[:0], f, l.s.pool.cfg.maxFrame())
+	if big >= 0 {
+		// What comes before the task that is too long goes; the rest is given
+		// back, so that the task is at the front of a frame soon.
+		cut := *f
+		cut.Tasks = f.Tasks[:big]
+		fl.sent = big
+		buf, _ = workproto.AppendTasks(l.buf[:0], &cut, l.s.pool.cfg.maxFrame())
+		if big == 0 {
+			l.refuse(fl)
+			return
+		}
+	}
+	l.mu.Lock()
+	l.current, l.open[f.Seq] = f.Seq, fl
+	l.mu.Unlock()
+	l.write(buf)
+}
+
+// refuse answers for a frame whose first task no message can hold.
+func (l *link) refuse(fl *flight) {
+	task := &fl.frame.Tasks[0]
+	rep := &turn.Report{Frame: fl.frame.Seq, Results: []turn.Result{{Outcome: turn.Done, Unloaded: task.Load != nil,
+		Fail: wire.FailureOf(fault.New(fault.TooLarge, "run", task.Env.To.String(),
+			"its input and the state of its object do not fit a message of %d bytes to the worker", l.s.pool.cfg.maxFrame()))}}}
+	fl.sent = 1
+	fl.giveBack(rep)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	select {
+	case l.reports <- rep:
+	default:
+		l.s.fail(fault.New(fault.Internal, "worker.submit", l.id.String(), "reports are not read"))
+	}
+}
+
+// giveBack adds the results of the tasks that were not sent.
+func (fl *flight) giveBack(rep *turn.Report) {
+	for i := fl.sent; i < len(fl.frame.Tasks); i++ {
+		rep.Results = append(rep.Results, turn.Result{Index: i, Outcome: turn.Skipped, Unloaded: fl.frame.Tasks[i].Load != nil})
+	}
+}
+
+// write hands a message to the socket.
+func (l *link) write(buf []byte) {
+	n := 0
+	if l.unsaid.Load() == 0 {
+		err := l.raw.Write(func(fd uintptr) bool {
+			n, _ = syscall.Write(int(fd), buf) // an error is found again by writeRest
+			return true
+		})
+		if n = max(n, 0); err != nil {
+			return // closed: reports tell
+		}
+		if n == len(buf) {
+			if l.buf = buf; cap(buf) > 4*workproto.PartSize {
+				l.buf = nil
+			}
+			return
+		}
+	}
+	l.buf = nil
+	l.unsaid.Add(1)
+	select {
+	case l.rest <- buf[n:]:
+	default:
+		l.s.fail(fault.New(fault.Corrupt, "worker", l.id.String(), "it reports frames that it has not read"))
+	}
+}
+
+// writeRest writes what Submit left, until the session is over.
+func (l *link) writeRest() {
+	for {
+		select {
+		case b := <-l.rest:
+			if _, err := l.conn.Write(b); err != nil {
+				l.s.gone(err)
+				return
+			}
+			l.unsaid.Add(-1)
+		case <-l.s.over:
+			return
+		}
+	}
+}
+
+// read delivers reports until the connection ends, and returns why.
+func (l *link) read() error {
+	defer func() {
+		l.mu.Lock()
+		l.closed = true
+		close(l.reports)
+		l.mu.Unlock()
+	}()
+	for rep := (*turn.Report)(nil); ; {
+		t, body, err := l.conn.Next()
+		if err != nil {
+			return err
+		}
+		if t != workproto.TypeReport {
+			return fault.New(fault.Corrupt, "worker", l.id.String(), "a message of %v where reports are due", t)
+		}
+		if rep == nil {
+			rep = &turn.Report{}
+		}
+		last, err := workproto.DecodeReport(rep, body)
+		if err != nil {
+			return err
+		}
+		if err := l.accept(rep, last); err != nil {
+			return err
+		}
+		if last {
+			select {
+			case l.reports <- rep:
+			case <-l.s.retired:
+			case <-l.s.over:
+			}
+			rep = nil
+		}
+	}
+}
+
+// accept checks a report, and, when it is complete, settles its flight.
+func (l *link) accept(rep *turn.Report, last bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fl := l.open[rep.Frame]
+	if fl == nil || !rep.Late && l.current != rep.Frame || rep.Late && l.current == rep.Frame {
+		return fault.New(fault.Corrupt, "worker", l.id.String(), "a report on frame %d, which is not expected", rep.Frame)
+	}
+	if len(rep.Results) > fl.sent || len(rep.Changes) > fl.sent {
+		return fault.New(fault.Corrupt, "worker", l.id.String(), "a report on frame %d with more than it has tasks", rep.Frame)
+	}
+	if !last {
+		return nil
+	}
+	if err := l.check.report(fl, rep); err != nil {
+		return fault.Wrap(fault.Corrupt, "worker", l.id.String(), err)
+	}
+	if rep.Late {
+		fl.apart -= len(rep.Results)
+		for i := range rep.Results {
+			fl.state[rep.Results[i].Index] = false
+		}
+	} else {
+		l.current = 0
+		for i := range rep.Results {
+			if rep.Results[i].Outcome == turn.Detached {
+				if fl.state == nil {
+					fl.state = make([]bool, fl.sent)
+				}
+				fl.state[i] = true
+				fl.apart++
+			}
+		}
+		fl.giveBack(rep)
+	}
+	if fl.apart == 0 {
+		delete(l.open, rep.Frame)
+	}
+	return nil
+}

@@ -1,0 +1,392 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/situ-dev/situ/internal/fault"
+)
+
+// healthy is how long a program lives before its next death counts as the
+// first.
+const healthy = 10 * time.Second
+
+// brief is the longest pause before a program that was ready is started again:
+// most likely one message kills it, which is given up after some attempts, and
+// all others wait meanwhile.
+const brief = time.Second
+
+// Pool keeps one program running as the worker of a node. Run runs it; the
+// goroutine of Run decides everything, the others bring it news.
+type Pool struct {
+	node   Node
+	cfg    Config
+	door   *door
+	attach *door // nil: nobody can attach
+
+	replaces  chan *launch
+	launched  chan *launch
+	announced chan *session
+	hurry     chan struct{} // closed when there is no time left
+	hurryOnce sync.Once
+	closing   context.Context // done when no program may arrive any more
+	close     context.CancelFunc
+	retiring  sync.WaitGroup
+	guestPID  atomic.Int64 // of the attached program, 0 for none
+
+	mu       sync.Mutex
+	sessions map[string]*session // by token
+	waiting  map[string]*launch  // by token
+	status   Status
+
+	// Owned by Run.
+	path      string // the program to be started again
+	managed   *session
+	guest     *session
+	launching *launch
+	since     time.Time // when managed became the worker
+	backoff   time.Duration
+	retry     *time.Timer
+	restarts  int
+}
+
+// New makes the sockets at which programs arrive. Run the pool, or Close it.
+func New(node Node, cfg Config) (*Pool, error) {
+	p := &Pool{node: node, cfg: cfg.withDefaults(), replaces: make(chan *launch), launched: make(chan *launch),
+		announced: make(chan *session), hurry: make(chan struct{}), sessions: map[string]*session{}, waiting: map[string]*launch{}}
+	p.closing, p.close = context.WithCancel(context.Background())
+	p.backoff = p.cfg.Backoff
+	p.status.State = Stopped
+	var err error
+	if p.door, err = openDoor(p); err != nil {
+		return nil, err
+	}
+	if p.cfg.Dir != "" {
+		if p.attach, err = openAttach(p); err != nil {
+			p.door.close()
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Close removes the sockets of a pool that was never Run.
+func (p *Pool) Close() {
+	p.close()
+	p.door.close()
+	if p.attach != nil {
+		p.attach.close()
+	}
+}
+
+// Hurry makes Run kill what it would otherwise wait for.
+func (p *Pool) Hurry() { p.hurryOnce.Do(func() { close(p.hurry) }) }
+
+// Run keeps the program running until ctx is done; then it asks it to end and
+// returns when it is gone. The node must be running, so that it takes hosts.
+func (p *Pool) Run(ctx context.Context) {
+	var group sync.WaitGroup
+	group.Go(p.door.serve)
+	if p.attach != nil {
+		group.Go(p.attach.serve)
+	}
+	p.retry = time.NewTimer(time.Hour)
+	p.retry.Stop()
+	for ctx.Err() == nil {
+		p.publish()
+		select {
+		case <-ctx.Done():
+		case l := <-p.replaces:
+			p.replace(ctx, l)
+		case l := <-p.launched:
+			p.land(l)
+		case s := <-p.announced:
+			p.take(s)
+		case <-ended(p.managed):
+			p.died()
+		case <-ended(p.guest):
+			p.detached(ctx)
+		case <-p.retry.C:
+			p.begin(ctx, &launch{path: p.path})
+		}
+	}
+	p.shut()
+	group.Wait()
+	p.publish()
+}
+
+// shut ends everything.
+func (p *Pool) shut() {
+	p.Close()
+	if l := p.launching; l != nil {
+		l.cancel()
+		p.finish(<-p.launched, fault.New(fault.Canceled, "start", l.path, "the platform is shutting down"))
+	}
+	for _, s := range []*session{p.managed, p.guest} {
+		p.dismiss(s, "the platform is shutting down")
+	}
+	p.managed, p.guest, p.launching = nil, nil, nil
+	p.retiring.Wait()
+	p.mu.Lock()
+	left := make([]*session, 0, len(p.sessions))
+	for _, s := range p.sessions {
+		left = append(left, s)
+	}
+	p.mu.Unlock()
+	for _, s := range left { // programs that have only just arrived
+		s.fail(fault.New(fault.Unavailable, "worker", "", "the platform is shutting down"))
+	}
+}
+
+// Replace makes the program at path the worker: it is started, and when it is
+// ready it takes over, and the old one ends when what it runs has ended. If it
+// does not get ready, the old one stays and the error says why. While a
+// program is attached, path is only remembered.
+func (p *Pool) Replace(ctx context.Context, path string) error {
+	reply := make(chan error, 1)
+	select {
+	case p.replaces <- &launch{path: path, reply: reply}:
+	case <-ctx.Done():
+		return fault.Wrap(fault.Canceled, "replace", path, context.Cause(ctx))
+	}
+	select {
+	case err := <-reply:
+		return err
+	case <-ctx.Done():
+		return fault.Wrap(fault.Canceled, "replace", path, context.Cause(ctx))
+	}
+}
+
+// Status tells how the worker is doing.
+func (p *Pool) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status
+}
+
+// AttachAddr returns where programs that were started by hand can attach, ""
+// for nowhere.
+func (p *Pool) AttachAddr() string {
+	if p.attach == nil {
+		return ""
+	}
+	return p.attach.addr()
+}
+
+func (p *Pool) replace(ctx context.Context, l *launch) {
+	if p.guest != nil {
+		p.path = l.path
+		p.cfg.Log.Info("a program is attached: the new one is started when that ends", "program", l.path)
+		l.reply <- nil
+		return
+	}
+	p.begin(ctx, l)
+}
+
+// begin starts a program, in place of one that is being started.
+func (p *Pool) begin(ctx context.Context, l *launch) {
+	if l.path == "" {
+		return
+	}
+	if old := p.launching; old != nil {
+		old.cancel()
+		p.finish(<-p.launched, fault.New(fault.Canceled, "start", old.path, "another program is started instead"))
+	}
+	p.retry.Stop()
+	ctx, l.cancel = context.WithCancel(ctx)
+	l.token, l.started, l.arrived = newToken(), make(chan struct{}), make(chan *session, 1)
+	p.launching = l
+	go func() {
+		l.run(ctx, p)
+		p.launched <- l
+	}()
+}
+
+// finish drops a launch that is not wanted any more.
+func (p *Pool) finish(l *launch, why error) {
+	l.cancel()
+	p.launching = nil
+	p.dismiss(l.s, "another program is started instead")
+	if l.reply != nil {
+		l.reply <- why
+	}
+}
+
+// land makes a program that is ready the worker.
+func (p *Pool) land(l *launch) {
+	p.launching = nil
+	l.cancel()
+	if l.err != nil {
+		if l.reply != nil {
+			l.reply <- l.err
+		} else {
+			p.cfg.Log.Error("the program cannot be started", "error", l.err)
+		}
+		if p.path == "" {
+			p.path = l.path
+		}
+		if p.managed == nil {
+			p.again(p.cfg.MaxBackoff)
+		}
+		return
+	}
+	p.path = l.path
+	p.node.SetHosts(l.s.host, l.s.manifest)
+	old := p.managed
+	p.managed, p.since = l.s, time.Now()
+	p.dismiss(old, "another program has taken over")
+	p.cfg.Log.Debug("the program runs", "program", l.path, "pid", l.s.proc.pid(), "build", l.s.hello.Build)
+	if l.reply != nil {
+		l.reply <- nil
+	}
+}
+
+// dismiss drains a session in the background.
+func (p *Pool) dismiss(s *session, why string) {
+	if s != nil {
+		p.retiring.Go(func() { s.drain(why) })
+	}
+}
+
+// again starts the program after a pause of at most limit.
+func (p *Pool) again(limit time.Duration) {
+	p.retry.Reset(min(p.backoff, limit))
+	p.backoff = min(2*p.backoff, p.cfg.MaxBackoff)
+}
+
+// died deals with the end of the worker.
+func (p *Pool) died() {
+	if time.Since(p.since) > healthy {
+		p.backoff = p.cfg.Backoff
+	}
+	p.cfg.Log.Error("the program ended; it is started again", "program", p.path, "pid", p.managed.hello.PID,
+		"reason", p.managed.reason(), "after", p.backoff)
+	p.managed = nil
+	p.restarts++
+	if p.launching == nil {
+		p.again(brief)
+	}
+}
+
+// take makes a program that was started by hand the worker.
+func (p *Pool) take(s *session) {
+	if p.guest != nil {
+		s.fail(fault.New(fault.Invalid, "attach", "", "another program is attached"))
+		return
+	}
+	if l := p.launching; l != nil {
+		l.cancel()
+		p.path = l.path
+		p.finish(<-p.launched, nil)
+	}
+	p.retry.Stop()
+	p.guest = s
+	p.guestPID.Store(int64(s.hello.PID))
+	p.node.SetHosts(s.host, s.manifest)
+	p.dismiss(p.managed, "a program was attached")
+	p.managed = nil
+	p.cfg.Log.Info("a program was attached and runs the turns now", "pid", s.hello.PID, "build", s.hello.Build)
+}
+
+// detached deals with the end of a program that was started by hand.
+func (p *Pool) detached(ctx context.Context) {
+	p.cfg.Log.Info("the attached program has ended", "pid", p.guest.hello.PID, "reason", p.guest.reason())
+	p.guest = nil
+	p.guestPID.Store(0)
+	p.begin(ctx, &launch{path: p.path})
+}
+
+// publish sets what Status tells.
+func (p *Pool) publish() {
+	st := Status{State: Starting, Restarts: p.restarts, Path: p.path}
+	switch s := p.managed; {
+	case p.guest != nil:
+		st.State, st.PID, st.Build = Attached, p.guest.hello.PID, p.guest.hello.Build
+	case s != nil:
+		st.State, st.PID, st.Build = Running, s.proc.pid(), s.hello.Build
+	case p.restarts > 0:
+		st.State = Restarting
+	case p.path == "" && p.launching == nil:
+		st.State = Stopped
+	}
+	p.mu.Lock()
+	p.status = st
+	p.mu.Unlock()
+}
+
+func ended(s *session) <-chan struct{} {
+	if s == nil {
+		return nil
+	}
+	return s.ended
+}
+
+// enter makes a session known to its connections, and to who started it.
+func (p *Pool) enter(s *session) {
+	p.mu.Lock()
+	p.sessions[s.token] = s
+	l := p.waiting[s.hello.Token]
+	p.mu.Unlock()
+	if p.closing.Err() != nil {
+		s.fail(fault.New(fault.Unavailable, "worker", "", "the platform is shutting down"))
+	}
+	if s.proc != nil && l != nil {
+		select {
+		case l.arrived <- s:
+		default:
+			s.fail(errors.New("it said hello twice"))
+		}
+	}
+}
+
+func (p *Pool) leave(s *session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.sessions, s.token)
+}
+
+func (p *Pool) session(token string) *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sessions[token]
+}
+
+func (p *Pool) expect(l *launch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting[l.token] = l
+}
+
+func (p *Pool) forget(l *launch) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, l.token)
+}
+
+func (p *Pool) expected(token string) *launch {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.waiting[token]
+}
+
+// announce tells Run of a program that was started by hand, when it is ready.
+func (p *Pool) announce(s *session) {
+	select {
+	case <-s.ready:
+	case <-s.ended:
+		return
+	}
+	select {
+	case p.announced <- s:
+	case <-s.ended:
+	}
+}
+
+// String describes the status in a few words.
+func (s Status) String() string {
+	return fmt.Sprintf("%s, pid %d, %d restarts", s.State, s.PID, s.Restarts)
+}

@@ -1,0 +1,265 @@
+package worker
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/wire"
+	"github.com/situ-dev/situ/internal/workproto"
+)
+
+// session is a program that said hello: its control connection, and a link for
+// each shard. It ends when any of its connections breaks, when it says
+// something that it must not, or when it is asked to.
+type session struct {
+	pool     *Pool
+	hello    *workproto.Hello
+	manifest *host.Manifest
+	control  *workproto.Conn
+	token    string
+	proc     *process // nil if it was started by hand
+
+	ready   chan struct{} // closed when all links are there
+	retired chan struct{} // closed when the shards do not use it any more
+	leaving chan struct{} // closed when it was asked to end
+	over    chan struct{} // closed when it has failed or ended: all connections are closed
+	ended   chan struct{} // closed when its process is gone, too
+
+	readers sync.WaitGroup
+	retire  sync.Once
+	leave   sync.Once
+
+	mu      sync.Mutex
+	links   []*link
+	missing int
+	err     error
+	heard   time.Time // the last pong
+}
+
+func newSession(p *Pool, hello *workproto.Hello, control *workproto.Conn, proc *process) (*session, error) {
+	m := &host.Manifest{}
+	if err := json.Unmarshal(hello.Manifest, m); err != nil {
+		return nil, fault.New(fault.Invalid, "worker.hello", "", "its manifest cannot be read: %v", err)
+	}
+	n := p.node.Shards()
+	return &session{pool: p, hello: hello, manifest: m, control: control, proc: proc, token: newToken(),
+		ready: make(chan struct{}), retired: make(chan struct{}), leaving: make(chan struct{}),
+		over: make(chan struct{}), ended: make(chan struct{}), links: make([]*link, n), missing: n, heard: time.Now()}, nil
+}
+
+// welcome is what the session's program is told.
+func (s *session) welcome() *workproto.Welcome {
+	run := s.pool.cfg.Run
+	w := &workproto.Welcome{Version: workproto.Version, Token: s.token, Shards: len(s.links), MaxFrame: s.pool.cfg.maxFrame(),
+		Patience: run.Patience, Slice: run.Slice, Timeout: run.Timeout, Grace: run.Grace, MaxState: run.MaxState, Verify: run.Verify}
+	if s.proc == nil {
+		w.Timeout = -1 // a breakpoint is not a hang
+	}
+	return w
+}
+
+// host returns the host of a shard.
+func (s *session) host(id wire.ShardID) shard.Host { return s.links[id] }
+
+// run serves the control connection, and returns when the session has ended
+// and its process is gone.
+func (s *session) run() {
+	var group sync.WaitGroup
+	group.Go(s.watch)
+	err := s.listen()
+	s.gone(err)
+	<-s.over
+	group.Wait()
+	s.readers.Wait()
+	if s.proc != nil {
+		s.proc.end(s.grace(), s.pool.hurry)
+	}
+	close(s.ended)
+}
+
+// grace is how long the process may live after its connections are closed.
+func (s *session) grace() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case isClosed(s.leaving):
+		return s.pool.cfg.Drain
+	case fault.Is(s.err, fault.Unavailable):
+		return 2 * time.Second // it is most likely ending by itself
+	}
+	return 0
+}
+
+// listen reads the control connection until it ends.
+func (s *session) listen() error {
+	for {
+		m, err := s.control.Receive()
+		if err != nil {
+			return err
+		}
+		if _, ok := m.(*workproto.Pong); !ok {
+			return fault.New(fault.Corrupt, "worker", "", "a message of %v on the control connection", m.Type())
+		}
+		s.mu.Lock()
+		s.heard = time.Now()
+		s.mu.Unlock()
+	}
+}
+
+// watch asks whether the worker is alive, and notices when its process ends.
+func (s *session) watch() {
+	every := max(s.pool.cfg.Silence/8, time.Millisecond)
+	t := time.NewTicker(every)
+	defer t.Stop()
+	var exited <-chan struct{}
+	if s.proc != nil {
+		exited = s.proc.exited
+	}
+	for n := uint64(1); ; n++ {
+		select {
+		case <-t.C:
+			if s.proc == nil {
+				continue // in a debugger, it may be silent for long
+			}
+			_ = s.control.SetWriteDeadline(time.Now().Add(s.pool.cfg.Silence)) // fails only when closed
+			if err := s.control.Send(&workproto.Ping{N: n}); err != nil {
+				s.gone(err)
+				return
+			}
+			s.mu.Lock()
+			silent := time.Since(s.heard)
+			s.mu.Unlock()
+			if silent > s.pool.cfg.Silence {
+				s.fail(fault.New(fault.Timeout, "worker", "", "it did not answer for %v", silent.Round(time.Second)))
+				return
+			}
+		case <-exited:
+			s.fail(fault.New(fault.Unavailable, "worker", "", "it ended: %s", s.proc.how))
+			return
+		case <-s.over:
+			return
+		}
+	}
+}
+
+// gone notes that a connection has ended. When the worker was asked to end,
+// that is what it does: then its control connection ends the session.
+func (s *session) gone(err error) {
+	if err == nil || errors.Is(err, io.EOF) || !fault.Is(err, fault.Corrupt) {
+		err = fault.New(fault.Unavailable, "worker", "", "it closed a connection")
+	}
+	s.fail(err)
+}
+
+// fail ends the session: all connections are closed, so that the shards take
+// back what runs, and the process is killed if it does not end.
+func (s *session) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if isClosed(s.over) {
+		return
+	}
+	s.err = err
+	close(s.over)
+	_ = s.control.Close() // nothing was written that matters
+	for _, l := range s.links {
+		if l != nil {
+			_ = l.conn.Close()
+		}
+	}
+}
+
+// add serves the connection of a shard until it ends.
+func (s *session) add(id wire.ShardID, c *workproto.Conn) error {
+	l, err := s.join(id, c)
+	if err != nil {
+		return err
+	}
+	defer s.readers.Done()
+	var group sync.WaitGroup
+	group.Go(l.writeRest)
+	if err := l.read(); !isClosed(s.leaving) || fault.Is(err, fault.Corrupt) {
+		s.gone(err)
+	}
+	<-s.over
+	group.Wait()
+	return nil
+}
+
+func (s *session) join(id wire.ShardID, c *workproto.Conn) (*link, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if int(id) >= len(s.links) || s.links[id] != nil || isClosed(s.over) {
+		return nil, fault.New(fault.Corrupt, "worker.attach", id.String(), "there is no such shard to attach to")
+	}
+	l, err := newLink(s, id, c)
+	if err != nil {
+		return nil, err
+	}
+	s.links[id] = l
+	s.readers.Add(1)
+	if s.missing--; s.missing == 0 {
+		close(s.ready)
+	}
+	return l, nil
+}
+
+// drain asks the worker to end when what it runs has ended, and returns when
+// it is gone. It is called when no shard uses it.
+func (s *session) drain(why string) {
+	s.retire.Do(func() { close(s.retired) })
+	s.leave.Do(func() { close(s.leaving) })
+	if err := s.control.Send(&workproto.Shutdown{Why: why}); err != nil {
+		s.gone(err)
+	}
+	t := time.NewTimer(s.pool.cfg.Drain / 2)
+	defer t.Stop()
+	for step := 0; ; step++ {
+		select {
+		case <-s.ended:
+			return
+		case <-s.pool.hurry:
+			s.fail(fault.New(fault.Timeout, "worker", "", "there was no time to end"))
+			<-s.ended
+			return
+		case <-t.C:
+		}
+		if step == 0 && s.proc != nil {
+			s.proc.signal(syscall.SIGTERM)
+			t.Reset(s.pool.cfg.Drain / 2)
+			continue
+		}
+		if s.proc != nil {
+			s.proc.signal(syscall.SIGKILL)
+		}
+		s.fail(fault.New(fault.Timeout, "worker", "", "it did not end in time"))
+		<-s.ended
+		return
+	}
+}
+
+// reason returns why the session ended.
+func (s *session) reason() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.proc != nil && isClosed(s.proc.exited) && !s.proc.killed.Load() && fault.Is(s.err, fault.Unavailable) {
+		return fault.New(fault.Unavailable, "worker", "", "it ended: %s", s.proc.how)
+	}
+	return s.err
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
