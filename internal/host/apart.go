@@ -11,18 +11,20 @@ import (
 )
 
 // apart is one run of a task. Should it be detached from its frame, it ends on
-// its own goroutine and reports for itself; the fields after turn are for that.
+// its own goroutine and reports for itself.
 type apart struct {
-	r       *Runner
-	frame   uint64
-	index   int
-	task    *turn.Task
-	obj     *live // nil in a function
-	code    func(*Turn) Outcome
-	timeout time.Duration // negative: never
-	began   time.Time
-	turn    Turn
+	r     *Runner
+	frame uint64
+	index int
+	task  *turn.Task
+	obj   *live     // nil in a function
+	fn    *Function // nil on an object
+	turn  Turn
+	*parting
+}
 
+// parting is what a run has that is detached.
+type parting struct {
 	earlier  []turn.Result // finished tasks of the object in the frame: their changes are in the instance
 	dirty    bool          // there are such changes
 	reported chan struct{} // closed after the frame's own report
@@ -37,13 +39,28 @@ func (a *apart) operation() operation { return operation{a.task.Env.To.Type, a.t
 // own reports whether the task runs on the object itself, not on a copy.
 func (a *apart) own() bool { return a.obj != nil && !a.task.Copy }
 
+// run runs user code and turns a panic into an outcome. The turn's context is
+// done afterwards.
+func (a *apart) run() (out Outcome) {
+	defer func() {
+		if v := recover(); v != nil {
+			out = Outcome{Panic: true, Lost: true, Fail: Panic(v)}
+		}
+		a.turn.cancel(context.Canceled)
+	}()
+	if a.obj != nil {
+		return a.obj.inst.Run(&a.turn)
+	}
+	return a.fn.Run(&a.turn)
+}
+
 // detach takes a task out of its frame, and with it the earlier tasks of its
 // object: their changes cannot be told from its own. Called with the baton.
 func (r *Runner) detach(p *progress, a *apart) {
 	if p.reported == nil {
 		p.reported = make(chan struct{})
 	}
-	a.reported = p.reported
+	a.parting = &parting{reported: p.reported}
 	p.rep.Results[a.index] = turn.Result{Index: a.index, Outcome: turn.Detached}
 	if a.own() {
 		a.obj.away.Store(true)
@@ -58,9 +75,9 @@ func (r *Runner) detach(p *progress, a *apart) {
 	a.unhook = context.AfterFunc(r.ctx, func() {
 		a.turn.cancel(fault.New(fault.Unavailable, "run", a.task.Env.To.String(), "the worker is shutting down"))
 	})
-	if a.timeout > 0 {
+	if deadline, ok := a.turn.Deadline(); ok {
 		a.timer = time.AfterFunc(time.Hour, a.expire)
-		a.timer.Reset(time.Until(a.began.Add(a.timeout))) // it may run at once, and reads a.timer
+		a.timer.Reset(time.Until(deadline)) // it may run at once, and reads a.timer
 	}
 }
 
@@ -86,7 +103,7 @@ func (a *apart) abandon() {
 	}
 	a.unhook()
 	rep := &turn.Report{Frame: a.frame, Late: true, Results: append(a.earlier, turn.Result{Index: a.index, Outcome: turn.Panicked,
-		Unloaded: true, Fail: expired(a.task.Env.To, a.timeout), Took: wire.Time(time.Since(a.began))})}
+		Unloaded: true, Fail: expired(a.task.Env.To, a.turn.timeout), Took: wire.Time(time.Since(a.turn.began))})}
 	if len(a.earlier) > 0 {
 		redo(rep)
 	}
@@ -104,7 +121,7 @@ func (a *apart) end(out Outcome) {
 		a.timer.Stop()
 	}
 	rep := &turn.Report{Frame: a.frame, Late: true, Results: append(a.earlier, turn.Result{Index: a.index})}
-	fill(&rep.Results[len(rep.Results)-1], out, time.Since(a.began))
+	fill(&rep.Results[len(rep.Results)-1], out, time.Since(a.turn.began))
 	if a.own() {
 		a.gather(rep, out)
 	}

@@ -276,12 +276,12 @@ func (r *Runner) task(p *progress, i int) bool {
 	a.index = i
 	if len(r.slow) > 0 && r.isSlow(a.operation()) {
 		r.detach(p, a)
-		go func() { a.end(guard(a.code, &a.turn)) }()
+		go func() { a.end(a.run()) }()
 		return true
 	}
 	p.run = a
 	p.baton.Store(uint64(i)<<1 | 1)
-	out := guard(a.code, &a.turn)
+	out := a.run()
 	if !p.baton.CompareAndSwap(uint64(i)<<1|1, uint64(i+1)<<1) {
 		r.steal.Lock()   // until the detachment is through
 		r.steal.Unlock() //nolint:staticcheck // SA2001: nothing else is guarded
@@ -289,7 +289,7 @@ func (r *Runner) task(p *progress, i int) bool {
 		return false
 	}
 	p.clock = time.Now()
-	fill(res, out, p.clock.Sub(a.began))
+	fill(res, out, p.clock.Sub(a.turn.began))
 	r.settle(p, task, a.obj, out)
 	return true
 }
@@ -322,7 +322,7 @@ func (r *Runner) prepare(p *progress, task *turn.Task, res *turn.Result) *apart 
 			refuse(res, missing("function", to), false)
 			return nil
 		}
-		return r.apart(p, task, nil, f.Run, f.Timeout)
+		return r.apart(p, task, nil, f, f.Timeout)
 	}
 	typ := r.set.Types[to.Type]
 	if typ == nil {
@@ -353,7 +353,7 @@ func (r *Runner) prepare(p *progress, task *turn.Task, res *turn.Result) *apart 
 		refuse(res, missing("method", to), false)
 		return nil
 	}
-	return r.apart(p, task, obj, obj.inst.Run, m.Timeout)
+	return r.apart(p, task, obj, nil, m.Timeout)
 }
 
 // object returns the object of a task, nil if there is none.
@@ -404,28 +404,12 @@ func missing(what string, to wire.Address) *wire.Failure {
 }
 
 // apart makes the run of a task.
-func (r *Runner) apart(p *progress, task *turn.Task, obj *live, code func(*Turn) Outcome, timeout time.Duration) *apart {
+func (r *Runner) apart(p *progress, task *turn.Task, obj *live, fn *Function, timeout time.Duration) *apart {
 	if timeout == 0 || r.cfg.Timeout < 0 {
 		timeout = r.cfg.Timeout
 	}
-	a := &apart{r: r, frame: p.frame.Seq, task: task, obj: obj, code: code, timeout: timeout, began: p.clock,
-		turn: Turn{Env: task.Env, Now: p.frame.Now, Seed: task.Seed, Log: r.cfg.Log, Verify: r.cfg.Verify}}
-	if timeout > 0 {
-		a.turn.deadline = p.clock.Add(timeout)
-	}
-	return a
-}
-
-// guard runs user code and turns a panic into an outcome. The turn's context
-// is done afterwards.
-func guard(run func(*Turn) Outcome, t *Turn) (out Outcome) {
-	defer func() {
-		if v := recover(); v != nil {
-			out = Outcome{Panic: true, Lost: true, Fail: Panic(v)}
-		}
-		t.cancel(context.Canceled)
-	}()
-	return run(t)
+	return &apart{r: r, frame: p.frame.Seq, task: task, obj: obj, fn: fn, turn: Turn{Env: task.Env, Now: p.frame.Now,
+		Seed: task.Seed, Log: r.cfg.Log, Verify: r.cfg.Verify, began: p.clock, timeout: timeout}}
 }
 
 // Panic describes the value of a recovered panic. Call it in the deferred
@@ -451,6 +435,9 @@ func (r *Runner) settle(p *progress, task *turn.Task, obj *live, out Outcome) {
 	obj.runs++
 	if out.Wrote && !obj.dirty {
 		obj.dirty = true
+		if p.dirty == nil {
+			p.dirty = make([]turn.Slot, 0, len(p.frame.Tasks))
+		}
 		p.dirty = append(p.dirty, task.Slot)
 	}
 	obj.failed = out.Panic || out.Lost
@@ -481,6 +468,9 @@ func (r *Runner) undo(p *progress, slot turn.Slot, why *wire.Failure) {
 
 // finish gathers the net changes of the frame.
 func (r *Runner) finish(p *progress) {
+	if len(p.dirty) > 0 {
+		p.rep.Changes = make([]turn.Change, 0, len(p.dirty))
+	}
 	for _, slot := range p.dirty {
 		obj := r.objects[slot]
 		if obj == nil || obj.frame != p.frame.Seq || !obj.dirty {

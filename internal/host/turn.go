@@ -19,16 +19,22 @@ type Turn struct {
 	Log    *slog.Logger
 	Verify bool // check what is otherwise trusted: that read-only methods write nothing
 
-	deadline time.Time
-	mu       sync.Mutex
-	done     chan struct{}
-	err      error
+	began   time.Time
+	timeout time.Duration // negative: never
+	mu      sync.Mutex
+	done    chan struct{}
+	err     error
 }
 
 var _ context.Context = (*Turn)(nil)
 
 // Deadline returns the time at which the turn counts as failed.
-func (t *Turn) Deadline() (time.Time, bool) { return t.deadline, !t.deadline.IsZero() }
+func (t *Turn) Deadline() (deadline time.Time, ok bool) {
+	if t.timeout <= 0 {
+		return deadline, false
+	}
+	return t.began.Add(t.timeout), true
+}
 
 // Done returns a channel that is closed when the turn should end.
 func (t *Turn) Done() <-chan struct{} {
@@ -65,7 +71,7 @@ func (t *Turn) cancel(err error) {
 	}
 }
 
-// expired returns the failure of a turn whose time is up, nil otherwise.
+// expired returns the failure of a turn whose time is up.
 func expired(on wire.Address, d time.Duration) *wire.Failure {
 	return &wire.Failure{Kind: fault.Timeout.String(),
 		Message: "the handler of " + on.String() + " did not return within " + d.String()}
