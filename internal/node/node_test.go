@@ -35,6 +35,8 @@ var (
 	asked     = situ.NewMethod[situ.Reply[int, string], int](thingType, "asked")
 	twice     = situ.NewFunc[int, int]("twice")
 	fanout    = situ.NewFunc[sprayIn, int]("fanout")
+	flaky     = situ.NewFunc[int, int]("flaky", situ.Retries(situ.RetryPolicy(4, time.Second, time.Minute)))
+	viaFlaky  = situ.NewMethod[int, int](thingType, "via-flaky")
 )
 
 type sprayIn struct {
@@ -84,10 +86,18 @@ func components() []situ.Component {
 			situ.On(ask, func(o *thing, t *situ.Turn, key string) (int, error) {
 				return situ.Then(t, twice.With(len(o.Log)+21), asked, key)
 			}),
+			situ.On(viaFlaky, func(_ *thing, t *situ.Turn, n int) (int, error) { return situ.Tail(t, flaky.With(n)) }),
 			situ.On(asked, func(o *thing, t *situ.Turn, r situ.Reply[int, string]) (int, error) {
 				o.Log = append(o.Log, r.Value)
 				return situ.Tail(t, push.To(r.Carry, r.Value))
 			})),
+		situ.Function(flaky, func(t *situ.Turn, n int) (int, error) {
+			attempts.Add(1)
+			if t.Attempt() < n {
+				panic("not yet")
+			}
+			return t.Attempt(), nil
+		}),
 		situ.Function(twice, func(_ *situ.Turn, n int) (int, error) { return 2 * n, nil }),
 		situ.Function(fanout, func(t *situ.Turn, in sprayIn) (int, error) {
 			for i := range in.N {
@@ -310,6 +320,10 @@ func TestIdempotencyKeys(t *testing.T) {
 		if n := do(r, call); n != 2 {
 			t.Errorf("after its time the key is free: %d", n)
 		}
+		pass(5 * time.Minute) // the old record is swept away, the new one is not
+		if n := do(r, call); n != 2 {
+			t.Errorf("the new record was swept with the old: %d", n)
+		}
 	})
 }
 
@@ -387,6 +401,33 @@ func TestThenAndTailAcrossShards(t *testing.T) {
 			if got := do(r, logged.To(fmt.Sprint("f", i), situ.None{})); !slices.Equal(got, []int{i}) {
 				t.Errorf("f%d: %v", i, got)
 			}
+		}
+	})
+}
+
+// TestFunctionRetry checks that a function that panics is run again after a
+// pause, called directly and by message, over a crash, and given up at last.
+func TestFunctionRetry(t *testing.T) {
+	bubble(t, node.Config{}, components(), func(r *rig) {
+		began := time.Now()
+		if n := do(r, flaky.With(2)); n != 2 || time.Since(began) != 3*time.Second {
+			t.Errorf("%d attempts in %v", n, time.Since(began))
+		}
+		id, err := situ.Start(context.Background(), r, viaFlaky.To("a", 3))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pass(2 * time.Second)
+		r.crash() // the message is kept; its attempts are counted anew
+		rec, err := r.node.Invocation(context.Background(), wire.InvocationID(id), time.Hour)
+		if err != nil || rec.Finished == 0 || rec.Fail != nil {
+			t.Fatalf("record %+v, %v", rec, err)
+		}
+		if _, err := situ.Do(context.Background(), r, viaFlaky.To("a", 9)); kindOf(err) != "crashed" {
+			t.Errorf("err = %v", err)
+		}
+		if st := r.stats(); st.Dead != 1 || st.Queued != 0 {
+			t.Errorf("%+v", st)
 		}
 	})
 }

@@ -91,24 +91,15 @@ func (c *Core) plainResult(o *object, env *wire.Envelope, res *turn.Result) {
 	case turn.Panicked:
 		if c.again(env, res.Fail) {
 			after, _ := turn.Retry(c.policy(env), env.Attempt)
-			env.Due = c.now + after
-			c.pauseFunction(env)
+			c.pauseSeq++
+			c.retries.Add(due.Item[*wire.Envelope]{Due: c.now + after, Seq: c.pauseSeq, Value: env})
+			c.paused[env] = struct{}{}
 		}
 	case turn.Done:
 		c.finish(o, env, res)
 	default:
 		c.funcs = append(c.funcs, env)
 	}
-}
-
-// pauseFunction keeps a function's message for a later run.
-func (c *Core) pauseFunction(env *wire.Envelope) {
-	c.mail--
-	c.held -= envelopeSize(env)
-	if env.Note&wire.Volatile == 0 && env.Note&wire.InTimers == 0 {
-		c.newTimers[env] = struct{}{}
-	}
-	c.timers.Add(due.Item[*wire.Envelope]{Due: env.Due, Seq: env.Seq, Value: env})
 }
 
 // finish makes the effects of a turn part of the batch.

@@ -56,7 +56,6 @@ type Waiter struct {
 type inv struct {
 	rec     *wire.Invocation
 	waiters []*Waiter
-	saved   bool // a row says that it is pending
 }
 
 // flight is a frame that the host has, or of which tasks run on detached.
@@ -95,7 +94,9 @@ type Core struct {
 
 	funcs   []*wire.Envelope // functions called by message, waiting
 	running map[*wire.Envelope]struct{}
-	readers []flightTask // read-only calls that go around a busy object
+	retries *due.Queue[*wire.Envelope]  // functions to be run again after a pause
+	paused  map[*wire.Envelope]struct{} // the same
+	readers []flightTask                // read-only calls that go around a busy object
 
 	frames map[uint64]*flight
 	frame  uint64 // number of the last frame
@@ -181,7 +182,8 @@ func New(cfg Config, committed Rows, name string, now wire.Time) *Core {
 	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: cfg.Log,
 		boot: name, now: now,
 		objects: map[wire.ObjectID]*object{}, slots: make([]*object, 1),
-		running: map[*wire.Envelope]struct{}{}, frames: map[uint64]*flight{},
+		running: map[*wire.Envelope]struct{}{}, paused: map[*wire.Envelope]struct{}{},
+		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
 		newTimers: map[*wire.Envelope]struct{}{}, pauses: due.NewQueue[*object](1 << 30),
 		timers: due.NewQueue[*wire.Envelope](cfg.TimerWindow),
 		in:     map[wire.ShardID]*source{}, out: map[wire.ShardID]*channel{},

@@ -130,7 +130,7 @@ func (c *Core) Await(id wire.InvocationID, w *Waiter) {
 			c.AnswerLater(w)
 			return
 		}
-		v = &inv{rec: rec, saved: true}
+		v = &inv{rec: rec}
 		c.invs[id] = v
 	}
 	if v.rec.Finished != 0 {

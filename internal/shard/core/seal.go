@@ -99,6 +99,9 @@ func (c *Core) eachMail(f func(*wire.Envelope)) {
 	for env := range c.running {
 		f(env)
 	}
+	for env := range c.paused {
+		f(env)
+	}
 }
 
 // Seal closes the batch and writes it into rows. It returns false if there is
@@ -158,10 +161,6 @@ func (c *Core) sealTimers(b *batch, w *store.Batch) {
 		w.Set(store.Timers, rows.TimerKey(env.Due, env.Seq), wire.AppendEnvelope(nil, env))
 		env.Note |= wire.InTimers
 		b.timers = append(b.timers, env)
-		if env.Note&wire.InMail != 0 {
-			w.Delete(store.Mail, rows.SeqKey(env.Seq))
-			env.Note &^= wire.InMail
-		}
 	}
 	clear(c.newTimers)
 }
@@ -217,7 +216,6 @@ func (c *Core) Committed() {
 		c.events.Acks = append(c.events.Acks, Ack{From: c.id, To: from, Last: cursor})
 	}
 	for v := range b.invs {
-		v.saved = true
 		if _, again := c.batch.invs[v]; v.rec.Finished != 0 && !again {
 			delete(c.invs, v.rec.ID)
 		}

@@ -174,7 +174,7 @@ func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failur
 	v := c.invs[back.ID]
 	if v == nil {
 		if rec := c.invocation(back.ID); rec != nil && rec.Finished == 0 {
-			v = &inv{rec: rec, saved: true}
+			v = &inv{rec: rec}
 			c.invs[back.ID] = v
 		}
 	}
@@ -302,6 +302,14 @@ func (c *Core) TakeTime(now wire.Time) {
 		it.Value.paused = 0
 		c.wake(it.Value)
 	}
+	for {
+		it, ok := c.retries.Pop(c.now)
+		if !ok {
+			break
+		}
+		delete(c.paused, it.Value)
+		c.funcs = append(c.funcs, it.Value)
+	}
 	for n := 0; n < c.cfg.FrameTasks && c.mail < c.cfg.MaxQueued; n++ {
 		if c.timers.NeedRefill() {
 			c.refill()
@@ -373,7 +381,11 @@ func (c *Core) expireRecords() {
 	c.expire = c.now + 60e9
 	c.Fail(c.rows.Scan(store.Expiry, nil, rows.ExpiryKey(c.now+1, ""), func(k, _ []byte) (bool, error) {
 		c.batch.drop(store.Expiry, slices.Clone(k))
-		c.batch.drop(store.Invocations, slices.Clone(k[8:]))
+		when, id := rows.SplitExpiry(k)
+		// The key may have been used again since: then its record is another.
+		if rec := c.invocation(id); c.invs[id] == nil && rec != nil && rec.Expires == when {
+			c.batch.drop(store.Invocations, []byte(id))
+		}
 		n++
 		return n < 1000, nil
 	}))
@@ -389,6 +401,9 @@ func (c *Core) NextTime() wire.Time {
 		next = t
 	}
 	if t, ok := c.pauses.Next(); ok && t < next {
+		next = t
+	}
+	if t, ok := c.retries.Next(); ok && t < next {
 		next = t
 	}
 	if c.cfg.IdleAfter > 0 && c.idle.next != &c.idle {

@@ -85,7 +85,12 @@ func ExpiryKey(at wire.Time, id wire.InvocationID) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, uint64(at)), id...)
 }
 
-// object is the decoded value of a row of the objects table.
+// SplitExpiry returns the parts of an ExpiryKey.
+func SplitExpiry(k []byte) (at wire.Time, id wire.InvocationID) {
+	return wire.Time(binary.BigEndian.Uint64(k)), wire.InvocationID(k[8:])
+}
+
+// Object is the decoded value of a row of the objects table.
 type Object struct {
 	Modified wire.Time
 	Size     int    // bytes of the whole state

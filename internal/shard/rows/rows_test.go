@@ -1,0 +1,143 @@
+package rows_test
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write golden files that do not exist yet")
+
+var flight = wire.ObjectID{Type: "flight", Key: "BA123"}
+
+func envelope() *wire.Envelope {
+	return &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: "flight", Key: "BA123", Method: "cancel"},
+		Body: wire.Payload{Format: wire.CBOR, Data: []byte{0xa0}}, Seq: 7, Made: 1000,
+		Back: &wire.Callback{Kind: wire.ToInvocation, ID: "0003-x", Shard: 3, Format: wire.JSON}}
+}
+
+func invocation() *wire.Invocation {
+	return &wire.Invocation{ID: "0003-x", To: envelope().To, Created: 1000, Finished: 2000, Expires: 3000, Digest: []byte{1, 2},
+		Body: wire.Payload{Format: wire.JSON, Data: []byte("42")}, Fail: &wire.Failure{Kind: "failed", Code: "full", Message: "no seat"}}
+}
+
+func deadLetter() *wire.DeadLetter {
+	return &wire.DeadLetter{ID: "3-7", Envelope: envelope(), Reason: &wire.Failure{Kind: "crashed", Message: "panic: x", Detail: "stack"}, At: 4000}
+}
+
+// TestGolden holds the rows of each table to the bytes that were once written:
+// what is on a disk stays readable.
+func TestGolden(t *testing.T) {
+	from, to := rows.EntriesOf(flight)
+	var b strings.Builder
+	for _, row := range []struct {
+		name  string
+		bytes []byte
+	}{
+		{"object key", rows.ObjectKey(flight)},
+		{"object", rows.EncodeObject(rows.Object{Modified: 1000, Size: 300, Root: []byte{0xa1, 0x61, 0x6e, 0x01}})},
+		{"entries from", from}, {"entries to", to},
+		{"entry key", rows.EntryKey(flight, turn.Entry{Field: "manifest", Key: []byte("P1")})},
+		{"mail and dead key", rows.SeqKey(7)},
+		{"mail", wire.AppendEnvelope(nil, envelope())},
+		{"timer key", rows.TimerKey(1000, 7)},
+		{"outbox key", rows.OutboxKey(3, 7)},
+		{"segment", rows.EncodeSegment([]*wire.Envelope{envelope(), envelope()})},
+		{"inbox key", rows.ShardKey(3)},
+		{"invocation", rows.EncodeInvocation(invocation())},
+		{"expiry key", rows.ExpiryKey(3000, "0003-x")},
+		{"dead letter", rows.EncodeDead(deadLetter())},
+	} {
+		fmt.Fprintf(&b, "%s\n%s\n", row.name, hex.Dump(row.bytes))
+	}
+	const file = "testdata/rows.v1.golden"
+	want, err := os.ReadFile(file)
+	if *rewrite && os.IsNotExist(err) {
+		want = []byte(b.String())
+		err = os.WriteFile(file, want, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.String() != string(want) {
+		t.Errorf("the rows have changed; they are on disks:\n%s", b.String())
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	v, err := rows.DecodeInvocation("0003-x", rows.EncodeInvocation(invocation()))
+	if err != nil || !reflect.DeepEqual(v, invocation()) {
+		t.Errorf("invocation %+v, %v", v, err)
+	}
+	d, err := rows.DecodeDead("3-7", rows.EncodeDead(deadLetter()))
+	if err != nil || !reflect.DeepEqual(d, deadLetter()) {
+		t.Errorf("dead letter %+v, %v", d, err)
+	}
+	envs, err := rows.DecodeSegment(rows.EncodeSegment([]*wire.Envelope{envelope()}))
+	if err != nil || len(envs) != 1 || !reflect.DeepEqual(envs[0], envelope()) {
+		t.Errorf("segment %+v, %v", envs, err)
+	}
+	o, err := rows.DecodeObject(rows.EncodeObject(rows.Object{Modified: 5, Size: 1 << 20, Root: []byte("x")}))
+	if err != nil || o.Modified != 5 || o.Size != 1<<20 || string(o.Root) != "x" {
+		t.Errorf("object %+v, %v", o, err)
+	}
+	k := rows.EntryKey(flight, turn.Entry{Field: "manifest", Key: []byte{0, 1, 0}})
+	from, to := rows.EntriesOf(flight)
+	field, element, ok := rows.SplitEntry(k[len(from):])
+	if !ok || field != "manifest" || !bytes.Equal(element, []byte{0, 1, 0}) || bytes.Compare(k, from) < 0 || bytes.Compare(k, to) >= 0 {
+		t.Errorf("entry key %q between %q and %q", k, from, to)
+	}
+}
+
+// TestOrder checks that the order of keys is the order of what they name, and
+// that one object's elements are not another's.
+func TestOrder(t *testing.T) {
+	longer, _ := rows.EntriesOf(wire.ObjectID{Type: "flight", Key: "BA123x"})
+	_, to := rows.EntriesOf(flight)
+	if bytes.Compare(longer, to) < 0 {
+		t.Error("the elements of flight/BA123x are among those of flight/BA123")
+	}
+	if bytes.Compare(rows.TimerKey(255, 9), rows.TimerKey(256, 1)) >= 0 || bytes.Compare(rows.SeqKey(255), rows.SeqKey(256)) >= 0 {
+		t.Error("numbers are not in order")
+	}
+}
+
+// FuzzDecode feeds every decoder with anything: they answer or refuse.
+func FuzzDecode(f *testing.F) {
+	f.Add(rows.EncodeInvocation(invocation()))
+	f.Add(rows.EncodeDead(deadLetter()))
+	f.Add(rows.EncodeSegment([]*wire.Envelope{envelope()}))
+	f.Add(rows.EncodeObject(rows.Object{Modified: 1, Size: 2, Root: []byte{0xa0}}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if v, err := rows.DecodeInvocation("x", b); err == nil {
+			if _, err := rows.DecodeInvocation("x", rows.EncodeInvocation(v)); err != nil {
+				t.Errorf("an invocation does not come back: %v", err)
+			}
+		}
+		if envs, err := rows.DecodeSegment(b); err == nil {
+			if again, err := rows.DecodeSegment(rows.EncodeSegment(envs)); err != nil || len(again) != len(envs) {
+				t.Errorf("a segment does not come back: %v", err)
+			}
+		}
+		if d, err := rows.DecodeDead("x", b); err == nil {
+			if _, err := rows.DecodeDead("x", rows.EncodeDead(d)); err != nil {
+				t.Errorf("a dead letter does not come back: %v", err)
+			}
+		}
+		if o, err := rows.DecodeObject(b); err == nil {
+			if again, err := rows.DecodeObject(rows.EncodeObject(o)); err != nil || !bytes.Equal(again.Root, o.Root) {
+				t.Errorf("an object does not come back: %v", err)
+			}
+		}
+		rows.SplitEntry(b)
+	})
+}
