@@ -417,11 +417,15 @@ func TestFunctionRetry(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		pass(2 * time.Second)
-		r.crash() // the message is kept; its attempts are counted anew
+		pass(2 * time.Second) // two runs have failed
+		attempts.Store(0)
+		r.crash()
 		rec, err := r.node.Invocation(context.Background(), wire.InvocationID(id), time.Hour)
 		if err != nil || rec.Finished == 0 || rec.Fail != nil {
 			t.Fatalf("record %+v, %v", rec, err)
+		}
+		if n := attempts.Load(); n != 2 {
+			t.Errorf("%d runs after the crash: attempts are not durable", n)
 		}
 		if _, err := situ.Do(context.Background(), r, viaFlaky.To("a", 9)); kindOf(err) != "crashed" {
 			t.Errorf("err = %v", err)

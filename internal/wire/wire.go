@@ -212,6 +212,7 @@ const (
 	InMail                    // a row of the mail table says it
 	InTimers                  // a row of the timer table says it
 	Suspect                   // it ran when a worker died: run it alone
+	Stale                     // its row does not say how often it has failed
 )
 
 // ReplyTo makes the envelope that brings an answer to where cb says. For a

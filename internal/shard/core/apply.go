@@ -229,6 +229,7 @@ func (c *Core) failed(o *object, env *wire.Envelope, fail *wire.Failure) {
 // not, the message is a dead letter and its caller is told.
 func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 	env.Attempt++
+	env.Note |= wire.Stale
 	c.stats.Failures++
 	_, again := turn.Retry(c.policy(env), env.Attempt)
 	c.log.Warn("a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)

@@ -83,9 +83,14 @@ func (c *Core) runnable() bool {
 func (c *Core) unsaved() bool {
 	some := false
 	c.eachMail(func(env *wire.Envelope) {
-		some = some || env.Note&(wire.Volatile|wire.InMail|wire.InTimers) == 0
+		some = some || unsaved(env)
 	})
 	return some
+}
+
+// unsaved reports whether env must survive a crash and no row says it as it is.
+func unsaved(env *wire.Envelope) bool {
+	return env.Note&wire.Volatile == 0 && (env.Note&(wire.InMail|wire.InTimers) == 0 || env.Note&wire.Stale != 0)
 }
 
 // eachMail calls f for the mail of every object and function.
@@ -149,9 +154,9 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 // since the last seal is never written.
 func (c *Core) sealMail(w *store.Batch) {
 	c.eachMail(func(env *wire.Envelope) {
-		if env.Note&(wire.Volatile|wire.InMail|wire.InTimers) == 0 {
+		if unsaved(env) {
 			w.Set(store.Mail, rows.SeqKey(env.Seq), wire.AppendEnvelope(nil, env))
-			env.Note |= wire.InMail
+			env.Note = env.Note&^wire.Stale | wire.InMail
 		}
 	})
 }

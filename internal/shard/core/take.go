@@ -151,7 +151,7 @@ func (c *Core) accept(env *wire.Envelope) {
 	}
 	c.arrival++
 	env.Seq = c.arrival
-	env.Note &^= wire.InMail | wire.InTimers
+	env.Note &^= wire.InMail | wire.InTimers | wire.Stale
 	if env.Due > c.now {
 		c.newTimers[env] = struct{}{}
 		c.timers.Add(due.Item[*wire.Envelope]{Due: env.Due, Seq: env.Seq, Value: env})
