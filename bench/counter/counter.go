@@ -78,19 +78,16 @@ func key(object int) string { return "c" + strconv.Itoa(object) }
 type load struct {
 	c     Config
 	took  []report.Latencies
-	added [][]int32 // by caller and object
+	added []atomic.Int64 // by object
 	left  atomic.Int64
 	show  *report.Progress
 }
 
 func newLoad(c Config, show *report.Progress) *load {
-	l := &load{c: c, took: make([]report.Latencies, c.Callers), added: make([][]int32, c.Callers), show: show}
+	l := &load{c: c, took: make([]report.Latencies, c.Callers), added: make([]atomic.Int64, c.Objects), show: show}
 	l.left.Store(int64(c.Calls))
 	for i := range l.took {
 		l.took[i] = make(report.Latencies, 0, 1024)
-		if c.Objects <= 1<<14 {
-			l.added[i] = make([]int32, c.Objects)
-		}
 	}
 	return l
 }
@@ -112,9 +109,7 @@ func (l *load) run(add func(object int) error) error {
 					return
 				}
 				l.took[i] = append(l.took[i], time.Since(begin))
-				if l.added[i] != nil {
-					l.added[i][object]++
-				}
+				l.added[object].Add(1)
 			}
 		})
 	}
@@ -154,13 +149,7 @@ func (l *load) check(ctx context.Context, p situ.Caller) (wrong string, err erro
 			return "", fmt.Errorf("read counter %s: %w", key(object), err)
 		}
 		sum += n
-		want := int64(0)
-		for _, a := range l.added {
-			if a != nil {
-				want += int64(a[object])
-			}
-		}
-		if l.added[0] != nil && n != want {
+		if want := l.added[object].Load(); n != want {
 			return fmt.Sprintf("WRONG: counter %s is %d; %d was added", key(object), n, want), nil
 		}
 		if object%64 == 0 {

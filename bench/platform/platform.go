@@ -6,12 +6,13 @@ package platform
 import (
 	"context"
 	"fmt"
-	"syscall"
+	"os"
 	"time"
 
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/bench/report"
 	"github.com/situ-dev/situ/embedded"
+	"github.com/situ-dev/situ/internal/node"
 )
 
 // Platform is a running platform with its own data directory.
@@ -47,10 +48,14 @@ type Config struct {
 	Mode       string
 	Dir        string // empty or not there
 	Components []situ.Component
+	// Program hosts the same components by situ.Main, in mode Worker, with Env
+	// added to its environment.
+	Program string
+	Env     []string
 }
 
 // Open opens a platform. Close it.
-func Open(c Config) (Platform, error) {
+func Open(ctx context.Context, c Config) (Platform, error) {
 	switch c.Mode {
 	case Embedded:
 		p, err := embedded.Open(c.Dir, embedded.Options{}, c.Components...)
@@ -59,17 +64,22 @@ func Open(c Config) (Platform, error) {
 		}
 		return inside{p}, nil
 	case Worker:
-		return nil, fmt.Errorf("mode %s is not in this build", Worker)
+		return openOutside(ctx, c)
 	}
 	return nil, fmt.Errorf("there is no mode %q: the modes are %v", c.Mode, Modes)
 }
 
-// inside is an embedded platform.
+// inside is a platform whose components are in this process.
 type inside struct{ *embedded.Platform }
 
 // Figures implements Platform.
-func (p inside) Figures(ctx context.Context) (f Figures, err error) {
-	shards, err := p.Node().Figures(ctx)
+func (p inside) Figures(ctx context.Context) (Figures, error) { return figures(ctx, p.Node()) }
+
+// Usage implements Platform.
+func (p inside) Usage() (time.Duration, int64) { return report.Usage(os.Getpid()) }
+
+func figures(ctx context.Context, n *node.Node) (f Figures, err error) {
+	shards, err := n.Figures(ctx)
 	if err != nil {
 		return f, err
 	}
@@ -78,19 +88,8 @@ func (p inside) Figures(ctx context.Context) (f Figures, err error) {
 		f.Commits += s.Commits
 		f.Pending += s.Queued + s.Outbox
 	}
-	f.BytesWritten = p.Node().Store().Stats().BytesWritten
+	f.BytesWritten = n.Store().Stats().BytesWritten
 	return f, nil
-}
-
-// Usage implements Platform.
-func (p inside) Usage() (time.Duration, int64) { return cpu(syscall.RUSAGE_SELF), report.RSS() }
-
-func cpu(who int) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(who, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // Quiet waits until nothing is queued, unacknowledged or running, and returns

@@ -4,12 +4,10 @@
 package report
 
 import (
-	"bufio"
 	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
@@ -172,23 +170,4 @@ func revision() string {
 		return "unknown"
 	}
 	return strings.TrimSpace(string(out))
-}
-
-// RSS returns the resident memory of this process in bytes, 0 if unknown.
-func RSS() int64 { return RSSOf(os.Getpid()) }
-
-// RSSOf returns the resident memory of a process in bytes, 0 if unknown.
-func RSSOf(pid int) int64 {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
-	}
-	defer func() { _ = f.Close() }() // was only read
-	for in := bufio.NewScanner(f); in.Scan(); {
-		if text, ok := strings.CutPrefix(in.Text(), "VmRSS:"); ok {
-			kb, _ := strconv.ParseInt(strings.Fields(text)[0], 10, 64)
-			return kb << 10
-		}
-	}
-	return 0
 }

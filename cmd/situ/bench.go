@@ -189,7 +189,7 @@ func (b *bench) once(ctx context.Context, w workload, show *report.Progress) (r 
 	if err != nil {
 		return r, fmt.Errorf("measure the disk: %w", err)
 	}
-	p, err := platform.Open(platform.Config{Mode: b.mode, Dir: filepath.Join(dir, "data"), Components: w.components})
+	p, err := b.open(ctx, filepath.Join(dir, "data"), w)
 	if err != nil {
 		return r, err
 	}
@@ -207,6 +207,26 @@ func (b *bench) once(ctx context.Context, w workload, show *report.Progress) (r 
 	r.Workload, r.Mode, r.FsyncP50MS = w.name, b.mode, fsync
 	r.Conditions = report.ConditionsOf(dir, w.size)
 	return r, nil
+}
+
+func (b *bench) open(ctx context.Context, dir string, w workload) (platform.Platform, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return platform.Open(ctx, platform.Config{Mode: b.mode, Dir: dir, Components: w.components,
+		Program: self, Env: []string{benchWorker + "=1"}})
+}
+
+// benchWorker is in the environment of a situ that is the worker of a bench.
+const benchWorker = "SITU_BENCH_WORKER"
+
+// beWorker hosts the components of all workloads, and does not return, if this
+// process is the worker of a bench.
+func beWorker() {
+	if os.Getenv(benchWorker) != "" {
+		situ.Main(airline.Components()...)
+	}
 }
 
 // meter returns the meter of a run, and what to call when it is over.

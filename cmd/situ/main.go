@@ -21,6 +21,8 @@ import (
 // commands are all commands, in the order that help shows. To add one, add
 // its constructor.
 var commands = []func(*console) *cobra.Command{
+	devCommand,
+	serveCommand,
 	callCommand,
 	waitCommand,
 	getCommand,
@@ -34,6 +36,7 @@ var commands = []func(*console) *cobra.Command{
 }
 
 func main() {
+	beWorker() // a bench runs this binary as its worker, too
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	c := &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, tty: isTerminal(os.Stdout)}
 	code := run(ctx, c, os.Args[1:])
