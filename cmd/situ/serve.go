@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/situ-dev/situ/internal/dev"
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/server"
+)
+
+// serverFlags are what dev and serve have in common.
+type serverFlags struct {
+	data, listen, admin string
+	shards              int
+	drain               time.Duration
+}
+
+func (o *serverFlags) add(f *pflag.FlagSet) {
+	f.StringVar(&o.data, "data", ".situ", "data `directory`, made if it is not there")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` for calls")
+	f.StringVar(&o.admin, "admin", "127.0.0.1:8081", "`address` for health, status and profiles; \"\" is none")
+	f.IntVar(&o.shards, "shards", 0, "shards of a new data directory (default 8); they stay as they are")
+	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long turns in flight and the program may take at the end, each")
+}
+
+func (o *serverFlags) config(mode string, log *slog.Logger) server.Config {
+	return server.Config{Dir: o.data, Mode: mode, Shards: o.shards, Listen: o.listen, Admin: o.admin, Log: log, Drain: o.drain}
+}
+
+func serveCommand(c *console) *cobra.Command {
+	var o serverFlags
+	cmd := &cobra.Command{
+		Use:   "serve PROGRAM",
+		Short: "Run a program",
+		Long: `Serve starts a platform on an embedded store and runs PROGRAM, a binary whose
+main calls situ.Main, in a process of its own; or, if PROGRAM is a directory,
+the Go main package in it, built once. Logs are JSON, one record on a line, on
+the standard error.
+
+SIGTERM and Ctrl-C let the turns in flight finish; a second one ends at once.`,
+		Example: `  situ serve ./airline --data /var/lib/airline --listen 0.0.0.0:8080`,
+		Args:    between(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return serveProgram(cmd.Context(), c, &o, args[0])
+		},
+	}
+	o.add(cmd.Flags())
+	return cmd
+}
+
+func serveProgram(ctx context.Context, c *console, o *serverFlags, name string) error {
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return usage("%s: there is no such file or directory", name)
+	} else if err != nil {
+		return usage("%v", err)
+	}
+	var prog *dev.Program
+	if info.IsDir() {
+		if prog, err = dev.Find(ctx, name); err != nil {
+			return err
+		}
+	}
+	path, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(c.err, nil))
+	srv, err := server.Open(o.config("serve", log))
+	if err != nil {
+		return err
+	}
+	return serve(ctx, c, srv, func(ctx context.Context) error {
+		if prog != nil {
+			if err := prog.BuildIn(filepath.Join(o.data, "bin")); err != nil {
+				return err
+			}
+			if path, err = prog.Build(ctx); err != nil {
+				return err
+			}
+		}
+		if err := srv.Replace(ctx, path); err != nil {
+			return err
+		}
+		log.Info("ready", "listen", srv.Addr(), "admin", srv.Admin(), "data", o.data, "program", path, "pid", srv.Worker().PID)
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// serve runs srv, and beside it what drives it, until ctx is done or one of
+// the two fails; then both end in bounded time.
+func serve(ctx context.Context, c *console, srv *server.Server, drive func(context.Context) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	unhook := context.AfterFunc(ctx, func() {
+		// From now on a signal does what it does to any program.
+		signal.Reset(os.Interrupt, syscall.SIGTERM)
+		if errors.Is(context.Cause(ctx), context.Canceled) {
+			c.note("\nstopping: turns in flight finish first (once more ends at once)")
+		}
+	})
+	defer unhook()
+	driven := make(chan error, 1)
+	go func() {
+		err := drive(ctx)
+		if err != nil && ctx.Err() == nil {
+			stop(err)
+		} else if fault.Is(err, fault.Canceled) {
+			err = nil
+		}
+		driven <- err
+	}()
+	err := srv.Run(ctx)
+	stop(err)
+	if failed := <-driven; err == nil {
+		err = failed
+	}
+	return err
+}
