@@ -5,13 +5,14 @@ package platform
 
 import (
 	"context"
-	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/bench/report"
 	"github.com/situ-dev/situ/embedded"
+	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/node"
 )
 
@@ -66,7 +67,7 @@ func Open(ctx context.Context, c Config) (Platform, error) {
 	case Worker:
 		return openOutside(ctx, c)
 	}
-	return nil, fmt.Errorf("there is no mode %q: the modes are %v", c.Mode, Modes)
+	return nil, fault.New(fault.Invalid, "", "", "there is no mode %q: the modes are %s", c.Mode, strings.Join(Modes, ", "))
 }
 
 // inside is a platform whose components are in this process.
