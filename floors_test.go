@@ -24,7 +24,7 @@ const floors = `
 	internal/fault internal/near
 	internal/wire internal/invariants internal/schema
 	internal/place internal/due internal/turn
-	internal/host internal/view
+	internal/host internal/view internal/codec
 	internal/workproto
 	internal/guest
 	internal/api internal/store/mark

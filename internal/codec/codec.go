@@ -1,0 +1,90 @@
+// Package codec encodes the values of user code: inputs, outputs, state. It
+// knows nothing of what they are for.
+//
+// Between objects, and at rest, values are CBOR (RFC 8949) with the names of
+// fields, taken from json tags like encoding/json does: what is on disk can be
+// read without the program that wrote it. From and to the outside they are
+// JSON.
+package codec
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Times are RFC 3339 texts (tag 0). What was encoded must be decoded again, so
+// texts that are not UTF-8 are taken as they are; and a map in an any is a
+// map[string]any, as in JSON, whether it was stored meanwhile or not.
+var (
+	encMode = func() cbor.EncMode {
+		m, err := cbor.EncOptions{Time: cbor.TimeRFC3339Nano, TimeTag: cbor.EncTagRequired,
+			TextMarshaler: cbor.TextMarshalerTextString}.EncMode()
+		must(err)
+		return m
+	}()
+	decMode = func() cbor.DecMode {
+		m, err := cbor.DecOptions{MaxNestedLevels: 256, MaxArrayElements: 16 << 20, MaxMapPairs: 16 << 20,
+			TextUnmarshaler: cbor.TextUnmarshalerTextString, UTF8: cbor.UTF8DecodeInvalid,
+			DefaultMapType: reflect.TypeFor[map[string]any]()}.DecMode()
+		must(err)
+		return m
+	}()
+)
+
+func must(err error) {
+	if err != nil {
+		panic("codec: " + err.Error()) // the options above contradict each other
+	}
+}
+
+// Encode returns v as CBOR. The error, of kind fault.Invalid, names v's type.
+func Encode(v any) ([]byte, error) {
+	b, err := encMode.Marshal(v)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "encode", fmt.Sprintf("%T", v), "%v", err)
+	}
+	return b, nil
+}
+
+// Decode decodes CBOR into v, a pointer.
+func Decode(b []byte, v any) error { return decMode.Unmarshal(b, v) }
+
+// Check reports whether Decode would follow b to its end: whether it is well
+// formed and not nested too deep.
+func Check(b []byte) error { return decMode.Wellformed(b) }
+
+// Pack returns v in the given format. The error is as that of Encode.
+func Pack(f wire.Format, v any) (p wire.Payload, err error) {
+	p.Format = f
+	switch f {
+	case wire.CBOR:
+		p.Data, err = Encode(v)
+	case wire.JSON:
+		if p.Data, err = json.Marshal(v); err != nil {
+			err = fault.New(fault.Invalid, "encode", fmt.Sprintf("%T", v), "%v", err)
+		}
+	}
+	return p, err
+}
+
+// Unpack decodes p into v, a pointer. It leaves *v alone if p has no value.
+func Unpack(p wire.Payload, v any) error {
+	if len(p.Data) == 0 {
+		return nil
+	}
+	switch p.Format {
+	case wire.CBOR:
+		return Decode(p.Data, v)
+	case wire.JSON:
+		return json.Unmarshal(p.Data, v)
+	case wire.None:
+		return nil
+	}
+	return fmt.Errorf("unknown format %d", p.Format)
+}
