@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/wire"
@@ -44,7 +45,7 @@ func answer[I, O any](t *Turn, h func(I) (O, error)) (wire.Payload, error) {
 		}
 		err = c.fromReply(env)
 	} else {
-		err = decodeInto(env.Body, &in)
+		err = codec.Unpack(env.Body, &in)
 	}
 	if err != nil {
 		return wire.Payload{}, &Error{Kind: fault.Unfit.String(), Message: fmt.Sprintf("the input of %v does not fit %T: %v", env.To, in, err)}
@@ -59,7 +60,7 @@ func answer[I, O any](t *Turn, h func(I) (O, error)) (wire.Payload, error) {
 	if env.Back == nil {
 		return wire.Payload{}, nil
 	}
-	return encodeAs(env.Back.Format, out)
+	return codec.Pack(env.Back.Format, out)
 }
 
 // Object hosts objects of type t. Each object is one S, a struct: its exported
@@ -72,7 +73,7 @@ func Object[S any](t *Type, bindings ...Binding[S]) Component {
 	}
 	code := &code[S]{shape: shape, methods: map[string]method[S]{}}
 	ht := &host.Type{Name: t.name, Doc: t.doc, Policy: wire.Policy(t.retry), Methods: map[string]*host.Method{},
-		State: stateSchema[S](shape), New: func() host.Instance { return &instance[S]{code: code} }}
+		State: schemaOf[S](), New: func() host.Instance { return &instance[S]{code: code} }}
 	for _, b := range bindings {
 		switch {
 		case b.typ != t:

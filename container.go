@@ -6,7 +6,41 @@ import (
 	"reflect"
 
 	"github.com/fxamacker/cbor/v2"
+
+	"github.com/situ-dev/situ/internal/codec"
+	"github.com/situ-dev/situ/internal/turn"
 )
+
+// container is a Map, List or Counter: a field of a state struct that does
+// nothing but point to what is kept apart from the struct.
+type container interface {
+	// kept returns what the container points to, and makes it if need be.
+	kept() tracked
+	// point makes the container point to k.
+	point(k tracked)
+	// adopt does so too, and makes the elements of k those that were there.
+	adopt(k tracked)
+	// element returns the type of the elements, for the schema.
+	element() (containerKind, reflect.Type)
+}
+
+// tracked is what is in a container. Its elements are rows of their own.
+type tracked interface {
+	// load adds a stored element.
+	load(key, value []byte) error
+	// begin starts a turn: from here rollback takes changes back. Changing a
+	// container in a read-only turn panics.
+	begin(readOnly bool)
+	// rollback reports whether all is as it was: an element that is not flat
+	// may have been changed in place.
+	rollback() bool
+	// collect appends the elements changed since the last collect.
+	collect(field string, c *turn.Change) error
+	// bytes returns the size of all elements at the last collect.
+	bytes() int
+	// reset forgets everything, as if it had never been used.
+	reset()
+}
 
 // containerKind stands in the root's encoding where a container is, under tag
 // containerTag, so that state can be shown without its program. Append only.
@@ -23,7 +57,7 @@ const (
 )
 
 func (k containerKind) marshal() ([]byte, error) {
-	return encMode.Marshal(cbor.Tag{Number: containerTag, Content: uint64(k)})
+	return codec.Encode(cbor.Tag{Number: containerTag, Content: uint64(k)})
 }
 
 // Key is what the keys of a Map can be.
@@ -64,10 +98,12 @@ func decodeKey[K Key](b []byte) (k K, err error) {
 		return k, fmt.Errorf("a key of %d bytes is not a number", len(b))
 	}
 	n := binary.BigEndian.Uint64(b)
-	if v.CanInt() {
-		v.SetInt(int64(n ^ 1<<63))
-	} else {
+	if signed := int64(n ^ 1<<63); v.CanInt() && !v.OverflowInt(signed) {
+		v.SetInt(signed)
+	} else if v.CanUint() && !v.OverflowUint(n) {
 		v.SetUint(n)
+	} else {
+		return k, fmt.Errorf("the key %x does not fit %T", b, k)
 	}
 	return k, nil
 }

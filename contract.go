@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -143,7 +144,7 @@ type Call[O any] struct {
 }
 
 func newCall[O any](to wire.Address, in any) Call[O] {
-	b, err := encode(in)
+	b, err := codec.Encode(in)
 	return Call[O]{to: to, in: wire.Payload{Format: wire.CBOR, Data: b}, err: err}
 }
 

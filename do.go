@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -24,7 +25,7 @@ func Do[O any](ctx context.Context, p Caller, c Call[O]) (out O, err error) {
 	if err != nil {
 		return out, err
 	}
-	if err := decodeInto(resp.Body, &out); err != nil {
+	if err := codec.Unpack(resp.Body, &out); err != nil {
 		return out, &Error{Kind: fault.Unfit.String(), Message: "the answer of " + c.to.String() + ": " + err.Error()}
 	}
 	return out, nil

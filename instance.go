@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"reflect"
+	"slices"
 
-	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -28,156 +29,150 @@ type method[S any] struct {
 // copies all of it (the shape is flat), the copy from before the turn is put
 // back. Otherwise the encoding from before the turn is; and while the state is
 // just what was committed, nothing is kept at all: the instance is given up
-// (Lost), to be loaded again.
+// (Lost), to be loaded again. What is in containers is apart from the struct
+// and takes its own changes back.
 type instance[S any] struct {
 	code  *code[S]
 	s     S
-	dirty bool // differs from what Changes reported last
-	clear bool // was deleted since
-	size  int  // bytes of the root
+	kept  []tracked // what the containers in s point to between turns
+	dirty bool      // differs from what Changes reported last
+	clear bool      // was deleted since
+	gone  bool      // was deleted, and not used after that
 }
 
 // Load implements host.Instance.
 func (in *instance[S]) Load(st *turn.State) error {
 	if st.Root != nil {
-		if err := decMode.Unmarshal(st.Root, &in.s); err != nil {
+		if err := codec.Decode(st.Root, &in.s); err != nil {
 			return fmt.Errorf("the stored state does not fit %T: %w", in.s, err)
 		}
 	}
-	in.size = len(st.Root)
+	fields := in.code.shape.containers
+	if len(fields) > 0 {
+		in.kept = make([]tracked, len(fields))
+	}
+	for i := range fields {
+		in.kept[i] = in.container(i).kept()
+	}
 	for _, e := range st.Entries {
-		c := in.container(e.Field)
-		if c == nil {
+		i := slices.IndexFunc(fields, func(f containerField) bool { return f.name == e.Field })
+		if i < 0 {
 			return fmt.Errorf("the stored state has elements of a container %q that %T does not have", e.Field, in.s)
 		}
-		if err := c.load(e.Key, e.Value); err != nil {
+		if err := in.kept[i].load(e.Key, e.Value); err != nil {
 			return fmt.Errorf("element of %q: %w", e.Field, err)
 		}
 	}
 	return nil
 }
 
-func (in *instance[S]) container(name string) tracked {
-	for _, f := range in.code.shape.tracked {
-		if f.name == name {
-			return in.at(f)
-		}
-	}
-	return nil
-}
-
-func (in *instance[S]) at(f trackedField) tracked {
-	return reflect.ValueOf(&in.s).Elem().FieldByIndex(f.index).Addr().Interface().(tracked)
+func (in *instance[S]) container(i int) container {
+	index := in.code.shape.containers[i].index
+	return reflect.ValueOf(&in.s).Elem().FieldByIndex(index).Addr().Interface().(container)
 }
 
 // Run implements host.Instance.
 func (in *instance[S]) Run(ht *host.Turn) host.Outcome {
-	b := in.code.methods[ht.Env.To.Method]
+	b, flat := in.code.methods[ht.Env.To.Method], in.code.shape.flat
 	t := newTurn(ht, b.m)
-	undo := in.begin(b.m.ReadOnly, ht.Verify)
+	for _, k := range in.kept {
+		k.begin(t.quiet)
+	}
+	var saved S
+	var before []byte
+	if flat {
+		saved = in.s
+	}
+	if verify := t.quiet && ht.Verify; verify || !flat && in.dirty && !t.quiet {
+		before, _ = codec.Encode(&in.s) // if it cannot be had, the instance is lost below
+	}
 	out := t.run(func() (wire.Payload, error) { return b.call(&in.s, t) })
-	if out.Fail != nil {
-		out.Lost = !undo()
-		return out
-	}
-	if b.m.ReadOnly {
-		if wrote := !undo(); wrote {
-			return host.Outcome{Panic: true, Lost: true, Fail: &wire.Failure{Kind: fault.Crashed.String(),
-				Message: fmt.Sprintf("%v is declared ReadOnly and changed the state", ht.Env.To)}}
+	if t.quiet && ht.Verify && out.Fail == nil {
+		if after, err := codec.Encode(&in.s); err != nil || !bytes.Equal(before, after) {
+			out = misuse(fmt.Sprintf("%v is declared ReadOnly and changed the state", ht.Env.To))
 		}
-		return out
 	}
-	out.Wrote, in.dirty = true, true
-	if t.deleted {
-		in.reset()
+	switch {
+	case flat && (out.Fail != nil || t.quiet):
+		in.s = saved
+		out.Lost = !in.rollback()
+	case t.quiet:
+		// Its word is taken that nothing was changed, unless it was looked at.
+		out.Lost = out.Fail != nil && ht.Verify
+	case out.Fail != nil:
+		out.Lost = before == nil || !in.restore(before)
+	default:
+		out.Wrote = true
+		in.wrote(t.deleted)
 	}
 	return out
 }
 
-// begin prepares for a turn and returns a function that takes the turn back;
-// it returns false if it cannot, and the instance must be given up.
-func (in *instance[S]) begin(readOnly, verify bool) (undo func() bool) {
-	sh := in.code.shape
-	for _, f := range sh.tracked {
-		in.at(f).begin(readOnly)
-	}
-	if sh.flat {
-		saved, clear := in.s, in.clear
-		return func() bool {
-			in.s, in.clear = saved, clear
-			in.rollback()
-			return true
+// wrote notes a turn that counts.
+func (in *instance[S]) wrote(deleted bool) {
+	in.dirty, in.gone = true, deleted
+	if deleted {
+		in.clear = true
+		for _, k := range in.kept {
+			k.reset()
 		}
+		in.s = in.empty()
+		return
 	}
-	if !in.dirty && !(readOnly && verify) {
-		return func() bool { return readOnly }
-	}
-	before, err := encode(&in.s)
-	if err != nil {
-		return func() bool { return false }
-	}
-	return func() bool {
-		if readOnly {
-			after, err := encode(&in.s)
-			return err == nil && bytes.Equal(before, after)
+	for i, k := range in.kept {
+		if c := in.container(i); c.kept() != k {
+			c.adopt(k) // the handler assigned another container, or a whole new state
 		}
-		return in.restore(before)
 	}
 }
 
-// restore puts an encoded root back, beside the containers as they are.
+// empty returns a new state with the containers as they are.
+func (in *instance[S]) empty() (s S) {
+	for i, k := range in.kept {
+		index := in.code.shape.containers[i].index
+		c := reflect.ValueOf(&s).Elem().FieldByIndex(index).Addr().Interface().(container)
+		c.point(k)
+	}
+	return s
+}
+
+// restore puts an encoded root back, and the containers as they were.
 func (in *instance[S]) restore(root []byte) bool {
-	var s S
-	if err := decMode.Unmarshal(root, &s); err != nil {
+	s := in.empty()
+	if err := codec.Decode(root, &s); err != nil {
 		return false
 	}
-	for _, f := range in.code.shape.tracked {
-		reflect.ValueOf(&s).Elem().FieldByIndex(f.index).Set(reflect.ValueOf(&in.s).Elem().FieldByIndex(f.index))
-	}
 	in.s = s
-	in.rollback()
-	return true
+	return in.rollback()
 }
 
-func (in *instance[S]) rollback() {
-	for _, f := range in.code.shape.tracked {
-		in.at(f).rollback()
+func (in *instance[S]) rollback() bool {
+	whole := true
+	for _, k := range in.kept {
+		whole = k.rollback() && whole
 	}
-}
-
-// reset empties a deleted object.
-func (in *instance[S]) reset() {
-	var zero S
-	in.s, in.clear = zero, true
+	return whole
 }
 
 // Changes implements host.Instance.
 func (in *instance[S]) Changes(c *turn.Change) error {
-	c.Clear = in.clear
 	if !in.dirty {
 		return nil
 	}
-	if in.clear && in.empty() {
-		in.dirty, in.clear, in.size = false, false, 0
-		return nil
-	}
-	root, err := encode(&in.s)
-	if err != nil {
-		return err
-	}
-	c.Root, c.Size = root, len(root)
-	for _, f := range in.code.shape.tracked {
-		t := in.at(f)
-		if err := t.collect(f.name, in.clear, c); err != nil {
+	c.Clear = in.clear
+	if !in.gone {
+		var err error
+		if c.Root, err = store(&in.s, in.code.shape.traits); err != nil {
 			return err
 		}
-		c.Size += t.bytes()
+		c.Size = len(c.Root)
+		for i, k := range in.kept {
+			if err := k.collect(in.code.shape.containers[i].name, c); err != nil {
+				return err
+			}
+			c.Size += k.bytes()
+		}
 	}
-	in.dirty, in.clear, in.size = false, false, len(root)
+	in.dirty, in.clear = false, false
 	return nil
-}
-
-// empty reports whether the state is as if it had never been used.
-func (in *instance[S]) empty() bool {
-	return reflect.ValueOf(&in.s).Elem().IsZero()
 }

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/turn"
 )
 
@@ -23,6 +24,7 @@ type mapState[K Key, V any] struct {
 	undo    []undoCell[K, V]
 	size    int
 	frozen  bool
+	read    bool // elements were handed out in this turn
 }
 
 type cell[V any] struct {
@@ -31,26 +33,28 @@ type cell[V any] struct {
 }
 
 type undoCell[K Key, V any] struct {
-	k   K
-	old cell[V]
-	had bool
+	k            K
+	old          cell[V]
+	had, changed bool
 }
 
 func (m *Map[K, V]) state() *mapState[K, V] {
 	if m.m == nil {
-		m.m = &mapState[K, V]{cells: map[K]cell[V]{}, changed: map[K]struct{}{}}
+		m.m = newMapState[K, V]()
 	}
 	return m.m
 }
 
+func newMapState[K Key, V any]() *mapState[K, V] {
+	return &mapState[K, V]{cells: map[K]cell[V]{}, changed: map[K]struct{}{}}
+}
+
 // Get returns the element at k, and whether there is one.
-func (m *Map[K, V]) Get(k K) (V, bool) {
+func (m *Map[K, V]) Get(k K) (v V, ok bool) {
 	if m.m == nil {
-		var zero V
-		return zero, false
+		return v, false
 	}
-	c, ok := m.m.cells[k]
-	return c.v, ok
+	return m.m.get(k)
 }
 
 // Has reports whether there is an element at k.
@@ -65,26 +69,10 @@ func (m *Map[K, V]) Len() int {
 }
 
 // Set makes v the element at k.
-func (m *Map[K, V]) Set(k K, v V) {
-	s := m.state()
-	old, had := s.note(k)
-	if !had {
-		s.sorted = nil
-	}
-	s.cells[k] = cell[V]{v, old.size}
-}
+func (m *Map[K, V]) Set(k K, v V) { m.state().set(k, v) }
 
 // Delete removes the element at k, if there is one.
-func (m *Map[K, V]) Delete(k K) {
-	if !m.Has(k) {
-		return
-	}
-	s := m.state()
-	old, _ := s.note(k)
-	s.size -= old.size
-	delete(s.cells, k)
-	s.sorted = nil
-}
+func (m *Map[K, V]) Delete(k K) { m.state().del(k) }
 
 // Clear removes all elements.
 func (m *Map[K, V]) Clear() {
@@ -93,19 +81,70 @@ func (m *Map[K, V]) Clear() {
 	}
 }
 
-// All returns the elements in the order of their keys. It sees the map as it
-// was when the loop began.
+// All returns the elements in the order of their keys. It sees the keys that
+// were there when the loop began and have not been deleted since.
 func (m *Map[K, V]) All() iter.Seq2[K, V] {
 	return func(yield func(K, V) bool) {
 		if m.m == nil {
 			return
 		}
 		for _, k := range m.m.keys() {
-			if c, ok := m.m.cells[k]; ok && !yield(k, c.v) {
+			if v, ok := m.m.get(k); ok && !yield(k, v) {
 				return
 			}
 		}
 	}
+}
+
+// MarshalCBOR implements the encoding of state: the elements are apart.
+func (m Map[K, V]) MarshalCBOR() ([]byte, error) { return keyKind[K]().marshal() }
+
+// UnmarshalCBOR implements the decoding of state.
+func (m *Map[K, V]) UnmarshalCBOR([]byte) error { return nil }
+
+func (m *Map[K, V]) kept() tracked { return m.state() }
+
+func (m *Map[K, V]) point(k tracked) { m.m = k.(*mapState[K, V]) }
+
+func (m *Map[K, V]) adopt(k tracked) {
+	into, from := k.(*mapState[K, V]), m.state()
+	for k := range into.cells {
+		if _, ok := from.cells[k]; !ok {
+			into.del(k)
+		}
+	}
+	for k, c := range from.cells {
+		into.set(k, c.v)
+	}
+	m.m = into
+}
+
+func (m *Map[K, V]) element() (containerKind, reflect.Type) {
+	return keyKind[K](), reflect.TypeFor[V]()
+}
+
+func (s *mapState[K, V]) get(k K) (V, bool) {
+	c, ok := s.cells[k]
+	s.read = true
+	return c.v, ok
+}
+
+func (s *mapState[K, V]) set(k K, v V) {
+	old, had := s.note(k)
+	if !had {
+		s.sorted = nil
+	}
+	s.cells[k] = cell[V]{v, old.size}
+}
+
+func (s *mapState[K, V]) del(k K) {
+	if _, ok := s.cells[k]; !ok {
+		return
+	}
+	old, _ := s.note(k)
+	s.size -= old.size
+	delete(s.cells, k)
+	s.sorted = nil
 }
 
 func (s *mapState[K, V]) keys() []K {
@@ -119,88 +158,73 @@ func (s *mapState[K, V]) keys() []K {
 func (s *mapState[K, V]) note(k K) (old cell[V], had bool) {
 	noWrite(s.frozen)
 	old, had = s.cells[k]
-	s.undo = append(s.undo, undoCell[K, V]{k, old, had})
+	_, changed := s.changed[k]
+	s.undo = append(s.undo, undoCell[K, V]{k, old, had, changed})
 	s.changed[k] = struct{}{}
 	return old, had
 }
 
-// MarshalCBOR implements the encoding of state: the elements are apart.
-func (m Map[K, V]) MarshalCBOR() ([]byte, error) { return keyKind[K]().marshal() }
-
-// UnmarshalCBOR implements the decoding of state.
-func (m *Map[K, V]) UnmarshalCBOR([]byte) error { return nil }
-
-func (m *Map[K, V]) load(key, value []byte) error {
+func (s *mapState[K, V]) load(key, value []byte) error {
 	k, err := decodeKey[K](key)
 	if err != nil {
 		return err
 	}
 	var v V
-	if err := decMode.Unmarshal(value, &v); err != nil {
+	if err := codec.Decode(value, &v); err != nil {
 		return fmt.Errorf("at %v: %w", k, err)
 	}
-	s := m.state()
 	size := len(key) + len(value)
 	s.cells[k] = cell[V]{v, size}
 	s.size += size
 	return nil
 }
 
-func (m *Map[K, V]) begin(readOnly bool) {
-	s := m.state()
+func (s *mapState[K, V]) begin(readOnly bool) {
 	clear(s.undo)
-	s.undo, s.frozen = s.undo[:0], readOnly
+	s.undo, s.frozen, s.read = s.undo[:0], readOnly, false
 }
 
-func (m *Map[K, V]) rollback() {
-	s := m.state()
+func (s *mapState[K, V]) rollback() bool {
+	if len(s.undo) > 0 {
+		s.sorted = nil
+	}
+	whole := s.frozen || !s.read || traitsOf(reflect.TypeFor[V]()).flat
 	for _, u := range slices.Backward(s.undo) {
-		cur, has := s.cells[u.k]
-		if has && !u.had {
+		if c, has := s.cells[u.k]; has {
+			s.size -= c.size
 			delete(s.cells, u.k)
 		}
 		if u.had {
+			s.size += u.old.size
 			s.cells[u.k] = u.old
-			if !has {
-				s.size += u.old.size
-			}
 		}
-		_ = cur
+		if !u.changed {
+			delete(s.changed, u.k)
+		}
 	}
-	s.undo, s.sorted = s.undo[:0], nil
+	clear(s.undo)
+	s.undo = s.undo[:0]
+	return whole
 }
 
-func (m *Map[K, V]) collect(field string, all bool, c *turn.Change) error {
-	s := m.state()
-	if all {
-		for k := range s.cells {
-			s.changed[k] = struct{}{}
-		}
-	}
+func (s *mapState[K, V]) collect(field string, c *turn.Change) error {
 	for k := range s.changed {
-		cl, ok := s.cells[k]
-		if !ok {
-			if !all {
-				c.Entries = append(c.Entries, turn.Entry{Field: field, Key: encodeKey(k)})
+		e := turn.Entry{Field: field, Key: encodeKey(k)}
+		if cl, ok := s.cells[k]; ok {
+			var err error
+			if e.Value, err = store(&cl.v, traitsOf(reflect.TypeFor[V]())); err != nil {
+				return err
 			}
-			continue
+			size := len(e.Key) + len(e.Value)
+			s.size += size - cl.size
+			s.cells[k] = cell[V]{cl.v, size}
 		}
-		v, err := encode(cl.v)
-		if err != nil {
-			return err
-		}
-		e := turn.Entry{Field: field, Key: encodeKey(k), Value: v}
-		size := len(e.Key) + len(v)
-		s.size += size - cl.size
-		s.cells[k] = cell[V]{cl.v, size}
 		c.Entries = append(c.Entries, e)
 	}
 	clear(s.changed)
 	return nil
 }
 
-func (m *Map[K, V]) bytes() int { return m.state().size }
+func (s *mapState[K, V]) bytes() int { return s.size }
 
-func (m *Map[K, V]) element() (containerKind, reflect.Type) {
-	return keyKind[K](), reflect.TypeFor[V]()
-}
+func (s *mapState[K, V]) reset() { *s = *newMapState[K, V]() }

@@ -3,6 +3,7 @@ package situ
 import (
 	"errors"
 
+	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -23,13 +24,13 @@ type continuation interface{ fromReply(*wire.Envelope) error }
 
 func (r *Reply[R, C]) fromReply(env *wire.Envelope) error {
 	r.fail = env.Fail
-	if err := decodeInto(env.Carry, &r.Carry); err != nil {
+	if err := codec.Unpack(env.Carry, &r.Carry); err != nil {
 		return err
 	}
 	if env.Fail != nil {
 		return nil
 	}
-	return decodeInto(env.Body, &r.Value)
+	return codec.Unpack(env.Body, &r.Value)
 }
 
 // Error is an answer that is an error: what a handler returned, or why the

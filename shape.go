@@ -6,45 +6,31 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
 	"github.com/google/jsonschema-go/jsonschema"
 
-	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/codec"
+	"github.com/situ-dev/situ/internal/schema"
 )
-
-// tracked is a container whose elements are rows of their own.
-type tracked interface {
-	// load adds a stored element.
-	load(key, value []byte) error
-	// begin starts a turn: from here rollback takes changes back. Changing a
-	// container in a read-only turn panics.
-	begin(readOnly bool)
-	rollback()
-	// collect appends the elements changed since the last collect; all of
-	// them if the object was deleted in between.
-	collect(field string, all bool, c *turn.Change) error
-	// bytes returns the size of all elements at the last collect.
-	bytes() int
-	// element returns the type of the elements, for the schema.
-	element() (kind containerKind, typ reflect.Type)
-}
 
 // shape is what the code needs to know of a state struct.
 type shape struct {
-	flat    bool // copying the struct copies all of the state
-	tracked []trackedField
+	traits     // of the struct without what is in containers
+	containers []containerField
 }
 
-type trackedField struct {
+type containerField struct {
 	name  string // durable: the json names on the way, joined by dots
 	index []int
 }
 
 var (
-	trackedType = reflect.TypeFor[tracked]()
-	timeType    = reflect.TypeFor[time.Time]()
-	promiseType = reflect.TypeFor[interface{ Waiting() bool }]()
+	containerType = reflect.TypeFor[container]()
+	timeType      = reflect.TypeFor[time.Time]()
+	promiseType   = reflect.TypeFor[interface{ Waiting() bool }]()
 )
 
 // shapeOf inspects S. The error says what S cannot be.
@@ -53,37 +39,58 @@ func shapeOf[S any]() (*shape, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("the state %v is not a struct", t)
 	}
-	sh := &shape{flat: true}
-	return sh, sh.walk(t, nil, "")
+	sh := &shape{traits: traits{flat: true}}
+	return sh, sh.walk(t, nil, "", false)
 }
 
-func (sh *shape) walk(t reflect.Type, index []int, path string) error {
+// walk looks at the fields of t, which are at index in the state and have
+// names that begin with path. What is hidden is not encoded.
+func (sh *shape) walk(t reflect.Type, index []int, path string, hidden bool) error {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		at := append(index[:len(index):len(index)], i)
-		name := path + fieldName(f)
+		off := hidden || f.Tag.Get("json") == "-" || !f.IsExported() && !f.Anonymous
+		kept := isContainer(f.Type) || f.Type.Implements(promiseType)
 		switch {
-		case reflect.PointerTo(f.Type).Implements(trackedType):
-			if !f.IsExported() || strings.HasSuffix(name, "-") && f.Tag.Get("json") == "-" {
-				return fmt.Errorf("the container %s.%s is not exported, so it would not be durable", t, f.Name)
+		case kept && f.Anonymous:
+			return fmt.Errorf("%s embeds a %s, which would be all that is encoded of it: give it a name", t, f.Name)
+		case kept && off:
+			return fmt.Errorf("%s.%s is not exported, or below a field that is not, so it would not be durable", t, f.Name)
+		case isContainer(f.Type):
+			if err := sh.add(t, f, path+fieldName(f), at); err != nil {
+				return err
 			}
-			sh.tracked = append(sh.tracked, trackedField{name, at})
-		case f.Type.Implements(promiseType) || f.Type == timeType:
+		case kept || f.Type == timeType:
 		case f.Type.Kind() == reflect.Struct:
-			next := name + "."
+			next := path + fieldName(f) + "."
 			if f.Anonymous && f.Tag.Get("json") == "" {
 				next = path
 			}
-			if err := sh.walk(f.Type, at, next); err != nil {
+			if err := sh.walk(f.Type, at, next, off); err != nil {
 				return err
 			}
 		default:
-			if hidden := f.Type; f.IsExported() && containsTracked(hidden) {
-				return fmt.Errorf("%s.%s holds a container behind a pointer, slice or map: containers are fields of the state itself", t, f.Name)
+			tr := traitsOf(f.Type)
+			if tr.unfit != "" && !off {
+				return fmt.Errorf("%s.%s has %s", t, f.Name, tr.unfit)
 			}
-			sh.flat = sh.flat && isFlat(f.Type)
+			sh.flat, sh.loose = sh.flat && tr.flat, sh.loose || tr.loose && !off
 		}
 	}
+	return nil
+}
+
+func (sh *shape) add(t reflect.Type, f reflect.StructField, name string, at []int) error {
+	for _, other := range sh.containers {
+		if other.name == name {
+			return fmt.Errorf("%s.%s has the durable name %q of another container", t, f.Name, name)
+		}
+	}
+	_, elem := containerOf(f.Type).element()
+	if why := traitsOf(elem).unfit; why != "" {
+		return fmt.Errorf("an element of %s.%s has %s", t, f.Name, why)
+	}
+	sh.containers = append(sh.containers, containerField{name, at})
 	return nil
 }
 
@@ -96,18 +103,20 @@ func fieldName(f reflect.StructField) string {
 	return f.Name
 }
 
+func isContainer(t reflect.Type) bool { return reflect.PointerTo(t).Implements(containerType) }
+
+func containerOf(t reflect.Type) container { return reflect.New(t).Interface().(container) }
+
 // isFlat reports whether a copy of a value of type t shares nothing that could
 // be changed through it.
 func isFlat(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Bool, reflect.String, reflect.Float32, reflect.Float64,
-		reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
-		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+	switch k := t.Kind(); {
+	case k >= reflect.Bool && k <= reflect.Float64 || k == reflect.String:
 		return true
-	case reflect.Array:
+	case k == reflect.Array:
 		return isFlat(t.Elem())
-	case reflect.Struct:
-		if t == timeType {
+	case k == reflect.Struct:
+		if t == timeType || t.Implements(promiseType) {
 			return true
 		}
 		for i := range t.NumField() {
@@ -120,95 +129,95 @@ func isFlat(t reflect.Type) bool {
 	return false
 }
 
-func containsTracked(t reflect.Type) bool {
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
-		e := t.Elem()
-		return reflect.PointerTo(e).Implements(trackedType) || e.Kind() != reflect.Struct && containsTracked(e)
+// traits is what the code needs to know of a type whose values are stored.
+type traits struct {
+	flat  bool   // a copy shares nothing
+	loose bool   // it depends on the value whether it can be decoded again
+	unfit string // why no value can be stored, or not be decoded again
+}
+
+var known sync.Map // reflect.Type to traits
+
+func traitsOf(t reflect.Type) traits {
+	if tr, ok := known.Load(t); ok {
+		return tr.(traits)
 	}
-	return false
+	tr := traits{flat: isFlat(t)}
+	tr.look(t, map[reflect.Type]bool{})
+	known.Store(t, tr)
+	return tr
+}
+
+// store returns *v as CBOR to be stored. What would not be decoded again,
+// because it is nested too deep or holds what its type does not tell, is an
+// error before it is on disk.
+func store[T any](v *T, tr traits) ([]byte, error) {
+	b, err := codec.Encode(v)
+	switch {
+	case err != nil || tr.flat:
+	case tr.loose:
+		err = codec.Decode(b, new(T))
+	default:
+		err = codec.Check(b)
+	}
+	return b, err
+}
+
+// look finds out whether values of t can be decoded again.
+func (tr *traits) look(t reflect.Type, seen map[reflect.Type]bool) {
+	p := reflect.PointerTo(t)
+	switch {
+	case seen[t] || tr.unfit != "" || t == timeType:
+		return
+	case isContainer(t):
+		tr.unfit = fmt.Sprintf("a container (%v) that is not a field of the state itself", t)
+		return
+	case p.Implements(reflect.TypeFor[cbor.Unmarshaler]()), p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()),
+		p.Implements(reflect.TypeFor[encoding.BinaryUnmarshaler]()):
+		tr.loose = tr.loose || !t.Implements(promiseType)
+		return
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Func, reflect.Chan, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
+		tr.unfit = fmt.Sprintf("a %v, which cannot be encoded", t)
+	case reflect.Interface:
+		tr.loose = true
+		if t.NumMethod() > 0 {
+			tr.unfit = fmt.Sprintf("the interface %v, and what it held could not be told when it is decoded", t)
+		}
+	case reflect.Map:
+		tr.look(t.Key(), seen)
+		tr.look(t.Elem(), seen)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		tr.look(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if f := t.Field(i); (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-" {
+				tr.look(f.Type, seen)
+			}
+		}
+	}
 }
 
 // schemaOf returns the JSON Schema of T, or nil where T has none.
-func schemaOf[T any]() json.RawMessage { return schemaFor(reflect.TypeFor[T]()) }
+func schemaOf[T any]() json.RawMessage { return schema.Of(reflect.TypeFor[T](), special) }
 
-func schemaFor(t reflect.Type) json.RawMessage {
-	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{IgnoreInvalidTypes: true, TypeSchemas: special(t)})
-	if err != nil || s == nil {
+// special describes containers, which look like the value that they stand for,
+// and promises.
+func special(t reflect.Type) *jsonschema.Schema {
+	if t.Implements(promiseType) {
+		return &jsonschema.Schema{Types: []string{"null", "string"}, Description: "a waiting caller"}
+	}
+	if !isContainer(t) {
 		return nil
 	}
-	b, err := json.Marshal(s)
-	if err != nil {
-		return nil
-	}
-	return b
-}
-
-func stateSchema[S any](*shape) json.RawMessage { return schemaOf[S]() }
-
-// special finds the types below t that have a schema of their own: containers,
-// which look like the value that they stand for, and promises.
-func special(t reflect.Type) map[reflect.Type]*jsonschema.Schema {
-	found := map[reflect.Type]*jsonschema.Schema{}
-	seen := map[reflect.Type]bool{}
-	var walk func(reflect.Type)
-	walk = func(t reflect.Type) {
-		if seen[t] {
-			return
-		}
-		seen[t] = true
-		if reflect.PointerTo(t).Implements(trackedType) {
-			found[t] = containerSchema(t)
-			return
-		}
-		if t.Implements(promiseType) {
-			found[t] = &jsonschema.Schema{Types: []string{"null", "string"}, Description: "a waiting caller"}
-			return
-		}
-		if t != timeType && marshals(t) {
-			found[t] = &jsonschema.Schema{} // it says itself how it looks
-			return
-		}
-		switch t.Kind() {
-		case reflect.Map:
-			walk(t.Elem())
-			if t.Key().Kind() != reflect.String {
-				found[t] = &jsonschema.Schema{Types: []string{"null", "object"}, AdditionalProperties: inner(t.Elem())}
-			}
-		case reflect.Pointer, reflect.Slice, reflect.Array:
-			walk(t.Elem())
-		case reflect.Struct:
-			for i := range t.NumField() {
-				walk(t.Field(i).Type)
-			}
-		}
-	}
-	walk(t)
-	return found
-}
-
-// marshals reports whether values of t encode themselves as JSON.
-func marshals(t reflect.Type) bool {
-	p := reflect.PointerTo(t)
-	return t.Kind() != reflect.Interface && (p.Implements(reflect.TypeFor[json.Marshaler]()) || p.Implements(reflect.TypeFor[encoding.TextMarshaler]()))
-}
-
-// inner returns the schema of the elements of a container.
-func inner(t reflect.Type) *jsonschema.Schema {
-	s, err := jsonschema.ForType(t, &jsonschema.ForOptions{IgnoreInvalidTypes: true, TypeSchemas: special(t)})
-	if err != nil || s == nil {
-		return &jsonschema.Schema{}
-	}
-	return s
-}
-
-func containerSchema(t reflect.Type) *jsonschema.Schema {
-	kind, elem := reflect.New(t).Interface().(tracked).element()
-	if kind == kindCounter {
+	switch kind, elem := containerOf(t).element(); kind {
+	case kindCounter:
 		return &jsonschema.Schema{Type: "integer"}
+	case kindList:
+		return &jsonschema.Schema{Type: "array", Items: schema.Part(elem, special)}
+	default:
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: schema.Part(elem, special)}
 	}
-	if kind == kindList {
-		return &jsonschema.Schema{Type: "array", Items: inner(elem)}
-	}
-	return &jsonschema.Schema{Type: "object", AdditionalProperties: inner(elem)}
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/wire"
@@ -96,7 +97,7 @@ func (f Func[I, O]) types(I) (zero O)                  { return zero }
 // other messages of the object are taken in between.
 func Then[R, O, C any](t *Turn, c Call[R], back Continuation[R, C, O], carry C) (zero O, err error) {
 	t.move("Then")
-	kept, err := encode(carry)
+	kept, err := codec.Encode(carry)
 	if c.err != nil {
 		err = c.err
 	}
@@ -126,14 +127,14 @@ func (p Promise[O]) MarshalCBOR() ([]byte, error) {
 	if p.back == nil {
 		return []byte{0xf6}, nil // null
 	}
-	return encMode.Marshal(wire.AppendCallback(nil, p.back))
+	return codec.Encode(wire.AppendCallback(nil, p.back))
 }
 
 // UnmarshalCBOR implements the decoding of state.
 func (p *Promise[O]) UnmarshalCBOR(b []byte) error {
 	p.back = nil
 	var raw []byte
-	if err := decMode.Unmarshal(b, &raw); err != nil || len(raw) == 0 {
+	if err := codec.Decode(b, &raw); err != nil || len(raw) == 0 {
 		return err
 	}
 	var err error
@@ -159,7 +160,7 @@ func Resolve[O any](t *Turn, p *Promise[O], v O) {
 	if p.back == nil {
 		return
 	}
-	body, err := encodeAs(p.back.Format, v)
+	body, err := codec.Pack(p.back.Format, v)
 	t.send(reply(p.back, body, nil), err)
 	p.back = nil
 }

@@ -1,0 +1,86 @@
+package schema
+
+import (
+	"encoding"
+	"encoding/json"
+	"reflect"
+	"time"
+
+	"github.com/google/jsonschema-go/jsonschema"
+)
+
+// Special returns the schema of a type that has one of its own, nil for any
+// other type.
+type Special func(reflect.Type) *jsonschema.Schema
+
+// Of returns the JSON Schema of the values of t as encoding/json writes them,
+// or nil where there is none to be had.
+func Of(t reflect.Type, special Special) json.RawMessage {
+	s, err := schemaOf(t, special)
+	if err != nil || s == nil {
+		return nil
+	}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return nil
+	}
+	return b
+}
+
+// Part returns the schema of a part of a bigger schema: one that allows
+// everything where there is none to be had.
+func Part(t reflect.Type, special Special) *jsonschema.Schema {
+	s, err := schemaOf(t, special)
+	if err != nil || s == nil {
+		return &jsonschema.Schema{}
+	}
+	return s
+}
+
+func schemaOf(t reflect.Type, special Special) (*jsonschema.Schema, error) {
+	w := walk{special: special, found: map[reflect.Type]*jsonschema.Schema{}, seen: map[reflect.Type]bool{}}
+	w.look(t)
+	return jsonschema.ForType(t, &jsonschema.ForOptions{IgnoreInvalidTypes: true, TypeSchemas: w.found})
+}
+
+// walk finds the types below one that jsonschema does not know how to
+// describe.
+type walk struct {
+	special Special
+	found   map[reflect.Type]*jsonschema.Schema
+	seen    map[reflect.Type]bool
+}
+
+func (w *walk) look(t reflect.Type) {
+	if w.seen[t] {
+		return
+	}
+	w.seen[t] = true
+	if s := w.special(t); s != nil {
+		w.found[t] = s
+		return
+	}
+	if t != reflect.TypeFor[time.Time]() && marshals(t) {
+		w.found[t] = &jsonschema.Schema{} // it says itself how it looks
+		return
+	}
+	switch t.Kind() {
+	case reflect.Map:
+		w.look(t.Elem())
+		if t.Key().Kind() != reflect.String {
+			w.found[t] = &jsonschema.Schema{Types: []string{"null", "object"}, AdditionalProperties: Part(t.Elem(), w.special)}
+		}
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		w.look(t.Elem())
+	case reflect.Struct:
+		for i := range t.NumField() {
+			w.look(t.Field(i).Type)
+		}
+	}
+}
+
+// marshals reports whether values of t encode themselves as JSON.
+func marshals(t reflect.Type) bool {
+	p := reflect.PointerTo(t)
+	return t.Kind() != reflect.Interface && (p.Implements(reflect.TypeFor[json.Marshaler]()) || p.Implements(reflect.TypeFor[encoding.TextMarshaler]()))
+}
