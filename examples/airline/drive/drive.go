@@ -182,17 +182,33 @@ func (a Airline) Watch(ctx context.Context, p situ.Caller, every time.Duration, 
 func (a Airline) Settle(ctx context.Context, p situ.Caller, cancelled bool, every time.Duration, progress Progress) (Report, error) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
+	var last Report
 	for {
 		r, err := a.Check(ctx, p, cancelled, progress)
-		if err != nil || r.Faults == 0 {
+		switch {
+		case err == nil && r.Faults == 0:
+			return r, nil
+		case ctx.Err() != nil && last.Faults > 0:
+			return last, nil
+		case err != nil:
 			return r, err
 		}
+		last = r
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return r, nil
+			return last, nil
 		}
 	}
+}
+
+// Begun reports whether the flights to cancel are being cancelled.
+func (a Airline) Begun(ctx context.Context, p situ.Caller) (bool, error) {
+	for _, g := range a.Groups {
+		d, err := situ.Do(ctx, p, flight.Info.To(g.Flights.At(0), situ.None{}))
+		return d.Cancelled, err
+	}
+	return false, nil
 }
 
 // each calls do for each item, n at a time, until one fails.

@@ -8,9 +8,9 @@
 //	drive -write DIR [-flights N] [-passengers N] [-seed N]
 //
 // The first form makes an airline from a seed, the second reads flights.csv and
-// passengers.csv, and the third writes them. Only -load, -cancel-only and
-// -check do one step alone. It exits with 1 if something went wrong, and with
-// 2 if the command line is wrong.
+// passengers.csv, and the third writes them. With -load, -cancel-only or -check
+// it does these steps only. It exits with 1 if something went wrong, and with 2
+// if the command line is wrong.
 package main
 
 import (
@@ -93,7 +93,14 @@ func run(ctx context.Context, o options) error {
 		}
 		say("cancelled %d flights; all passengers have left them after %v", a.Cancels, time.Since(begin).Round(time.Millisecond))
 	}
-	if all || o.steps[2] {
+	if o.steps[2] {
+		begun, err := a.Begun(ctx, client)
+		if err != nil {
+			return err
+		}
+		return settle(ctx, a, client, begun)
+	}
+	if all {
 		return settle(ctx, a, client, true)
 	}
 	return nil
