@@ -30,9 +30,10 @@ type Platform interface {
 
 // Figures is what a platform did.
 type Figures struct {
-	Turns, Commits uint64
-	BytesWritten   uint64 // to the log, in commits
-	Pending        int    // messages queued or not acknowledged; 0 is a quiet platform, or one between two messages
+	Turns        uint64
+	Commits      uint64 // that had something to write
+	BytesWritten uint64 // in them
+	Pending      int    // messages queued or not acknowledged; 0 is a quiet platform, or one between two messages
 }
 
 // The modes.
@@ -86,10 +87,10 @@ func figures(ctx context.Context, n *node.Node) (f Figures, err error) {
 	}
 	for _, s := range shards {
 		f.Turns += s.Turns
-		f.Commits += s.Commits
 		f.Pending += s.Queued + s.Outbox
 	}
-	f.BytesWritten = n.Store().Stats().BytesWritten
+	disk := n.Store().Stats()
+	f.Commits, f.BytesWritten = disk.Commits, disk.BytesWritten
 	return f, nil
 }
 
