@@ -188,12 +188,13 @@ func (c *Core) change(ch turn.Change) {
 		c.batch.size += len(ch.Root)
 		p.root = ch.Root
 	}
-	if len(ch.Entries) > 0 && p.entries == nil {
-		p.entries = make(map[string]turn.Entry, len(ch.Entries))
-	}
 	for _, e := range ch.Entries {
 		c.batch.size += e.Size()
-		p.entries[e.Field+"\x00"+string(e.Key)] = e
+	}
+	if p.entries == nil {
+		p.entries = ch.Entries
+	} else {
+		p.entries = append(p.entries, ch.Entries...)
 	}
 	p.size, p.modified = ch.Size, c.now
 	o.size = ch.Size

@@ -1,8 +1,10 @@
 package core
 
 import (
+	"bytes"
+	"cmp"
 	"log/slog"
-	"strconv"
+	"slices"
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
@@ -41,9 +43,24 @@ type object struct {
 type change struct {
 	clear    bool
 	root     []byte
-	entries  map[string]turn.Entry // by field 0 key
+	entries  []turn.Entry // as reported; of several for one element the last counts
 	size     int
 	modified wire.Time
+}
+
+// net sorts the entries of a change in the order of their rows, and leaves one
+// for each element. Pebble takes sorted rows faster.
+func (ch *change) net() []turn.Entry {
+	order := func(a, b turn.Entry) int { return cmp.Or(cmp.Compare(a.Field, b.Field), bytes.Compare(a.Key, b.Key)) }
+	slices.SortStableFunc(ch.entries, order)
+	kept := ch.entries[:0]
+	for i, e := range ch.entries {
+		if i+1 == len(ch.entries) || order(e, ch.entries[i+1]) != 0 {
+			kept = append(kept, e)
+		}
+	}
+	ch.entries = kept
+	return kept
 }
 
 // Waiter is a caller outside that waits in this process.
@@ -365,20 +382,10 @@ func (c *Core) assign(o *object) turn.Slot {
 	return o.slot
 }
 
-// name makes the name of a call from outside that has no key.
+// name names a call from outside that has no key.
 func (c *Core) name() wire.InvocationID {
 	c.stats.Calls++
-	b := make([]byte, 0, 40)
-	b = append(b, hex4(uint16(c.id))...)
-	b = append(b, '-')
-	b = append(b, c.boot...)
-	b = append(b, '-')
-	return wire.InvocationID(strconv.AppendUint(b, c.stats.Calls, 36))
-}
-
-func hex4(n uint16) string {
-	const digits = "0123456789abcdef"
-	return string([]byte{digits[n>>12], digits[n>>8&15], digits[n>>4&15], digits[n&15]})
+	return rows.ID(c.id, c.boot, c.stats.Calls)
 }
 
 // place returns the shard of a message's receiver. Functions run where they

@@ -2,6 +2,7 @@ package core
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/rows"
@@ -138,7 +139,8 @@ func (c *Core) load(o *object) *turn.State {
 		if st.Root == nil {
 			st.Root = l.root
 		}
-		for k, e := range l.entries {
+		for _, e := range slices.Backward(l.entries) { // newest first, here too
+			k := e.Field + "\x00" + string(e.Key)
 			if _, newer := entries[k]; !newer {
 				entries[k] = e
 			}

@@ -1,6 +1,9 @@
 package core
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
@@ -129,6 +132,9 @@ func (c *Core) Seal(w *store.Batch) bool {
 }
 
 func (c *Core) sealObjects(b *batch, w *store.Batch) {
+	slices.SortFunc(b.objects, func(x, y *object) int {
+		return cmp.Or(cmp.Compare(x.id.Type, y.id.Type), cmp.Compare(x.id.Key, y.id.Key))
+	})
 	for _, o := range b.objects {
 		p := o.pend
 		o.sealed, o.pend = p, nil
@@ -140,7 +146,7 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 		if p.root != nil {
 			w.Set(store.Objects, rows.ObjectKey(o.id), rows.EncodeObject(rows.Object{Modified: p.modified, Size: p.size, Root: p.root}))
 		}
-		for _, e := range p.entries {
+		for _, e := range p.net() {
 			if e.Value == nil {
 				w.Delete(store.Entries, rows.EntryKey(o.id, e))
 			} else {

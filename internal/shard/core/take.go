@@ -3,10 +3,7 @@ package core
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/base32"
 	"slices"
-	"strings"
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
@@ -38,7 +35,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 	}
 	id, digest := c.name(), []byte(nil)
 	if r.Key != "" {
-		id, digest = keyedID(c.id, r), payloadDigest(r)
+		id, digest = rows.KeyedID(c.id, r), rows.Digest(r.Body)
 		if c.known(id, digest, r, w) {
 			return
 		}
@@ -81,17 +78,6 @@ func (ch *channel) backlog() (n int) {
 		n += r.bytes
 	}
 	return n
-}
-
-// keyedID names a call by its target and idempotency key.
-func keyedID(shard wire.ShardID, r *wire.Request) wire.InvocationID {
-	sum := sha256.Sum256([]byte(strings.Join([]string{r.To.Type, r.To.Key, r.To.Method, r.Key}, "\x00")))
-	return wire.InvocationID(hex4(uint16(shard)) + "-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:16])))
-}
-
-func payloadDigest(r *wire.Request) []byte {
-	sum := sha256.Sum256(append([]byte{byte(r.Body.Format)}, r.Body.Data...))
-	return sum[:16]
 }
 
 // known deals with a call whose idempotency key was seen before, and reports
