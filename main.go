@@ -14,6 +14,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/guest"
+	"github.com/situ-dev/situ/internal/heap"
 	"github.com/situ-dev/situ/internal/host"
 )
 
@@ -46,6 +47,7 @@ func (p *program) run(components []Component) int {
 		p.say("%v", err)
 		return fault.Invalid.Exit()
 	}
+	heap.Tune()
 	if addr := p.env(guest.EnvSocket); addr != "" {
 		return p.work(addr, set)
 	}

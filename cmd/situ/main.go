@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/heap"
 	"github.com/situ-dev/situ/internal/near"
 )
 
@@ -36,6 +37,7 @@ var commands = []func(*console) *cobra.Command{
 }
 
 func main() {
+	heap.Tune()
 	beWorker() // a bench runs this binary as its worker, too
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	c := &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, tty: isTerminal(os.Stdout)}

