@@ -55,12 +55,17 @@ func answer[I, O any](t *Turn, h func(I) (O, error)) (wire.Payload, error) {
 		return wire.Payload{}, err
 	}
 	if t.owner != "" {
-		panic(fmt.Sprintf("%v returned a value after it had given its caller's callback away with %s: write return situ.%s(…)", env.To, t.owner, t.owner))
+		return wire.Payload{}, fault.New(fault.Crashed, "answer", env.To.String(),
+			"it returned a value after it had given its caller's callback away with %s: write return situ.%s(…)", t.owner, t.owner)
 	}
 	if env.Back == nil {
 		return wire.Payload{}, nil
 	}
-	return codec.Pack(env.Back.Format, out)
+	p, err := codec.Pack(env.Back.Format, out)
+	if err != nil {
+		err = fault.New(fault.Crashed, "answer", env.To.String(), "what it returned cannot be encoded: %v", err)
+	}
+	return p, err
 }
 
 // Object hosts objects of type t. Each object is one S, a struct: its exported
@@ -72,7 +77,7 @@ func Object[S any](t *Type, bindings ...Binding[S]) Component {
 		return Component{err: fmt.Errorf("type %s: %w", t.name, err)}
 	}
 	code := &code[S]{shape: shape, methods: map[string]method[S]{}}
-	ht := &host.Type{Name: t.name, Doc: t.doc, Policy: wire.Policy(t.retry), Methods: map[string]*host.Method{},
+	ht := &host.Type{Name: t.name, Doc: t.doc, Policy: t.retry, Methods: map[string]*host.Method{},
 		State: schemaOf[S](), New: func() host.Instance { return &instance[S]{code: code} }}
 	for _, b := range bindings {
 		switch {
@@ -98,13 +103,9 @@ func Function[I, O any](f Func[I, O], h func(*Turn, I) (O, error)) Component {
 	m := f.m
 	return Component{fn: &host.Function{Method: *m, Run: func(ht *host.Turn) host.Outcome {
 		t := newTurn(ht, m)
-		out := t.run(func() (wire.Payload, error) {
+		return t.run(func() (wire.Payload, error) {
 			return answer(t, func(in I) (O, error) { return h(t, in) })
 		})
-		if t.deleted && !out.Panic {
-			return misuse(fmt.Sprintf("the function %s called Delete, and has no state", m.Name))
-		}
-		return out
 	}}}
 }
 
@@ -115,7 +116,7 @@ func newTurn(ht *host.Turn, m *host.Method) *Turn {
 // run calls user code and gathers what it left behind.
 func (t *Turn) run(call func() (wire.Payload, error)) (out host.Outcome) {
 	defer func() {
-		t.over = true
+		t.over.Store(true)
 		if v := recover(); v != nil {
 			out = host.Outcome{Panic: true, Fail: host.Panic(v)}
 		}

@@ -2,6 +2,8 @@ package situ
 
 import (
 	"fmt"
+	"math"
+	"reflect"
 	"time"
 
 	"github.com/situ-dev/situ/internal/codec"
@@ -16,7 +18,7 @@ type None struct{}
 type Type struct {
 	name    string
 	doc     string
-	retry   Retry
+	retry   wire.Policy
 	methods []*host.Method
 }
 
@@ -29,7 +31,7 @@ func NewType(name string, options ...Option) *Type {
 	for _, o := range options {
 		o(&m)
 	}
-	return &Type{name: name, doc: m.Doc, retry: Retry(m.Policy)}
+	return &Type{name: name, doc: m.Doc, retry: m.Policy}
 }
 
 // Name returns the durable name of the type.
@@ -66,18 +68,21 @@ func Timeout(d time.Duration) Option { return func(m *host.Method) { m.Timeout =
 // that from the platform (5 attempts, 100 ms, 10 s). A returned error is an
 // answer and is never retried.
 type Retry struct {
-	Attempts   uint32
-	Backoff    wire.Time // nanoseconds, as time.Duration
-	MaxBackoff wire.Time
+	Attempts            int
+	Backoff, MaxBackoff time.Duration
 }
 
-// RetryPolicy builds a Retry from durations.
+// RetryPolicy returns a Retry with these fields.
 func RetryPolicy(attempts int, backoff, maxBackoff time.Duration) Retry {
-	return Retry{uint32(max(attempts, 0)), wire.Time(backoff), wire.Time(maxBackoff)}
+	return Retry{attempts, backoff, maxBackoff}
+}
+
+func (r Retry) policy() wire.Policy {
+	return wire.Policy{Attempts: uint32(max(r.Attempts, 0)), Backoff: wire.Time(max(r.Backoff, 0)), MaxBackoff: wire.Time(max(r.MaxBackoff, 0))}
 }
 
 // Retries sets the retry policy of a method, function or type.
-func Retries(r Retry) Option { return func(m *host.Method) { m.Policy = wire.Policy(r) } }
+func Retries(r Retry) Option { return func(m *host.Method) { m.Policy = r.policy() } }
 
 // A Method is the typed name of one operation of an object type.
 type Method[I, O any] struct {
@@ -103,6 +108,11 @@ func newMethod[I, O any](name string, options []Option) *host.Method {
 	m := &host.Method{Name: name}
 	for _, o := range options {
 		o(m)
+	}
+	for _, t := range []reflect.Type{reflect.TypeFor[I](), reflect.TypeFor[O]()} {
+		if why := traitsOf(t).Unfit; why != "" {
+			panic(fmt.Sprintf("situ: %s: the type %v has %s", name, t, why))
+		}
 	}
 	m.In, m.Out = schemaOf[I](), schemaOf[O]()
 	_, m.Internal = any(new(I)).(continuation)
@@ -155,7 +165,7 @@ func (c Call[O]) After(d time.Duration) Call[O] { c.after, c.at = d, time.Time{}
 func (c Call[O]) At(t time.Time) Call[O] { c.at, c.after = t, 0; return c }
 
 // Retry sets the retry policy of this call.
-func (c Call[O]) Retry(r Retry) Call[O] { p := wire.Policy(r); c.policy = &p; return c }
+func (c Call[O]) Retry(r Retry) Call[O] { p := r.policy(); c.policy = &p; return c }
 
 // Idempotent gives a call from outside a key: however often it is made with
 // the same key, it has its effect once, and every time the same answer.
@@ -164,11 +174,15 @@ func (c Call[O]) Idempotent(key string) Call[O] { c.key = key; return c }
 // String returns what is called, as "type/key.method" or a function's name.
 func (c Call[O]) String() string { return c.to.String() }
 
+// due returns when c is to be delivered, 0 for at once. What is beyond the
+// year 2262 is as late as can be.
 func (c Call[O]) due(now wire.Time) wire.Time {
 	switch {
+	case c.after > 0 && now+wire.Time(c.after) < now, c.at.Year() > 2261:
+		return math.MaxInt64
 	case c.after > 0:
 		return now + wire.Time(c.after)
-	case !c.at.IsZero():
+	case c.at.Year() >= 1970:
 		return wire.Time(c.at.UnixNano())
 	}
 	return 0

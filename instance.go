@@ -73,7 +73,7 @@ func (in *instance[S]) container(i int) container {
 
 // Run implements host.Instance.
 func (in *instance[S]) Run(ht *host.Turn) host.Outcome {
-	b, flat := in.code.methods[ht.Env.To.Method], in.code.shape.flat
+	b, flat := in.code.methods[ht.Env.To.Method], in.code.shape.Flat
 	t := newTurn(ht, b.m)
 	for _, k := range in.kept {
 		k.begin(t.quiet)
@@ -162,7 +162,7 @@ func (in *instance[S]) Changes(c *turn.Change) error {
 	c.Clear = in.clear
 	if !in.gone {
 		var err error
-		if c.Root, err = store(&in.s, in.code.shape.traits); err != nil {
+		if c.Root, err = codec.Store(&in.s, in.code.shape.Traits); err != nil {
 			return err
 		}
 		c.Size = len(c.Root)

@@ -188,7 +188,7 @@ func (s *mapState[K, V]) rollback() bool {
 	if len(s.undo) > 0 {
 		s.sorted = nil
 	}
-	whole := s.frozen || !s.read || traitsOf(reflect.TypeFor[V]()).flat
+	whole := s.frozen || !s.read || traitsOf(reflect.TypeFor[V]()).Flat
 	for _, u := range slices.Backward(s.undo) {
 		if c, has := s.cells[u.k]; has {
 			s.size -= c.size
@@ -212,7 +212,7 @@ func (s *mapState[K, V]) collect(field string, c *turn.Change) error {
 		e := turn.Entry{Field: field, Key: encodeKey(k)}
 		if cl, ok := s.cells[k]; ok {
 			var err error
-			if e.Value, err = store(&cl.v, traitsOf(reflect.TypeFor[V]())); err != nil {
+			if e.Value, err = codec.Store(&cl.v, traitsOf(reflect.TypeFor[V]())); err != nil {
 				return err
 			}
 			size := len(e.Key) + len(e.Value)

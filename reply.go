@@ -69,10 +69,14 @@ func errorOf(f *wire.Failure) error {
 	return &Error{Code: f.Code, Kind: f.Kind, Message: f.Message}
 }
 
+// failureOf describes what a handler returned: what it says it is, or an
+// answer of its own.
 func failureOf(err error) *wire.Failure {
 	f := &wire.Failure{Kind: fault.Failed.String(), Message: err.Error(), Code: CodeOf(err)}
 	if e, ok := errors.AsType[*Error](err); ok && e.Kind != "" {
 		f.Kind = e.Kind
+	} else if e, ok := errors.AsType[*fault.Error](err); ok {
+		f.Kind = e.Kind.String()
 	}
 	return f
 }

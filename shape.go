@@ -1,15 +1,12 @@
 package situ
 
 import (
-	"encoding"
 	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/situ-dev/situ/internal/codec"
@@ -18,8 +15,8 @@ import (
 
 // shape is what the code needs to know of a state struct.
 type shape struct {
-	traits     // of the struct without what is in containers
-	containers []containerField
+	codec.Traits // of the struct without what is in containers
+	containers   []containerField
 }
 
 type containerField struct {
@@ -39,7 +36,7 @@ func shapeOf[S any]() (*shape, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("the state %v is not a struct", t)
 	}
-	sh := &shape{traits: traits{flat: true}}
+	sh := &shape{Traits: codec.Traits{Flat: true}}
 	return sh, sh.walk(t, nil, "", false)
 }
 
@@ -71,10 +68,10 @@ func (sh *shape) walk(t reflect.Type, index []int, path string, hidden bool) err
 			}
 		default:
 			tr := traitsOf(f.Type)
-			if tr.unfit != "" && !off {
-				return fmt.Errorf("%s.%s has %s", t, f.Name, tr.unfit)
+			if tr.Unfit != "" && !off {
+				return fmt.Errorf("%s.%s has %s", t, f.Name, tr.Unfit)
 			}
-			sh.flat, sh.loose = sh.flat && tr.flat, sh.loose || tr.loose && !off
+			sh.Flat, sh.Loose = sh.Flat && tr.Flat, sh.Loose || tr.Loose && !off
 		}
 	}
 	return nil
@@ -87,7 +84,7 @@ func (sh *shape) add(t reflect.Type, f reflect.StructField, name string, at []in
 		}
 	}
 	_, elem := containerOf(f.Type).element()
-	if why := traitsOf(elem).unfit; why != "" {
+	if why := traitsOf(elem).Unfit; why != "" {
 		return fmt.Errorf("an element of %s.%s has %s", t, f.Name, why)
 	}
 	sh.containers = append(sh.containers, containerField{name, at})
@@ -107,97 +104,18 @@ func isContainer(t reflect.Type) bool { return reflect.PointerTo(t).Implements(c
 
 func containerOf(t reflect.Type) container { return reflect.New(t).Interface().(container) }
 
-// isFlat reports whether a copy of a value of type t shares nothing that could
-// be changed through it.
-func isFlat(t reflect.Type) bool {
-	switch k := t.Kind(); {
-	case k >= reflect.Bool && k <= reflect.Float64 || k == reflect.String:
-		return true
-	case k == reflect.Array:
-		return isFlat(t.Elem())
-	case k == reflect.Struct:
-		if t == timeType || t.Implements(promiseType) {
-			return true
+// traitsOf tells of a type what codec knows, and of the types of this package
+// what they are.
+func traitsOf(t reflect.Type) codec.Traits {
+	return codec.TraitsOf(t, func(t reflect.Type) codec.Own {
+		switch {
+		case isContainer(t):
+			return codec.Apart
+		case t.Implements(promiseType):
+			return codec.Sound
 		}
-		for i := range t.NumField() {
-			if !isFlat(t.Field(i).Type) {
-				return false
-			}
-		}
-		return true
-	}
-	return false
-}
-
-// traits is what the code needs to know of a type whose values are stored.
-type traits struct {
-	flat  bool   // a copy shares nothing
-	loose bool   // it depends on the value whether it can be decoded again
-	unfit string // why no value can be stored, or not be decoded again
-}
-
-var known sync.Map // reflect.Type to traits
-
-func traitsOf(t reflect.Type) traits {
-	if tr, ok := known.Load(t); ok {
-		return tr.(traits)
-	}
-	tr := traits{flat: isFlat(t)}
-	tr.look(t, map[reflect.Type]bool{})
-	known.Store(t, tr)
-	return tr
-}
-
-// store returns *v as CBOR to be stored. What would not be decoded again,
-// because it is nested too deep or holds what its type does not tell, is an
-// error before it is on disk.
-func store[T any](v *T, tr traits) ([]byte, error) {
-	b, err := codec.Encode(v)
-	switch {
-	case err != nil || tr.flat:
-	case tr.loose:
-		err = codec.Decode(b, new(T))
-	default:
-		err = codec.Check(b)
-	}
-	return b, err
-}
-
-// look finds out whether values of t can be decoded again.
-func (tr *traits) look(t reflect.Type, seen map[reflect.Type]bool) {
-	p := reflect.PointerTo(t)
-	switch {
-	case seen[t] || tr.unfit != "" || t == timeType:
-		return
-	case isContainer(t):
-		tr.unfit = fmt.Sprintf("a container (%v) that is not a field of the state itself", t)
-		return
-	case p.Implements(reflect.TypeFor[cbor.Unmarshaler]()), p.Implements(reflect.TypeFor[encoding.TextUnmarshaler]()),
-		p.Implements(reflect.TypeFor[encoding.BinaryUnmarshaler]()):
-		tr.loose = tr.loose || !t.Implements(promiseType)
-		return
-	}
-	seen[t] = true
-	switch t.Kind() {
-	case reflect.Func, reflect.Chan, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
-		tr.unfit = fmt.Sprintf("a %v, which cannot be encoded", t)
-	case reflect.Interface:
-		tr.loose = true
-		if t.NumMethod() > 0 {
-			tr.unfit = fmt.Sprintf("the interface %v, and what it held could not be told when it is decoded", t)
-		}
-	case reflect.Map:
-		tr.look(t.Key(), seen)
-		tr.look(t.Elem(), seen)
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		tr.look(t.Elem(), seen)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if f := t.Field(i); (f.IsExported() || f.Anonymous) && f.Tag.Get("json") != "-" {
-				tr.look(f.Type, seen)
-			}
-		}
-	}
+		return codec.Ordinary
+	})
 }
 
 // schemaOf returns the JSON Schema of T, or nil where T has none.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/situ-dev/situ/internal/codec"
@@ -23,7 +24,7 @@ type Turn struct {
 	out     []*wire.Envelope
 	owner   string // the verb that gave the caller's callback a new owner
 	deleted bool
-	over    bool
+	over    atomic.Bool
 	quiet   bool // read-only: sends are refused
 	rand    *rand.Rand
 	err     error // what a verb could not do: fails the turn
@@ -32,9 +33,9 @@ type Turn struct {
 // Key returns the key of the object taking the turn, "" in a function.
 func (t *Turn) Key() string { return t.h.Env.To.Key }
 
-// Now returns the time at which the turn began, the same however often it is
-// asked for.
-func (t *Turn) Now() time.Time { return time.Unix(0, int64(t.h.Now)) }
+// Now returns the time at which the turn began, in UTC: the same however often
+// it is asked for.
+func (t *Turn) Now() time.Time { return time.Unix(0, int64(t.h.Now)).UTC() }
 
 // Rand returns the turn's random source. It gives the same numbers when the
 // same message is run again.
@@ -58,8 +59,30 @@ func (t *Turn) Log() *slog.Logger {
 func (t *Turn) Attempt() int { return int(t.h.Env.Attempt) }
 
 // Delete removes the object's state when the turn commits: the object is as if
-// it had never been used. Sends and the reply of the turn stand.
-func (t *Turn) Delete() { t.deleted = true }
+// it had never been used, whatever else the turn did to its fields. Sends and
+// the reply of the turn stand. In a read-only method or a function it fails the
+// turn.
+func (t *Turn) Delete() {
+	t.live()
+	if t.quiet || t.h.Env.To.Function() {
+		t.fail(fault.New(fault.Crashed, "delete", t.h.Env.To.String(), "a function has no state, and a read-only method changes none"))
+	}
+	t.deleted = true
+}
+
+// live panics if the handler has returned.
+func (t *Turn) live() {
+	if t.over.Load() {
+		panic("situ: a turn was used after its handler returned (by a goroutine it started?)")
+	}
+}
+
+// fail makes err the turn's answer, unless it has failed already.
+func (t *Turn) fail(err error) {
+	if t.err == nil {
+		t.err = err
+	}
+}
 
 // errMoved ends a turn whose callback has a new owner. Users pass it on
 // without looking at it.
@@ -161,7 +184,7 @@ func Resolve[O any](t *Turn, p *Promise[O], v O) {
 		return
 	}
 	body, err := codec.Pack(p.back.Format, v)
-	t.send(reply(p.back, body, nil), err)
+	t.send(wire.ReplyTo(p.back, body, nil), err)
 	p.back = nil
 }
 
@@ -171,13 +194,8 @@ func Reject[O any](t *Turn, p *Promise[O], err error) {
 	if p.back == nil {
 		return
 	}
-	t.send(reply(p.back, wire.Payload{}, failureOf(err)), nil)
+	t.send(wire.ReplyTo(p.back, wire.Payload{}, failureOf(err)), nil)
 	p.back = nil
-}
-
-// reply makes the envelope that brings an answer to where cb says.
-func reply(cb *wire.Callback, body wire.Payload, fail *wire.Failure) *wire.Envelope {
-	return wire.ReplyTo(cb, body, fail)
 }
 
 func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
@@ -186,21 +204,25 @@ func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
 }
 
 func (t *Turn) send(env *wire.Envelope, err error) {
-	if t.over {
-		panic("situ: a turn was used after its handler returned (by a goroutine it started?)")
-	}
+	t.live()
 	if t.quiet && err == nil {
-		err = fault.New(fault.Invalid, "send to", env.To.String(), "a read-only method sends nothing")
+		err = fault.New(fault.Crashed, "send to", env.To.String(), "a read-only method sends nothing")
 	}
-	if err != nil && t.err == nil {
-		t.err = err
+	if err != nil {
+		t.fail(err)
 	}
 	t.out = append(t.out, env)
 }
 
+// move gives the caller's callback away with a verb.
 func (t *Turn) move(verb string) {
-	if t.owner != "" && t.err == nil {
-		t.err = fault.New(fault.Crashed, verb, t.h.Env.To.String(), "the caller's callback was given away by %s before: a turn ends with one owner of it", t.owner)
+	t.live()
+	on := t.h.Env.To.String()
+	if t.owner != "" {
+		t.fail(fault.New(fault.Crashed, verb, on, "the caller's callback was given away by %s before: a turn ends with one owner of it", t.owner))
+	}
+	if t.quiet {
+		t.fail(fault.New(fault.Crashed, verb, on, "a read-only method answers its caller itself"))
 	}
 	t.owner = verb
 }
