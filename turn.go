@@ -58,6 +58,10 @@ func (t *Turn) Log() *slog.Logger {
 // Attempt returns how often this message was run before and failed.
 func (t *Turn) Attempt() int { return int(t.h.Env.Attempt) }
 
+// Traceparent returns the W3C trace context that the call came with, "" if it
+// came with none. What the turn sends carries it on.
+func (t *Turn) Traceparent() string { return t.h.Env.Trace }
+
 // Delete removes the object's state when the turn commits: the object is as if
 // it had never been used, whatever else the turn did to its fields. Sends and
 // the reply of the turn stand. In a read-only method or a function it fails the

@@ -41,14 +41,14 @@ type Node struct {
 	store     *store.Store
 	shards    []*shard.Shard
 	manifest  atomic.Pointer[host.Manifest]
+	offered   atomic.Pointer[host.Index] // of manifest
 	inFlight  atomic.Int64
 	turnstile atomic.Uint64 // spreads calls of functions over the shards
 	started   time.Time
 	draining  atomic.Bool
 	ran       atomic.Bool
 
-	mu      sync.Mutex // one SetHosts at a time
-	offered offered
+	mu sync.Mutex // one SetHosts at a time
 }
 
 // Open opens the data directory, verifies it and reads what must be known
@@ -137,7 +137,7 @@ func (n *Node) SetHosts(of func(wire.ShardID) shard.Host, m *host.Manifest) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if m != nil {
-		n.offered.set(m)
+		n.offered.Store(host.NewIndex(m))
 		n.manifest.Store(m)
 	}
 	var group sync.WaitGroup
@@ -209,7 +209,7 @@ func (n *Node) admit(r *wire.Request) error {
 		e.Retry = time.Second
 		return e
 	}
-	m, err := n.offered.find(r.To)
+	m, err := find(n.offered.Load(), r.To)
 	if err != nil {
 		return err
 	}

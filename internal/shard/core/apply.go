@@ -112,7 +112,7 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	for _, out := range res.Sends {
 		c.send(out)
 	}
-	m, _ := c.set.method(env.To)
+	m, _ := c.set.Method(env.To)
 	relaxed := m != nil && m.Relaxed
 	switch {
 	case res.Moved:
@@ -137,7 +137,7 @@ func (c *Core) unheard(env *wire.Envelope, fail *wire.Failure) {
 		c.bury(env, fail)
 		return
 	}
-	c.log.Warn("a one-way message was answered with an error, which nobody hears", "to", env.To.String(), "error", fail.Message)
+	c.warn("a one-way message was answered with an error, which nobody hears", "to", env.To.String(), "error", fail.Message)
 }
 
 // reply brings a turn's answer to the owner of its callback.
@@ -207,7 +207,7 @@ func (c *Core) policy(env *wire.Envelope) wire.Policy {
 	if env.Policy != nil {
 		own = *env.Policy
 	}
-	m, typ := c.set.method(env.To)
+	m, typ := c.set.Method(env.To)
 	if m != nil {
 		method = m.Retry.Policy()
 	}
@@ -233,7 +233,7 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 	env.Note |= wire.Stale
 	c.stats.Failures++
 	_, again := turn.Retry(c.policy(env), env.Attempt)
-	c.log.Warn("a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
+	c.warn("a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
 	if again {
 		return true
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/place"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
@@ -98,7 +99,7 @@ type Core struct {
 	arrival wire.Seq // number of the last envelope that arrived
 	boot    string   // makes the names of invocations of this run different
 
-	set     *methods // what the host can run; nil while there is no host
+	set     *host.Index // what the host can run; nil while there is no host
 	objects map[wire.ObjectID]*object
 	slots   []*object
 	free    []turn.Slot
@@ -137,6 +138,8 @@ type Core struct {
 	stats  Stats
 	events Effects
 	err    error
+	second wire.Time // of the warnings counted by warned
+	warned int
 }
 
 // source is the receiving end of a channel from another shard.
@@ -219,6 +222,9 @@ func (c *Core) Fail(err error) {
 	}
 }
 
+// SetProgram says what the host can run from now on.
+func (c *Core) SetProgram(m *host.Manifest) { c.set = host.NewIndex(m) }
+
 // Effects returns what is to be done now, and forgets it.
 func (c *Core) Effects() Effects {
 	ev := c.events
@@ -262,7 +268,7 @@ func (c *Core) put(env *wire.Envelope) {
 	}
 	o := c.object(env.To.Object())
 	if o.detached > 0 && env.Note&wire.Volatile != 0 {
-		if m, _ := c.set.method(env.To); m != nil && m.ReadOnly {
+		if m, _ := c.set.Method(env.To); m != nil && m.ReadOnly {
 			c.readers = append(c.readers, flightTask{obj: o, env: env, ro: true})
 			return
 		}
@@ -398,6 +404,20 @@ func (c *Core) place(env *wire.Envelope) wire.ShardID {
 		return c.id
 	}
 	return place.Shard(env.To.Object(), c.cfg.Shards)
+}
+
+// warn logs, but at most ten lines a second: what goes wrong often must not
+// bury the rest.
+func (c *Core) warn(msg string, args ...any) {
+	if now := c.now / 1e9; now != c.second {
+		if c.warned > 10 {
+			c.log.Warn("more warnings were left out", "count", c.warned-10)
+		}
+		c.second, c.warned = now, 0
+	}
+	if c.warned++; c.warned <= 10 {
+		c.log.Warn(msg, args...)
+	}
 }
 
 func envelopeSize(env *wire.Envelope) int {

@@ -1,0 +1,54 @@
+package host
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Index finds the methods and functions of a manifest by their address. A nil
+// Index has none.
+type Index struct {
+	methods  map[string]map[string]*MethodManifest // by type and name; functions are those of type ""
+	policies map[string]wire.Policy                // by type
+}
+
+// NewIndex returns an index of m, which must not change any more.
+func NewIndex(m *Manifest) *Index {
+	ix := &Index{methods: map[string]map[string]*MethodManifest{}, policies: map[string]wire.Policy{}}
+	put := func(typ string, all []MethodManifest) {
+		byName := make(map[string]*MethodManifest, len(all))
+		for i := range all {
+			byName[all[i].Name] = &all[i]
+		}
+		ix.methods[typ] = byName
+	}
+	put("", m.Functions)
+	for i := range m.Types {
+		put(m.Types[i].Name, m.Types[i].Methods)
+		ix.policies[m.Types[i].Name] = m.Types[i].Retry.Policy()
+	}
+	return ix
+}
+
+// Method describes what to names, whatever its key, with the retry policy of
+// its type. It is nil if there is no such method or function.
+func (ix *Index) Method(to wire.Address) (*MethodManifest, wire.Policy) {
+	if ix == nil {
+		return nil, wire.Policy{}
+	}
+	return ix.methods[to.Type][to.Method], ix.policies[to.Type]
+}
+
+// Types returns the names of the object types, in order.
+func (ix *Index) Types() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(ix.methods)), func(t string) bool { return t == "" })
+}
+
+// Methods returns the names of a type's methods that may be called from
+// outside, in order; those of the functions for "".
+func (ix *Index) Methods(typ string) []string {
+	names := slices.Sorted(maps.Keys(ix.methods[typ]))
+	return slices.DeleteFunc(names, func(m string) bool { return ix.methods[typ][m].Internal })
+}
