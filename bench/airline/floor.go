@@ -11,17 +11,19 @@ import (
 )
 
 // The same airline on goroutines and channels: each flight and each passenger
-// is a goroutine with a channel and plain memory. Nothing is durable, nothing
-// is encoded, and nothing is taken back when something goes wrong. It is what
-// a Go programmer would write without a platform, and what the platform's cost
-// is measured against.
+// is a goroutine with a channel and plain memory. Flights are named in messages
+// as in the real one, and found by name; passengers are pointers. Nothing is
+// durable, nothing is encoded, and nothing is taken back when something goes
+// wrong. It is what a Go programmer would write without a platform, and what
+// the platform's cost is measured against.
 
 // message is any message: to a flight or to a passenger.
 type message struct {
 	kind    kind
-	from    *plane // that is cancelled, or that refuses
-	options []*plane
-	who     *person
+	flight  string  // that it comes from
+	who     *person // that it comes from
+	options flight.Span
+	attempt uint32
 }
 
 type kind uint8
@@ -54,16 +56,19 @@ type berth struct {
 type person struct {
 	key, name, class, seat string
 	in                     chan message
-	flight                 *plane
-	options                []*plane
+	flight, from           string
+	options                flight.Span
 	tries                  int
+	attempt                uint32
 }
 
-// world counts what is left to do: cancelled flights that are not empty, and
-// passengers without an answer.
+// world is where flights are found by name. It counts what is left to do, too:
+// cancelled flights that are not empty, and passengers without an answer.
 type world struct {
-	left atomic.Int64
-	done chan struct{}
+	planes map[string]*plane
+	people []*person
+	left   atomic.Int64
+	done   chan struct{}
 }
 
 func (w *world) settle() {
@@ -75,41 +80,34 @@ func (w *world) settle() {
 // Floor cancels the airline of that size on goroutines and channels, and
 // returns how long it took.
 func Floor(s airgen.Size) time.Duration {
-	w := &world{done: make(chan struct{})}
-	planes := map[string]*plane{}
-	var people []*person
+	w := &world{planes: map[string]*plane{}, done: make(chan struct{})}
 	for r := range s.Routes() {
 		for _, f := range s.Route(r) {
-			p := newPlane(&f)
-			planes[f.Number] = p
+			w.planes[f.Number] = newPlane(&f)
 			for i := range f.Passengers {
-				people = append(people, newPerson(&f.Passengers[i], p))
+				w.people = append(w.people, newPerson(&f.Passengers[i], w.planes[f.Number]))
 			}
 		}
 	}
-	for _, p := range planes {
+	for _, p := range w.planes {
 		go p.run(w)
 	}
-	for _, p := range people {
+	for _, p := range w.people {
 		go p.run(w)
 	}
-	w.left.Store(int64(len(people) + s.Flights))
+	w.left.Store(int64(len(w.people) + s.Flights))
 	begin := time.Now()
 	for _, g := range s.Groups() {
-		var options []*plane
-		for _, number := range g.Alternatives.All() {
-			options = append(options, planes[number])
-		}
 		for _, number := range g.Flights.All() {
-			planes[number].in <- message{kind: cancel, options: options}
+			w.planes[number].in <- message{kind: cancel, options: g.Alternatives}
 		}
 	}
 	<-w.done
 	wall := time.Since(begin)
-	for _, p := range planes {
+	for _, p := range w.planes {
 		close(p.in)
 	}
-	for _, p := range people {
+	for _, p := range w.people {
 		close(p.in)
 	}
 	return wall
@@ -122,7 +120,7 @@ func newPlane(f *control.Flight) *plane {
 }
 
 func newPerson(c *control.Passenger, on *plane) *person {
-	p := &person{key: c.Key, name: c.Name, class: c.Class, seat: c.Seat, in: make(chan message, 2), flight: on}
+	p := &person{key: c.Key, name: c.Name, class: c.Class, seat: c.Seat, in: make(chan message, 2), flight: on.number}
 	on.manifest[p.key] = berth{p, p.seat}
 	on.taken[flight.SeatIndex(p.seat)] = true
 	return p
@@ -134,7 +132,7 @@ func (p *plane) run(w *world) {
 		case cancel:
 			p.cancelled = true
 			for _, b := range p.manifest {
-				b.who.in <- message{kind: rebook, from: p, options: m.options}
+				b.who.in <- message{kind: rebook, flight: p.number, options: m.options}
 			}
 		case leave:
 			p.taken[flight.SeatIndex(p.manifest[m.who.key].seat)] = false
@@ -144,7 +142,7 @@ func (p *plane) run(w *world) {
 			}
 		case board:
 			if p.cancelled || len(p.manifest) >= p.seats {
-				m.who.in <- message{kind: refuse, from: p}
+				m.who.in <- message{kind: refuse, flight: p.number, attempt: m.attempt}
 				continue
 			}
 			for i := range p.seats {
@@ -163,17 +161,19 @@ func (p *person) run(w *world) {
 	for m := range p.in {
 		switch m.kind {
 		case rebook:
-			p.options, p.tries = m.options, 0
-			m.from.in <- message{kind: leave, who: p}
+			p.from, p.options, p.tries = m.flight, m.options, 0
+			w.planes[p.from].in <- message{kind: leave, who: p}
 		case refuse:
 			p.tries++
 		}
-		if p.tries >= len(p.options) {
-			p.flight = nil // stranded
+		n := p.options.Len()
+		if p.tries >= n {
+			p.flight = "" // stranded
 			w.settle()
 			continue
 		}
-		p.flight, p.seat = p.options[airline.Choice(p.key, p.tries, len(p.options))], ""
-		p.flight.in <- message{kind: board, who: p}
+		p.attempt++
+		p.flight, p.seat = p.options.At(airline.Choice(p.key, p.tries, n)), ""
+		w.planes[p.flight].in <- message{kind: board, who: p, attempt: p.attempt}
 	}
 }

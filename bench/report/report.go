@@ -37,6 +37,9 @@ type Result struct {
 	FsyncP50MS          float64    `json:"fsync_p50_ms"`
 	Verified            bool       `json:"verified"`
 	Conditions          Conditions `json:"conditions"`
+	// Ratio is the wall time in floors: of several runs the median of each
+	// run's own, because a busy machine is slow for both.
+	Ratio float64 `json:"-"`
 	// Notes are for people only.
 	Notes []string `json:"-"`
 }
@@ -53,9 +56,6 @@ type Conditions struct {
 	Repeat   int            `json:"repeat"`   // figures are medians of so many runs
 }
 
-// Ratio returns how many times longer than the floor the workload took.
-func (r *Result) Ratio() float64 { return r.WallMS / r.FloorWallMS }
-
 // Median returns the medians of several runs of one workload, figure by
 // figure. It is verified if all of them are.
 func Median(runs []Result) Result {
@@ -70,6 +70,7 @@ func Median(runs []Result) Result {
 	}
 	mid(func(r *Result) *float64 { return &r.WallMS })
 	mid(func(r *Result) *float64 { return &r.FloorWallMS })
+	mid(func(r *Result) *float64 { return &r.Ratio })
 	mid(func(r *Result) *float64 { return &r.TurnsPerS })
 	mid(func(r *Result) *float64 { return &r.CallsPerS })
 	mid(func(r *Result) *float64 { return &r.P50MS })
@@ -106,7 +107,7 @@ func (r *Result) WriteTable(w io.Writer) error {
 	}
 	slices.Sort(sizes)
 	row("workload", "%s, %s, %s", r.Workload, r.Mode, strings.Join(sizes, ", "))
-	row("wall", "%.1f ms: %.1f times the floor of %.1f ms (goroutines and channels, in memory)", r.WallMS, r.Ratio(), r.FloorWallMS)
+	row("wall", "%.1f ms: %.1f times the floor of %.1f ms (goroutines and channels, in memory)", r.WallMS, r.Ratio, r.FloorWallMS)
 	row("turns", "%d, %.0f per second", r.Turns, r.TurnsPerS)
 	row("calls", "%.0f per second, p50 %.3f ms, p99 %.3f ms", r.CallsPerS, r.P50MS, r.P99MS)
 	row("written", "%.1f bytes per turn", r.BytesWrittenPerTurn)
