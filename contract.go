@@ -154,7 +154,7 @@ type Call[O any] struct {
 }
 
 func newCall[O any](to wire.Address, in any) Call[O] {
-	b, err := codec.Encode(in)
+	b, err := codec.EncodeSorted(in) // an idempotency key goes with one payload
 	return Call[O]{to: to, in: wire.Payload{Format: wire.CBOR, Data: b}, err: err}
 }
 

@@ -84,11 +84,11 @@ func (in *instance[S]) Run(ht *host.Turn) host.Outcome {
 		saved = in.s
 	}
 	if verify := t.quiet && ht.Verify; verify || !flat && in.dirty && !t.quiet {
-		before, _ = codec.Encode(&in.s) // if it cannot be had, the instance is lost below
+		before, _ = codec.EncodeSorted(&in.s) // if it cannot be had, the instance is lost below
 	}
 	out := t.run(func() (wire.Payload, error) { return b.call(&in.s, t) })
 	if t.quiet && ht.Verify && out.Fail == nil {
-		if after, err := codec.Encode(&in.s); err != nil || !bytes.Equal(before, after) {
+		if after, err := codec.EncodeSorted(&in.s); err != nil || !bytes.Equal(before, after) {
 			out = misuse(fmt.Sprintf("%v is declared ReadOnly and changed the state", ht.Env.To))
 		}
 	}

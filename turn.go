@@ -131,7 +131,7 @@ func Then[R, O, C any](t *Turn, c Call[R], back Continuation[R, C, O], carry C) 
 	self := t.h.Env.To
 	to := back.address(self)
 	if !to.Function() && to.Type != self.Type {
-		err = fault.New(fault.Invalid, "Then", to.String(), "a continuation is a method of the same object, or a function")
+		err = fault.New(fault.Crashed, "Then", to.String(), "a continuation is a method of the same object, or a function")
 	}
 	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: wire.CBOR,
 		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: t.h.Env.Back}

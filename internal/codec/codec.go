@@ -22,12 +22,8 @@ import (
 // texts that are not UTF-8 are taken as they are; and a map in an any is a
 // map[string]any, as in JSON, whether it was stored meanwhile or not.
 var (
-	encMode = func() cbor.EncMode {
-		m, err := cbor.EncOptions{Time: cbor.TimeRFC3339Nano, TimeTag: cbor.EncTagRequired,
-			TextMarshaler: cbor.TextMarshalerTextString}.EncMode()
-		must(err)
-		return m
-	}()
+	encMode    = newEncMode(cbor.SortNone)
+	sortedMode = newEncMode(cbor.SortBytewiseLexical)
 	decMode = func() cbor.DecMode {
 		m, err := cbor.DecOptions{MaxNestedLevels: 256, MaxArrayElements: 16 << 20, MaxMapPairs: 16 << 20,
 			TextUnmarshaler: cbor.TextUnmarshalerTextString, UTF8: cbor.UTF8DecodeInvalid,
@@ -37,15 +33,30 @@ var (
 	}()
 )
 
+func newEncMode(sort cbor.SortMode) cbor.EncMode {
+	m, err := cbor.EncOptions{Sort: sort, Time: cbor.TimeRFC3339Nano, TimeTag: cbor.EncTagRequired,
+		TextMarshaler: cbor.TextMarshalerTextString}.EncMode()
+	must(err)
+	return m
+}
+
 func must(err error) {
 	if err != nil {
 		panic("codec: " + err.Error()) // the options above contradict each other
 	}
 }
 
-// Encode returns v as CBOR. The error, of kind fault.Invalid, names v's type.
-func Encode(v any) ([]byte, error) {
-	b, err := encMode.Marshal(v)
+// Encode returns v as CBOR, the fields of structs in their order, the pairs of
+// maps in any. The error, of kind fault.Invalid, names v's type.
+func Encode(v any) ([]byte, error) { return encode(encMode, v) }
+
+// EncodeSorted returns v as CBOR, the same bytes for equal values: fields and
+// pairs are in the order of their names and keys. The error is as that of
+// Encode.
+func EncodeSorted(v any) ([]byte, error) { return encode(sortedMode, v) }
+
+func encode(m cbor.EncMode, v any) ([]byte, error) {
+	b, err := m.Marshal(v)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "encode", fmt.Sprintf("%T", v), "%v", err)
 	}
