@@ -15,6 +15,7 @@ import (
 func Try(m *host.Manifest) []string {
 	var best []string
 	rank := 99
+	// A function needs no key to be guessed.
 	offer := func(target []string, op *host.MethodManifest, base int) {
 		if op.Internal {
 			return
@@ -32,18 +33,41 @@ func Try(m *host.Manifest) []string {
 	for i := range m.Types {
 		t := &m.Types[i]
 		for j := range t.Methods {
-			offer([]string{t.Name + "/" + strings.ToLower(t.Name) + "-1", t.Methods[j].Name}, &t.Methods[j], 10)
+			offer([]string{t.Name + "/" + strings.ToLower(t.Name) + "-1", t.Methods[j].Name}, &t.Methods[j], 3)
 		}
 	}
 	return best
 }
 
-// score is lower the better a first call is: one that changes something and
-// takes little.
+// score is lower the better a first call is: one that changes something, takes
+// little, and above all whose input need not be guessed: a number or a choice
+// is most likely right, a text is not.
 func score(op *host.MethodManifest) int {
-	n := min(len(Sample(op.In))/40, 5)
+	sample := Sample(op.In)
+	n := min(len(sample)/40, 3)
+	var v any
+	if json.Unmarshal([]byte(sample), &v) == nil {
+		n += 2 * min(texts(v), 4)
+	}
 	if op.ReadOnly {
 		n += 2
+	}
+	return n
+}
+
+// texts counts the texts in a decoded value.
+func texts(v any) (n int) {
+	switch v := v.(type) {
+	case string:
+		return 1
+	case []any:
+		for _, e := range v {
+			n += texts(e)
+		}
+	case map[string]any:
+		for _, e := range v {
+			n += texts(e)
+		}
 	}
 	return n
 }
@@ -163,7 +187,7 @@ func (s *sampler) plain(n *node, name string, depth int) {
 			s.value(*n.Minimum)
 			return
 		}
-		s.b.WriteByte('1')
+		s.b.WriteString("10")
 	case "boolean":
 		s.b.WriteString("true")
 	case "null":
