@@ -195,3 +195,21 @@ func TestMigrations(t *testing.T) {
 		}
 	}, items()...)
 }
+
+// What docs/objects.md says is refused when the program starts.
+func TestUnfitStates(t *testing.T) {
+	for name, c := range map[string]situ.Component{
+		"pointer": changed(func(*struct{ M *situ.Map[string, int] }) int { return 0 }),
+		"slice":   changed(func(*struct{ M []situ.Counter }) int { return 0 }),
+		"container": changed(func(*struct {
+			M situ.Map[string, situ.List[int]]
+		}) int { return 0 }),
+		"hidden":   changed(func(*struct{ m situ.Counter }) int { return 0 }),
+		"channel":  changed(func(*struct{ C chan int }) int { return 0 }),
+		"function": changed(func(*struct{ F func() }) int { return 0 }),
+	} {
+		if _, err := situ.Assemble(c); err == nil {
+			t.Errorf("%s: not refused", name)
+		}
+	}
+}
