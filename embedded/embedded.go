@@ -33,7 +33,7 @@ type Options struct {
 	// MaxResident and MaxResidentBytes bound the objects that stay in memory
 	// unused, and the bytes of their state. Defaults 2,000,000 and 2 GiB.
 	MaxResident      int
-	MaxResidentBytes int
+	MaxResidentBytes int64
 	// IdleAfter is how long an unused object stays in memory. Default 10
 	// minutes.
 	IdleAfter time.Duration
@@ -64,14 +64,8 @@ func Open(dir string, o Options, components ...situ.Component) (*Platform, error
 	if err != nil {
 		return nil, err
 	}
-	shards := float64(o.Shards)
-	if shards == 0 {
-		shards = 8
-	}
-	n, err := node.Open(node.Config{Dir: dir, Mode: "embedded", Log: o.Logger, Drain: o.Drain,
-		Store: store.Options{Shards: o.Shards},
-		Shard: shard.Config{MaxResident: int(float64(o.MaxResident) / shards), MaxResidentBytes: int(float64(o.MaxResidentBytes) / shards),
-			IdleAfter: o.IdleAfter, KeepAnswers: o.KeepAnswers}})
+	n, err := node.Open(node.Config{Dir: dir, Mode: "embedded", Log: o.Logger, Drain: o.Drain, Store: store.Options{Shards: o.Shards},
+		Limits: node.Limits{Resident: o.MaxResident, ResidentBytes: o.MaxResidentBytes, IdleAfter: o.IdleAfter, KeepAnswers: o.KeepAnswers}})
 	if err != nil {
 		return nil, err
 	}

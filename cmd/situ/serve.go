@@ -16,6 +16,8 @@ import (
 
 	"github.com/situ-dev/situ/internal/dev"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/node"
 	"github.com/situ-dev/situ/internal/server"
 )
 
@@ -23,7 +25,8 @@ import (
 type serverFlags struct {
 	data, listen, admin string
 	shards              int
-	drain               time.Duration
+	drain, timeout      time.Duration
+	limits              node.Limits
 }
 
 func (o *serverFlags) add(f *pflag.FlagSet) {
@@ -32,10 +35,22 @@ func (o *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&o.admin, "admin", "127.0.0.1:8081", "`address` for health, status and profiles; \"\" is none")
 	f.IntVar(&o.shards, "shards", 0, "shards of a new data directory (default 8); they stay as they are")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long turns in flight and the program may take at the end, each")
+	f.DurationVar(&o.timeout, "timeout", time.Minute, "how long a handler may run when its method does not say")
+	l := &o.limits
+	f.IntVar(&l.Payload, "max-payload", 1<<20, "`bytes` of one input (413)")
+	f.Int64Var(&l.InFlight, "max-in-flight", 256<<20, "`bytes` of inputs that are not answered yet (429)")
+	f.IntVar(&l.Mailbox, "max-mailbox", 10_000, "`messages` waiting for one object (429)")
+	f.IntVar(&l.Queued, "max-queued", 800_000, "`messages` waiting in memory, in all (429)")
+	f.IntVar(&l.Resident, "max-resident", 2_000_000, "unused `objects` that stay in memory")
+	f.Int64Var(&l.ResidentBytes, "max-resident-bytes", 2<<30, "`bytes` of their state")
+	f.DurationVar(&l.IdleAfter, "idle-after", 10*time.Minute, "unused objects leave memory after this time")
+	f.DurationVar(&l.KeepAnswers, "keep-answers", 24*time.Hour, "how long answers are kept of calls with a key and of asynchronous ones")
+	f.Uint64Var(&l.MinFree, "min-free", 64<<20, "`bytes` of free disk under which writes are refused (507)")
 }
 
 func (o *serverFlags) config(mode string, log *slog.Logger) server.Config {
-	return server.Config{Dir: o.data, Mode: mode, Shards: o.shards, Listen: o.listen, Admin: o.admin, Log: log, Drain: o.drain}
+	return server.Config{Dir: o.data, Mode: mode, Shards: o.shards, Listen: o.listen, Admin: o.admin, Log: log, Drain: o.drain,
+		Limits: o.limits, Run: host.Config{Timeout: o.timeout}}
 }
 
 func serveCommand(c *console) *cobra.Command {

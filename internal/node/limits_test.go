@@ -63,7 +63,7 @@ func TestStateLimit(t *testing.T) {
 }
 
 func TestDoor(t *testing.T) {
-	bubble(t, node.Config{MaxPayload: 100}, components(), func(r *rig) {
+	bubble(t, node.Config{Limits: node.Limits{Payload: 100}}, components(), func(r *rig) {
 		for _, c := range []struct {
 			r    *wire.Request
 			want fault.Kind

@@ -30,9 +30,8 @@ type Config struct {
 	Shard shard.Config // ID and Shards are set by the node
 	Log   *slog.Logger
 
-	MaxPayload  int           // bytes of one input; default 1 MiB
-	MaxInFlight int64         // bytes of inputs of calls that are not answered; default 256 MiB
-	Drain       time.Duration // how long turns in flight may take at the end; default 10 s
+	Limits Limits
+	Drain  time.Duration // how long turns in flight may take at the end; default 10 s
 }
 
 // Node is an open data directory. Run runs it.
@@ -58,11 +57,11 @@ func Open(cfg Config) (*Node, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.MaxPayload == 0 {
-		cfg.MaxPayload = 1 << 20
+	if cfg.Limits.Payload == 0 {
+		cfg.Limits.Payload = 1 << 20
 	}
-	if cfg.MaxInFlight == 0 {
-		cfg.MaxInFlight = 256 << 20
+	if cfg.Limits.InFlight == 0 {
+		cfg.Limits.InFlight = 256 << 20
 	}
 	if cfg.Drain == 0 {
 		cfg.Drain = 10 * time.Second
@@ -70,6 +69,7 @@ func Open(cfg Config) (*Node, error) {
 	if cfg.Store.Logger == nil {
 		cfg.Store.Logger = cfg.Log
 	}
+	cfg.Limits.store(&cfg.Store)
 	st, err := store.Open(cfg.Dir, cfg.Store)
 	if err != nil {
 		return nil, err
@@ -78,6 +78,7 @@ func Open(cfg Config) (*Node, error) {
 	for i := range st.Shards() {
 		sc := cfg.Shard
 		sc.ID, sc.Shards = wire.ShardID(i), st.Shards()
+		cfg.Limits.apply(&sc, st.Shards())
 		if sc.Log == nil {
 			sc.Log = cfg.Log
 		}
@@ -168,9 +169,9 @@ func (n *Node) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, err
 		return nil, err
 	}
 	size := int64(len(r.Body.Data)) + 512
-	if n.inFlight.Add(size) > n.cfg.MaxInFlight {
+	if n.inFlight.Add(size) > n.cfg.Limits.InFlight {
 		n.inFlight.Add(-size)
-		e := fault.New(fault.Busy, "call", r.To.String(), "calls in flight hold more than %d MiB: try again later", n.cfg.MaxInFlight>>20)
+		e := fault.New(fault.Busy, "call", r.To.String(), "calls in flight hold more than %d MiB: try again later", n.cfg.Limits.InFlight>>20)
 		e.Retry = time.Second
 		return nil, e
 	}
@@ -198,8 +199,8 @@ func (n *Node) admit(r *wire.Request) error {
 	if n.draining.Load() {
 		return fault.New(fault.Unavailable, "call", r.To.String(), "the platform is shutting down")
 	}
-	if len(r.Body.Data) > n.cfg.MaxPayload {
-		return fault.New(fault.TooLarge, "call", r.To.String(), "the input has %d bytes; at most %d are allowed", len(r.Body.Data), n.cfg.MaxPayload)
+	if len(r.Body.Data) > n.cfg.Limits.Payload {
+		return fault.New(fault.TooLarge, "call", r.To.String(), "the input has %d bytes; at most %d are allowed", len(r.Body.Data), n.cfg.Limits.Payload)
 	}
 	if len(r.Key) > 255 {
 		return fault.New(fault.Invalid, "call", r.To.String(), "the idempotency key has %d bytes; at most 255 are allowed", len(r.Key))

@@ -32,8 +32,9 @@ type Config struct {
 	Listen string // address for calls
 	Admin  string // address for status and profiles; "" is none
 	Log    *slog.Logger
-	Output io.Writer     // lines that the program prints; nil: they are logged
-	Run    host.Config   // how turns are run
+	Output io.Writer   // lines that the program prints; nil: they are logged
+	Run    host.Config // how turns are run
+	Limits node.Limits
 	Drain  time.Duration // how long each part may take at the end; default 10 s
 }
 
@@ -81,7 +82,8 @@ func Open(cfg Config) (_ *Server, err error) {
 		}
 		s.doors = append(s.doors, &door{ln: admin})
 	}
-	s.node, err = node.Open(node.Config{Dir: cfg.Dir, Mode: cfg.Mode, Log: cfg.Log, Drain: cfg.Drain, Store: store.Options{Shards: cfg.Shards}})
+	s.node, err = node.Open(node.Config{Dir: cfg.Dir, Mode: cfg.Mode, Log: cfg.Log, Drain: cfg.Drain,
+		Limits: cfg.Limits, Store: store.Options{Shards: cfg.Shards}})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +92,7 @@ func Open(cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	h := ingress.New(ingress.Platform{Engine: s.node, Objects: s.node, DeadLetters: s.node, Monitor: s},
-		ingress.Config{Local: loopback(call.Addr()), Log: cfg.Log})
+		ingress.Config{Local: loopback(call.Addr()), Log: cfg.Log, MaxBody: int64(cfg.Limits.Payload)})
 	s.doors[0].srv = ingress.Server(h, cfg.Log)
 	if len(s.doors) > 1 {
 		s.doors[1].srv = &http.Server{Handler: adminHandler(s), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
