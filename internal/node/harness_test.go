@@ -154,6 +154,7 @@ func (r *rig) stats() (sum shard.Stats) {
 		sum.Evicted += s.Evicted
 		sum.Detached += s.Detached
 		sum.Outbox += s.Outbox
+		sum.Waiting += s.Waiting
 	}
 	return sum
 }

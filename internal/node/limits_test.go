@@ -288,3 +288,25 @@ func TestCommitErrorStopsTheNode(t *testing.T) {
 		r.done <- nil
 	})
 }
+
+// TestCallersWhoLeave checks that nothing is kept for those who do not wait
+// any more, when what they waited for never comes.
+func TestCallersWhoLeave(t *testing.T) {
+	typ := situ.NewType("holder")
+	hold := situ.NewMethod[situ.None, int](typ, "hold")
+	type state struct{ P situ.Promise[int] }
+	held := []situ.Component{situ.Object(typ, situ.On(hold, func(s *state, t *situ.Turn, _ situ.None) (int, error) { return situ.Hold(t, &s.P) }))}
+	bubble(t, node.Config{}, held, func(r *rig) {
+		for i := range 200 {
+			ctx, stop := context.WithTimeout(context.Background(), time.Second)
+			if _, err := situ.Do(ctx, r, hold.To(fmt.Sprint(i), situ.None{})); kindOf(err) != "timeout" {
+				t.Fatal(err)
+			}
+			stop()
+		}
+		pass(10 * time.Minute)
+		if st := r.stats(); st.Waiting != 0 {
+			t.Errorf("%d callers are waited for", st.Waiting)
+		}
+	})
+}

@@ -181,11 +181,12 @@ func (n *Node) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, err
 		err  error
 	}
 	ch := make(chan outcome, 1)
-	n.route(r).Call(r, func(resp *wire.Response, err error) { ch <- outcome{resp, err} })
+	leave := n.route(r).Call(r, func(resp *wire.Response, err error) { ch <- outcome{resp, err} })
 	select {
 	case out := <-ch:
 		return out.resp, out.err
 	case <-ctx.Done():
+		leave()
 		kind, how := fault.Canceled, "the caller went away"
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			kind, how = fault.Timeout, "there was no answer in time"

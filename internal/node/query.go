@@ -29,7 +29,8 @@ func (n *Node) Invocation(ctx context.Context, id wire.InvocationID, wait time.D
 	}
 	if rec != nil && rec.Finished == 0 && wait > 0 {
 		done := make(chan error, 1)
-		sh.Await(id, func(err error) { done <- err })
+		leave := sh.Await(id, func(err error) { done <- err })
+		defer leave()
 		t := time.NewTimer(wait)
 		defer t.Stop()
 		select {

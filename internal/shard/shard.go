@@ -116,11 +116,13 @@ func (s *Shard) post(v any) bool {
 
 // Call takes a call from outside. Done is called once, on the shard's
 // goroutine, and must not block: with a response that is durable, or with an
-// error.
-func (s *Shard) Call(r *wire.Request, done func(*wire.Response, error)) {
-	if !s.post(request{r, &core.Waiter{Done: done}}) {
+// error. Leave says that the caller does not wait any more.
+func (s *Shard) Call(r *wire.Request, done func(*wire.Response, error)) (leave func()) {
+	w := &core.Waiter{Done: done}
+	if !s.post(request{r, w}) {
 		done(nil, stopped(r.To.String()))
 	}
+	return w.Leave
 }
 
 func stopped(on string) error {
@@ -381,15 +383,15 @@ func (s *Shard) Invocation(id wire.InvocationID) (*wire.Invocation, error) {
 }
 
 // Await calls done with the record of a pending invocation when it is
-// finished, or at once if it is, or with an error.
-func (s *Shard) Await(id wire.InvocationID, done func(error)) {
-	o := op{do: func(c *core.Core) error {
-		c.Await(id, &core.Waiter{Done: func(_ *wire.Response, err error) { done(err) }})
-		return nil
-	}, done: done}
+// finished, or at once if it is, or with an error. Leave says that the caller
+// does not wait any more.
+func (s *Shard) Await(id wire.InvocationID, done func(error)) (leave func()) {
+	w := &core.Waiter{Done: func(_ *wire.Response, err error) { done(err) }}
+	o := op{do: func(c *core.Core) error { c.Await(id, w); return nil }, done: done}
 	if !s.post(o) {
 		done(stopped(string(id)))
 	}
+	return w.Leave
 }
 
 // View returns an object's latest durable state.

@@ -76,6 +76,6 @@ type Stats struct {
 	Loads, Evicted, Fired                uint64
 	Detached, Failures, Buried, Unheard  uint64
 	Resident, Queued, Timers, Outbox     int
-	Dead                                 int
+	Dead, Waiting                        int // dead letters; callers outside whose call moved on
 	Seq                                  wire.Seq
 }

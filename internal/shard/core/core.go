@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
@@ -67,7 +68,12 @@ func (ch *change) net() []turn.Entry {
 // Waiter is a caller outside that waits in this process.
 type Waiter struct {
 	Done func(*wire.Response, error) // called once, must not block
+	gone atomic.Bool
 }
+
+// Leave says that nobody listens to Done any more, from any goroutine. The
+// call goes on all the same.
+func (w *Waiter) Leave() { w.gone.Store(true) }
 
 // inv is the state of a recorded invocation that is pending, or finished but
 // not yet committed.
@@ -435,6 +441,7 @@ func (c *Core) Count() Stats {
 	st := c.stats
 	st.Resident = len(c.slots) - 1 - len(c.free)
 	st.Queued = c.mail
+	st.Waiting = len(c.wait)
 	st.Timers = c.timers.Len()
 	for _, ch := range c.out {
 		st.Outbox += ch.backlog()

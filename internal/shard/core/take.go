@@ -3,6 +3,7 @@ package core
 import (
 	"bytes"
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/situ-dev/situ/internal/due"
@@ -361,9 +362,19 @@ func (c *Core) refill() {
 	c.timers.Refill(items, more)
 }
 
+// forgetWaiters drops callers who have left and whose answer may never come.
+func (c *Core) forgetWaiters() {
+	left := func(w *Waiter) bool { return w.gone.Load() }
+	maps.DeleteFunc(c.wait, func(_ wire.InvocationID, w *Waiter) bool { return left(w) })
+	for _, v := range c.invs {
+		v.waiters = slices.DeleteFunc(v.waiters, left)
+	}
+}
+
 // expireRecords removes records of invocations whose time is over.
 func (c *Core) expireRecords() {
 	n := 0
+	c.forgetWaiters()
 	c.expire = c.now + 60e9
 	c.Fail(c.rows.Scan(store.Expiry, nil, rows.ExpiryKey(c.now+1, ""), func(k, _ []byte) (bool, error) {
 		c.batch.drop(store.Expiry, slices.Clone(k))
