@@ -61,7 +61,7 @@ func answer[I, O any](t *Turn, h func(I) (O, error)) (wire.Payload, error) {
 	if env.Back == nil {
 		return wire.Payload{}, nil
 	}
-	p, err := codec.Pack(env.Back.Format, out)
+	p, err := codec.Pack(env.Back.Format, &out)
 	if err != nil {
 		err = fault.New(fault.Crashed, "answer", env.To.String(), "what it returned cannot be encoded: %v", err)
 	}

@@ -121,7 +121,7 @@ func newMethod[I, O any](name string, options []Option) *host.Method {
 
 // To describes a call of m on the object with the given key.
 func (m Method[I, O]) To(key string, in I) Call[O] {
-	c := newCall[O](wire.Address{Type: m.typ.name, Key: key, Method: m.m.Name}, in)
+	c := newCall[O](wire.Address{Type: m.typ.name, Key: key, Method: m.m.Name}, &in)
 	if err := wire.CheckKey(key); err != nil && c.err == nil {
 		c.err = err
 	}
@@ -139,7 +139,7 @@ func NewFunc[I, O any](name string, options ...Option) Func[I, O] {
 }
 
 // With describes a call of f.
-func (f Func[I, O]) With(in I) Call[O] { return newCall[O](wire.Address{Method: f.m.Name}, in) }
+func (f Func[I, O]) With(in I) Call[O] { return newCall[O](wire.Address{Method: f.m.Name}, &in) }
 
 // A Call is a description of a call that has not been made. It is a value:
 // its methods return a changed copy.

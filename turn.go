@@ -124,7 +124,7 @@ func (f Func[I, O]) types(I) (zero O)                  { return zero }
 // other messages of the object are taken in between.
 func Then[R, O, C any](t *Turn, c Call[R], back Continuation[R, C, O], carry C) (zero O, err error) {
 	t.move("Then")
-	kept, err := codec.Encode(carry)
+	kept, err := codec.Encode(&carry)
 	if c.err != nil {
 		err = c.err
 	}
@@ -187,7 +187,7 @@ func Resolve[O any](t *Turn, p *Promise[O], v O) {
 	if p.back == nil {
 		return
 	}
-	body, err := codec.Pack(p.back.Format, v)
+	body, err := codec.Pack(p.back.Format, &v)
 	t.send(wire.ReplyTo(p.back, body, nil), err)
 	p.back = nil
 }

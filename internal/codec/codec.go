@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/fxamacker/cbor/v2"
 
@@ -46,7 +47,7 @@ func must(err error) {
 	}
 }
 
-// Encode returns v as CBOR, the fields of structs in their order, the pairs of
+// Encode returns v, best a pointer to a value, as CBOR, the fields of structs in their order, the pairs of
 // maps in any. The error, of kind fault.Invalid, names v's type.
 func Encode(v any) ([]byte, error) { return encode(encMode, v) }
 
@@ -58,9 +59,13 @@ func EncodeSorted(v any) ([]byte, error) { return encode(sortedMode, v) }
 func encode(m cbor.EncMode, v any) ([]byte, error) {
 	b, err := m.Marshal(v)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "encode", fmt.Sprintf("%T", v), "%v", err)
+		return nil, unencodable(v, err)
 	}
 	return b, nil
+}
+
+func unencodable(v any, err error) error {
+	return fault.New(fault.Invalid, "encode", strings.TrimPrefix(fmt.Sprintf("%T", v), "*"), "%v", err)
 }
 
 // Decode decodes CBOR into v, a pointer.
@@ -78,7 +83,7 @@ func Pack(f wire.Format, v any) (p wire.Payload, err error) {
 		p.Data, err = Encode(v)
 	case wire.JSON:
 		if p.Data, err = json.Marshal(v); err != nil {
-			err = fault.New(fault.Invalid, "encode", fmt.Sprintf("%T", v), "%v", err)
+			err = unencodable(v, err)
 		}
 	}
 	return p, err
