@@ -72,6 +72,9 @@ func (w *walk) look(t reflect.Type) {
 		}
 	case reflect.Pointer, reflect.Slice, reflect.Array:
 		w.look(t.Elem())
+		if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && !marshals(t.Elem()) {
+			w.found[t] = &jsonschema.Schema{Types: []string{"null", "string"}, ContentEncoding: "base64"}
+		}
 	case reflect.Struct:
 		for i := range t.NumField() {
 			w.look(t.Field(i).Type)
