@@ -70,7 +70,12 @@ func (w *walk) look(t reflect.Type) {
 		if t.Key().Kind() != reflect.String {
 			w.found[t] = &jsonschema.Schema{Types: []string{"null", "object"}, AdditionalProperties: Part(t.Elem(), w.special)}
 		}
-	case reflect.Pointer, reflect.Slice, reflect.Array:
+	case reflect.Pointer:
+		w.look(t.Elem())
+		if e := w.found[t.Elem()]; e != nil && e.Type == "" && e.Types == nil {
+			w.found[t] = e // "or null" would leave only null
+		}
+	case reflect.Slice, reflect.Array:
 		w.look(t.Elem())
 		if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && !marshals(t.Elem()) {
 			w.found[t] = &jsonschema.Schema{Types: []string{"null", "string"}, ContentEncoding: "base64"}
