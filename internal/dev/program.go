@@ -52,7 +52,7 @@ func Find(ctx context.Context, dir string) (*Program, error) {
 	var p struct {
 		Name, ImportPath, Dir string
 		Module                *struct{ Dir string }
-		Error                 *struct{ Err string }
+		Error                 *listError
 		GoFiles               []string
 	}
 	if err == nil {
@@ -61,16 +61,44 @@ func Find(ctx context.Context, dir string) (*Program, error) {
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, fault.Wrap(fault.Canceled, "find", dir, ctx.Err())
-	case strings.Contains(diag.String(), "go.mod") || err == nil && p.Module == nil:
+	case !inModule(dir):
 		return nil, invalid(dir, "it is in no Go module (there is no go.mod in it or above it): run `go mod init example.com/NAME` there")
 	case err != nil:
 		return nil, fault.New(fault.Invalid, "find", dir, "%v: %s", err, strings.TrimSpace(diag.String()))
-	case len(p.GoFiles) == 0 && p.Error != nil:
+	case len(p.GoFiles) == 0:
 		return nil, invalid(dir, "it has no Go files to build: give the directory of a main package")
+	case p.Module == nil:
+		return nil, fault.New(fault.Invalid, "find", dir, "go list does not know its module: %s", p.Error.text())
 	case p.Name != "main" && p.Name != "":
 		return nil, invalid(dir, "it is package %s, not a program: give the directory of a package main whose main calls situ.Main", p.Name)
 	}
 	return &Program{Dir: p.Dir, Module: p.Module.Dir, Path: p.ImportPath}, nil
+}
+
+// listError is what go list says of a package that it cannot load.
+type listError struct{ Err string }
+
+func (e *listError) text() string {
+	if e == nil {
+		return "it does not say why"
+	}
+	return e.Err
+}
+
+// inModule reports whether there is a go.mod in dir or above it.
+func inModule(dir string) bool {
+	dir, err := filepath.Abs(dir)
+	for err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return true
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			break
+		}
+		dir = up
+	}
+	return false
 }
 
 func invalid(dir, format string, args ...any) error {
