@@ -61,7 +61,9 @@ func (w *walk) look(t reflect.Type) {
 		return
 	}
 	if t != reflect.TypeFor[time.Time]() && marshals(t) {
-		w.found[t] = &jsonschema.Schema{} // it says itself how it looks
+		// It says itself how it looks. No types at all would become "only
+		// null" behind a pointer.
+		w.found[t] = &jsonschema.Schema{Types: []string{"null", "boolean", "number", "string", "array", "object"}}
 		return
 	}
 	switch t.Kind() {
@@ -70,12 +72,7 @@ func (w *walk) look(t reflect.Type) {
 		if t.Key().Kind() != reflect.String {
 			w.found[t] = &jsonschema.Schema{Types: []string{"null", "object"}, AdditionalProperties: Part(t.Elem(), w.special)}
 		}
-	case reflect.Pointer:
-		w.look(t.Elem())
-		if e := w.found[t.Elem()]; e != nil && e.Type == "" && e.Types == nil {
-			w.found[t] = e // "or null" would leave only null
-		}
-	case reflect.Slice, reflect.Array:
+	case reflect.Pointer, reflect.Slice, reflect.Array:
 		w.look(t.Elem())
 		if t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8 && !marshals(t.Elem()) {
 			w.found[t] = &jsonschema.Schema{Types: []string{"null", "string"}, ContentEncoding: "base64"}
