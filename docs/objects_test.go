@@ -203,7 +203,9 @@ func TestUnfitStates(t *testing.T) {
 		"slice":   changed(func(*struct{ M []situ.Counter }) int { return 0 }),
 		"container": changed(func(*struct {
 			M situ.Map[string, situ.List[int]]
-		}) int { return 0 }),
+		}) int {
+			return 0
+		}),
 		"hidden":   changed(func(*struct{ m situ.Counter }) int { return 0 }),
 		"channel":  changed(func(*struct{ C chan int }) int { return 0 }),
 		"function": changed(func(*struct{ F func() }) int { return 0 }),

@@ -13,7 +13,40 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/situ-dev/situ"
+	"github.com/situ-dev/situ/examples/hello/greeter"
 )
+
+// TestREADME makes the first object of README.md and calls it as shown there,
+// with a situ that is built once.
+func TestREADME(t *testing.T) {
+	s := newSession(t)
+	var err error
+	if s.cwd, err = filepath.Abs(root); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "build", "-o", filepath.Join(s.dir, "bin", "situ"), "./cmd/situ")
+	build.Dir = s.cwd
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	s.data = filepath.Join(s.dir, "data") // not in the source
+	all := blocks(t, "README.md")
+	for i, b := range all {
+		if b.lang == "sh" {
+			b.text = strings.ReplaceAll(b.text, "go run ./cmd/situ", "situ")
+			s.run(b, printed(all, i))
+		}
+	}
+	client := situ.NewClient("http://" + s.addr)
+	defer client.Close()
+	got, err := situ.Do(t.Context(), client, greeter.Greet.To("lobby", greeter.Person{Name: "Eve"}))
+	if err != nil || got.Text != "Hello Eve, guest 3 of lobby!" {
+		t.Errorf("%q, %v", got.Text, err)
+	}
+	s.stop()
+}
 
 // TestQuickstart does what docs/quickstart.md says, as it stands: it runs its
 // shell commands, puts its Go code into the files that it names, and compares
@@ -21,32 +54,28 @@ import (
 // is installed but into a directory of its own, and the platform listens
 // elsewhere.
 func TestQuickstart(t *testing.T) {
-	source, err := filepath.Abs(root)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &session{t: t, dir: t.TempDir(), addr: freeAddr(t)}
-	bin := filepath.Join(s.dir, "bin")
-	s.cwd = s.dir
-	s.env = append(os.Environ(), "GOBIN="+bin, "PATH="+bin+":"+os.Getenv("PATH"), "SITU_SERVER=http://"+s.addr,
-		"GOWORK=", "SOURCE="+source)
+	s := newSession(t)
 	all := blocks(t, "docs/quickstart.md")
 	for i, b := range all {
 		switch b.lang {
 		case "go":
 			s.write(b)
 		case "sh":
-			want := ""
-			if i+1 < len(all) && all[i+1].lang == "text" {
-				want = all[i+1].text
-			}
-			s.run(b, want)
+			s.run(b, printed(all, i))
 		case "text":
 		default:
 			t.Errorf("%s:%d: a block of %q", b.doc, b.line, b.lang)
 		}
 	}
 	s.stop()
+}
+
+// printed returns what block i is said to print, "" if nothing is said.
+func printed(all []block, i int) string {
+	if i+1 < len(all) && all[i+1].lang == "text" {
+		return all[i+1].text
+	}
+	return ""
 }
 
 // session is a user who reads a document and types.
@@ -56,8 +85,23 @@ type session struct {
 	cwd  string
 	env  []string
 	addr string // stands for 127.0.0.1:8080
+	data string // for dev, "" is as it likes
 	dev  *exec.Cmd
 	out  output // of dev
+}
+
+func newSession(t *testing.T) *session {
+	t.Helper()
+	source, err := filepath.Abs(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{t: t, dir: t.TempDir(), addr: freeAddr(t)}
+	bin := filepath.Join(s.dir, "bin")
+	s.cwd = s.dir
+	s.env = append(os.Environ(), "GOBIN="+bin, "PATH="+bin+":"+os.Getenv("PATH"), "SITU_SERVER=http://"+s.addr,
+		"GOWORK=", "SOURCE="+source)
+	return s
 }
 
 // output is what a running command has printed.
@@ -137,6 +181,9 @@ func like(out, want string) bool {
 func (s *session) start(b block) {
 	s.t.Helper()
 	args := append(strings.Fields(b.text), "--listen", s.addr, "--admin", "")
+	if s.data != "" {
+		args = append(args, "--data", s.data)
+	}
 	s.dev = exec.Command(filepath.Join(s.dir, "bin", args[0]), args[1:]...)
 	s.dev.Dir, s.dev.Env = s.cwd, s.env
 	s.dev.Stdout, s.dev.Stderr = &s.out, &s.out
