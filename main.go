@@ -75,14 +75,18 @@ func (p *program) say(format string, args ...any) {
 // there.
 func (p *program) attachTo() string {
 	for i, arg := range p.args[min(1, len(p.args)):] {
-		arg = strings.TrimPrefix(arg, "-")
-		if where, ok := strings.CutPrefix(arg, "-situ.attach="); ok {
-			return where
+		flag, ok := strings.CutPrefix(strings.TrimPrefix(arg, "-"), "-")
+		if !ok {
+			flag, ok = strings.CutPrefix(arg, "-")
 		}
-		if arg == "-situ.attach" {
-			if i+2 < len(p.args) {
-				return p.args[i+2]
-			}
+		name, where, given := strings.Cut(flag, "=")
+		switch {
+		case !ok || name != "situ.attach":
+		case given:
+			return where
+		case i+2 < len(p.args):
+			return p.args[i+2]
+		default:
 			return guest.DataDir
 		}
 	}

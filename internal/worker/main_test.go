@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -88,7 +89,7 @@ func components() []situ.Component {
 		}),
 		situ.Function(speak, func(t *situ.Turn, text string) (situ.None, error) {
 			t.Log().Info(text, "n", 1)
-			os.Stdout.WriteString("plain " + text + "\n")
+			fmt.Println("plain", text)
 			return situ.None{}, nil
 		}),
 	}
@@ -103,7 +104,7 @@ func TestMain(m *testing.M) {
 	case "deaf":
 		time.Sleep(time.Hour) // it is killed
 	case "quits":
-		os.Stderr.WriteString("no database\n")
+		fmt.Fprintln(os.Stderr, "no database")
 		os.Exit(3)
 	case "orphan":
 		orphanage()
@@ -146,7 +147,12 @@ func self(t *testing.T, name string, env ...string) string {
 // open starts a node and a pool without a program.
 func open(t *testing.T, cfg worker.Config) *platform {
 	t.Helper()
-	p := &platform{t: t, dir: t.TempDir(), log: newLogs(), out: newLogs()}
+	return openIn(t, t.TempDir(), cfg)
+}
+
+func openIn(t *testing.T, dir string, cfg worker.Config) *platform {
+	t.Helper()
+	p := &platform{t: t, dir: dir, log: newLogs(), out: newLogs()}
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(p.log, t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
 	p.node, err = node.Open(node.Config{Dir: p.dir, Store: store.Options{Shards: 4}, Log: log})

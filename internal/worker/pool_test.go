@@ -3,6 +3,7 @@ package worker_test
 import (
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -223,4 +224,44 @@ func awaitFile(t *testing.T, path string) {
 			t.Fatalf("%s never came", path)
 		}
 	}
+}
+
+// A program waits for its platform, attaches where the socket's path is too
+// long, too, and gives back when it is interrupted.
+func TestAttachByHand(t *testing.T) {
+	for _, below := range []string{"d", strings.Repeat("long", 30)} {
+		dir := filepath.Join(t.TempDir(), below)
+		hand := exec.Command(self(t, "hand", "SITU_ATTACH="+dir))
+		said := newLogs()
+		hand.Stderr = said
+		must(hand.Start())
+		said.until(t, func(s string) bool { return strings.Contains(s, "waiting for a platform") })
+		p := openIn(t, dir, worker.Config{})
+		p.load(self(t, "one"))
+		said.until(t, func(s string) bool { return strings.Contains(s, "attached to the platform") })
+		p.log.until(t, func(s string) bool { return strings.Contains(s, "a program was attached") })
+		if got := p.who(); !strings.Contains(got, `"hand"`) {
+			t.Error(got)
+		}
+		p.want("a", "add", "1", "1")
+		must(hand.Process.Signal(os.Interrupt))
+		if err := hand.Wait(); err != nil {
+			t.Errorf("it ended with %v", err)
+		}
+		p.want("a", "add", "1", "2")
+		if got := p.who(); !strings.Contains(got, `"one"`) {
+			t.Error(got)
+		}
+		p.stop()
+	}
+}
+
+// A worker that does not answer is killed and started again.
+func TestSilence(t *testing.T) {
+	p := open(t, worker.Config{Silence: 300 * time.Millisecond, Backoff: time.Millisecond})
+	p.load(self(t, "one"))
+	p.want("a", "add", "1", "1")
+	must(syscall.Kill(p.pool.Status().PID, syscall.SIGSTOP))
+	p.want("a", "add", "1", "2")
+	p.log.until(t, func(s string) bool { return strings.Contains(s, "did not answer") })
 }

@@ -3,6 +3,7 @@ package workproto_test
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -191,7 +192,7 @@ func TestConn(t *testing.T) {
 			_ = a.Close()
 		}()
 		_, _, err := workproto.NewConn(b).Next()
-		if c.eof != nil && err != c.eof || c.eof == nil && !fault.Is(err, c.want) {
+		if c.eof != nil && !errors.Is(err, c.eof) || c.eof == nil && !fault.Is(err, c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -222,7 +223,7 @@ func parts(t *testing.T, b []byte, want workproto.Type, decode func([]byte) (boo
 	c := workproto.NewConn(readConn{Reader: bytes.NewReader(b)})
 	for last := false; ; {
 		typ, body, err := c.Next()
-		if last && err == io.EOF {
+		if last && errors.Is(err, io.EOF) {
 			return
 		}
 		if err != nil || typ != want || last {

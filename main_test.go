@@ -1,0 +1,54 @@
+package situ
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/situ-dev/situ/internal/host"
+)
+
+// Main says what the program hosts and how it is run, unless it is told what
+// to do.
+func TestMainByHand(t *testing.T) {
+	typ := NewType("lamp", Doc("A lamp."))
+	on := NewMethod[None, bool](typ, "on", Doc("Switches it on."))
+	lamp := Object(typ, On(on, func(*struct{ Lit bool }, *Turn, None) (bool, error) { return true, nil }))
+	run := func(env string, args ...string) (int, string, string) {
+		var out, diag bytes.Buffer
+		p := program{args: append([]string{"/bin/lamps"}, args...), stdout: &out, stderr: &diag,
+			env: func(name string) string { return map[string]string{env: "/does/not/exist"}[name] }}
+		code := p.run([]Component{lamp})
+		return code, out.String(), diag.String()
+	}
+	code, out, diag := run("")
+	if code != 2 || out != "" || !strings.Contains(diag, "Switches it on.") || !strings.Contains(diag, "situ dev .") {
+		t.Errorf("help: %d, %s, %s", code, out, diag)
+	}
+	var m host.Manifest
+	code, out, diag = run("", "describe")
+	if err := json.Unmarshal([]byte(out), &m); code != 0 || err != nil || m.Types[0].Name != "lamp" || diag != "" {
+		t.Errorf("describe: %d, %v, %+v, %s", code, err, m, diag)
+	}
+	if code, _, diag = run("SITU_WORKER"); code != 69 || !strings.Contains(diag, "/does/not/exist") {
+		t.Errorf("worker without an engine: %d, %s", code, diag)
+	}
+	p := program{stderr: io.Discard, stdout: io.Discard, env: func(string) string { return "" }}
+	if code := p.run([]Component{lamp, lamp}); code != 64 {
+		t.Errorf("twice the same: %d", code)
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"x"}, ""}, {[]string{"x", "-situ.attach"}, ".situ"}, {[]string{"x", "-situ.attach", "d"}, "d"},
+		{[]string{"x", "-v", "--situ.attach=d"}, "d"}, {nil, ""},
+	} {
+		p.args = c.args
+		if got := p.attachTo(); got != c.want {
+			t.Errorf("%q: %q", c.args, got)
+		}
+	}
+}
