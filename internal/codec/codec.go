@@ -25,7 +25,7 @@ import (
 var (
 	encMode    = newEncMode(cbor.SortNone)
 	sortedMode = newEncMode(cbor.SortBytewiseLexical)
-	decMode = func() cbor.DecMode {
+	decMode    = func() cbor.DecMode {
 		m, err := cbor.DecOptions{MaxNestedLevels: 256, MaxArrayElements: 16 << 20, MaxMapPairs: 16 << 20,
 			TextUnmarshaler: cbor.TextUnmarshalerTextString, UTF8: cbor.UTF8DecodeInvalid,
 			DefaultMapType: reflect.TypeFor[map[string]any]()}.DecMode()

@@ -66,22 +66,25 @@ var table = [...]row{
 	Locked:      {"locked", 423, 73, false},
 }
 
-// String returns the durable name of the kind, for example "not-found".
-func (k Kind) String() string {
-	if int(k) < len(table) {
-		return table[k].name
+// row returns the kind's row: that of Internal for a kind that there is not.
+func (k Kind) row() row {
+	if int(k) >= len(table) {
+		k = Internal
 	}
-	return table[Internal].name
+	return table[k]
 }
 
+// String returns the durable name of the kind, for example "not-found".
+func (k Kind) String() string { return k.row().name }
+
 // Status returns the HTTP status code of the kind.
-func (k Kind) Status() int { return table[min(int(k), len(table)-1)].status }
+func (k Kind) Status() int { return k.row().status }
 
 // Exit returns the exit code of a command that ends with the kind.
-func (k Kind) Exit() int { return table[min(int(k), len(table)-1)].exit }
+func (k Kind) Exit() int { return k.row().exit }
 
 // Retryable reports whether the same request may succeed later.
-func (k Kind) Retryable() bool { return table[min(int(k), len(table)-1)].retry }
+func (k Kind) Retryable() bool { return k.row().retry }
 
 // ParseKind returns the kind with the given name, or Internal.
 func ParseKind(name string) Kind {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/situ-dev/situ/internal/fault"
@@ -49,9 +50,19 @@ func (e *Encoder) String(n byte, v string) {
 
 // Nested writes field n with what f writes as its value, even if empty.
 func (e *Encoder) Nested(n byte, f func(*Encoder)) {
-	e.Buf = append(e.Buf, n<<1|shapeBytes, 0)
-	at := len(e.Buf)
+	at := e.open(n)
 	f(e)
+	e.close(at)
+}
+
+// open begins field n, whose value is what is written until close.
+func (e *Encoder) open(n byte) (at int) {
+	e.Buf = append(e.Buf, n<<1|shapeBytes, 0)
+	return len(e.Buf)
+}
+
+// close ends a field that began at.
+func (e *Encoder) close(at int) {
 	size := len(e.Buf) - at
 	if size < 0x80 {
 		e.Buf[at-1] = byte(size)
@@ -78,8 +89,11 @@ func (d *Decoder) Next() (n byte, ok bool) {
 		return 0, false
 	}
 	tag := d.Buf[0]
-	v, size := binary.Uvarint(d.Buf[1:])
-	if size <= 0 {
+	var v uint64
+	size := 1
+	if len(d.Buf) > 1 && d.Buf[1] < 0x80 { // most are small
+		v = uint64(d.Buf[1])
+	} else if v, size = binary.Uvarint(d.Buf[1:]); size <= 0 {
 		return 0, d.fail("a field's number is cut short")
 	}
 	d.Buf = d.Buf[1+size:]
@@ -101,6 +115,16 @@ func (d *Decoder) fail(why string) bool {
 
 // Int returns the value of the field just read, 0 if it is a byte string.
 func (d *Decoder) Int() uint64 { return d.num }
+
+// Small returns the value of the field just read. If it is over max, which is
+// damage or the work of a later version, decoding fails.
+func (d *Decoder) Small(max uint64) uint64 {
+	if d.num > max {
+		d.fail("a number is out of its range")
+		return 0
+	}
+	return d.num
+}
 
 // Raw returns the value of the field just read, nil if it is a number.
 func (d *Decoder) Raw() []byte { return d.raw }
@@ -146,16 +170,22 @@ func (e *Encoder) envelope(env *Envelope) {
 	e.String(4, env.To.Method)
 	e.payload(5, 6, env.Body)
 	if env.Fail != nil {
-		e.Nested(7, env.Fail.encode)
+		at := e.open(7)
+		env.Fail.encode(e)
+		e.close(at)
 	}
 	e.payload(8, 9, env.Carry)
 	if env.Back != nil {
-		e.Nested(10, env.Back.encode)
+		at := e.open(10)
+		env.Back.encode(e)
+		e.close(at)
 	}
 	e.Int(11, uint64(env.Due))
 	e.Int(12, uint64(env.Attempt))
 	if env.Policy != nil {
-		e.Nested(13, env.Policy.encode)
+		at := e.open(13)
+		env.Policy.encode(e)
+		e.close(at)
 	}
 	e.String(14, env.Trace)
 	e.Int(15, uint64(env.Seq))
@@ -166,7 +196,7 @@ func (env *Envelope) decode(d *Decoder) {
 	for n, ok := d.Next(); ok; n, ok = d.Next() {
 		switch n {
 		case 1:
-			env.Kind = EnvelopeKind(d.Int())
+			env.Kind = EnvelopeKind(d.Small(math.MaxUint8))
 		case 2:
 			env.To.Type = intern(d.Raw())
 		case 3:
@@ -174,14 +204,14 @@ func (env *Envelope) decode(d *Decoder) {
 		case 4:
 			env.To.Method = intern(d.Raw())
 		case 5:
-			env.Body.Format = Format(d.Int())
+			env.Body.Format = Format(d.Small(math.MaxUint8))
 		case 6:
 			env.Body.Data = d.Raw()
 		case 7:
 			env.Fail = new(Failure)
 			d.nested(env.Fail.decode)
 		case 8:
-			env.Carry.Format = Format(d.Int())
+			env.Carry.Format = Format(d.Small(math.MaxUint8))
 		case 9:
 			env.Carry.Data = d.Raw()
 		case 10:
@@ -190,7 +220,7 @@ func (env *Envelope) decode(d *Decoder) {
 		case 11:
 			env.Due = Time(d.Int())
 		case 12:
-			env.Attempt = uint32(d.Int())
+			env.Attempt = uint32(d.Small(math.MaxUint32))
 		case 13:
 			env.Policy = new(Policy)
 			d.nested(env.Policy.decode)
@@ -273,7 +303,9 @@ func (c *Callback) encode(e *Encoder) {
 	e.Int(7, uint64(c.Format))
 	e.payload(8, 9, c.Carry)
 	if c.Parent != nil {
-		e.Nested(10, c.Parent.encode)
+		at := e.open(10)
+		c.Parent.encode(e)
+		e.close(at)
 	}
 }
 
@@ -285,7 +317,7 @@ func (c *Callback) decode(d *Decoder, depth int) {
 	for n, ok := d.Next(); ok; n, ok = d.Next() {
 		switch n {
 		case 1:
-			c.Kind = BackKind(d.Int())
+			c.Kind = BackKind(d.Small(math.MaxUint8))
 		case 2:
 			c.To.Type = intern(d.Raw())
 		case 3:
@@ -295,17 +327,20 @@ func (c *Callback) decode(d *Decoder, depth int) {
 		case 5:
 			c.ID = InvocationID(d.Text())
 		case 6:
-			c.Shard = ShardID(d.Int())
+			c.Shard = ShardID(d.Small(math.MaxUint16))
 		case 7:
-			c.Format = Format(d.Int())
+			c.Format = Format(d.Small(math.MaxUint8))
 		case 8:
-			c.Carry.Format = Format(d.Int())
+			c.Carry.Format = Format(d.Small(math.MaxUint8))
 		case 9:
 			c.Carry.Data = d.Raw()
 		case 10:
 			c.Parent = new(Callback)
 			d.nested(func(in *Decoder) { c.Parent.decode(in, depth+1) })
 		}
+	}
+	if d.err == nil && c.Kind != ToInvocation && c.Kind != ToMethod {
+		d.fail("a callback has no kind")
 	}
 }
 
@@ -327,7 +362,7 @@ func (p *Policy) decode(d *Decoder) {
 	for n, ok := d.Next(); ok; n, ok = d.Next() {
 		switch n {
 		case 1:
-			p.Attempts = uint32(d.Int())
+			p.Attempts = uint32(d.Small(math.MaxUint32))
 		case 2:
 			p.Backoff = Time(d.Int())
 		case 3:

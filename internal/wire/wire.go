@@ -4,8 +4,10 @@
 package wire
 
 import (
+	"errors"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/situ-dev/situ/internal/fault"
 )
@@ -85,7 +87,7 @@ func CheckKey(s string) error {
 		return fault.New(fault.Invalid, "wire.key", "", "the key has %d bytes; at most %d are allowed", len(s), MaxKey)
 	}
 	for i, r := range s {
-		if r < 0x20 || r == 0x7f || r == '\uFFFD' {
+		if unicode.IsControl(r) || r == unicode.ReplacementChar {
 			return fault.New(fault.Invalid, "wire.key", "", "the key %q has a control character or invalid UTF-8 at byte %d", s, i)
 		}
 	}
@@ -133,7 +135,7 @@ func FailureOf(err error) *Failure {
 		return nil
 	}
 	f := &Failure{Kind: fault.KindOf(err).String(), Message: err.Error()}
-	if e, ok := err.(*fault.Error); ok {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
 		f.Code = e.Code
 	}
 	return f
