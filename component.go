@@ -37,21 +37,23 @@ func On[S, I, O any](m Method[I, O], h func(*S, *Turn, I) (O, error)) Binding[S]
 // caller wants it.
 func answer[I, O any](t *Turn, h func(I) (O, error)) (wire.Payload, error) {
 	env := t.h.Env
-	var in I
+	v := new(struct { // both escape; once is enough
+		in  I
+		out O
+	})
 	var err error
-	if c, ok := any(&in).(continuation); ok {
+	if c, ok := any(&v.in).(continuation); ok {
 		if env.Kind != wire.Reply {
 			return wire.Payload{}, fault.New(fault.NotFound, "call", env.To.String(), "it is a continuation: only the reply of a call made with Then runs it")
 		}
 		err = c.fromReply(env)
 	} else {
-		err = codec.Unpack(env.Body, &in)
+		err = codec.Unpack(env.Body, &v.in)
 	}
 	if err != nil {
-		return wire.Payload{}, &Error{Kind: fault.Unfit.String(), Message: fmt.Sprintf("the input of %v does not fit %T: %v", env.To, in, err)}
+		return wire.Payload{}, &Error{Kind: fault.Unfit.String(), Message: fmt.Sprintf("the input of %v does not fit %T: %v", env.To, v.in, err)}
 	}
-	out, err := h(in)
-	if err != nil {
+	if v.out, err = h(v.in); err != nil {
 		return wire.Payload{}, err
 	}
 	if t.owner != "" {
@@ -61,7 +63,7 @@ func answer[I, O any](t *Turn, h func(I) (O, error)) (wire.Payload, error) {
 	if env.Back == nil {
 		return wire.Payload{}, nil
 	}
-	p, err := codec.Pack(env.Back.Format, &out)
+	p, err := codec.Pack(env.Back.Format, &v.out)
 	if err != nil {
 		err = fault.New(fault.Crashed, "answer", env.To.String(), "what it returned cannot be encoded: %v", err)
 	}

@@ -56,9 +56,17 @@ const (
 	containerTag = 40500 // unassigned in the IANA registry of CBOR tags when chosen
 )
 
-func (k containerKind) marshal() ([]byte, error) {
-	return codec.Encode(cbor.Tag{Number: containerTag, Content: uint64(k)})
-}
+// marks are what stands in a root, by kind.
+var marks = func() (m [kindCounter + 1][]byte) {
+	for k := range m {
+		var err error
+		m[k], err = codec.Encode(cbor.Tag{Number: containerTag, Content: uint64(k)})
+		must(err)
+	}
+	return m
+}()
+
+func (k containerKind) marshal() ([]byte, error) { return marks[k], nil }
 
 // Key is what the keys of a Map can be.
 type Key interface {
