@@ -1,6 +1,7 @@
 package docs_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -183,7 +184,7 @@ func TestMigrations(t *testing.T) {
 	for _, c := range []situ.Component{changed(func(*ItemV3) int { return 0 }), changed(func(*ItemV4) int { return 0 })} {
 		with(func(p *embedded.Platform) {
 			_, err := situ.Do(t.Context(), p, level.To("nut", situ.None{}))
-			if e, ok := err.(*situ.Error); !ok || e.Kind != "corrupt" {
+			if e, ok := errors.AsType[*situ.Error](err); !ok || e.Kind != "corrupt" {
 				t.Errorf("an unfit state: %v", err)
 			}
 			t.Log(err)

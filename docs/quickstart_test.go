@@ -197,7 +197,7 @@ func (s *session) start(b block) {
 // await waits until dev has printed text.
 func (s *session) await(text string) {
 	s.t.Helper()
-	for range 600 {
+	for range 1800 {
 		if strings.Contains(s.out.String(), text) {
 			return
 		}
