@@ -132,12 +132,13 @@ type Core struct {
 	pauseSeq  wire.Seq
 	expire    wire.Time // when to look for expired records
 
-	in   map[wire.ShardID]*source
-	out  map[wire.ShardID]*channel
-	invs map[wire.InvocationID]*inv
-	wait map[wire.InvocationID]*Waiter // callers whose call moved on
-	mail int                           // envelopes in mailboxes and queues
-	held int                           // their bytes
+	in      map[wire.ShardID]*source
+	out     map[wire.ShardID]*channel
+	unacked int // bytes in them that are not acknowledged
+	invs    map[wire.InvocationID]*inv
+	wait    map[wire.InvocationID]*Waiter // callers whose call moved on
+	mail    int                           // envelopes in mailboxes and queues
+	held    int                           // their bytes
 
 	batch  *batch
 	flown  *batch // the commit under way
@@ -443,9 +444,7 @@ func (c *Core) Count() Stats {
 	st.Queued = c.mail
 	st.Waiting = len(c.wait)
 	st.Timers = c.timers.Len()
-	for _, ch := range c.out {
-		st.Outbox += ch.backlog()
-	}
+	st.Outbox = c.unacked
 	return st
 }
 

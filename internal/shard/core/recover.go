@@ -45,6 +45,7 @@ func (c *Core) openOutbox() error {
 		ch := c.channel(wire.ShardID(binary.BigEndian.Uint16(k)))
 		ch.next = first + wire.Seq(len(envs))
 		ch.rows = append(ch.rows, segmentRow{first, ch.next - 1, len(v)})
+		c.unacked += len(v)
 		return true, nil
 	})
 }

@@ -131,6 +131,8 @@ func (c *Core) Seal(w *store.Batch) bool {
 	return w.Count() > 0
 }
 
+// sealObjects writes the changed objects, in the order of their rows: sorted
+// rows are what Pebble takes fastest.
 func (c *Core) sealObjects(b *batch, w *store.Batch) {
 	slices.SortFunc(b.objects, func(x, y *object) int {
 		return cmp.Or(cmp.Compare(x.id.Type, y.id.Type), cmp.Compare(x.id.Key, y.id.Key))
@@ -139,12 +141,8 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 		p := o.pend
 		o.sealed, o.pend = p, nil
 		if p.clear {
-			w.Delete(store.Objects, rows.ObjectKey(o.id))
 			from, to := rows.EntriesOf(o.id)
 			w.DeleteRange(store.Entries, from, to)
-		}
-		if p.root != nil {
-			w.Set(store.Objects, rows.ObjectKey(o.id), rows.EncodeObject(rows.Object{Modified: p.modified, Size: p.size, Root: p.root}))
 		}
 		for _, e := range p.net() {
 			if e.Value == nil {
@@ -152,6 +150,15 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 			} else {
 				w.Set(store.Entries, rows.EntryKey(o.id, e), e.Value)
 			}
+		}
+	}
+	for _, o := range b.objects {
+		p := o.sealed
+		if p.clear {
+			w.Delete(store.Objects, rows.ObjectKey(o.id))
+		}
+		if p.root != nil {
+			w.Set(store.Objects, rows.ObjectKey(o.id), rows.EncodeObject(rows.Object{Modified: p.modified, Size: p.size, Root: p.root}))
 		}
 	}
 }
@@ -183,6 +190,7 @@ func (c *Core) sealChannels(b *batch, w *store.Batch) {
 		first := ch.next
 		ch.next += wire.Seq(len(envs))
 		ch.rows = append(ch.rows, segmentRow{first, ch.next - 1, len(row)})
+		c.unacked += len(row)
 		w.Set(store.Outbox, rows.OutboxKey(to, first), row)
 	}
 	for from, cursor := range b.cursors {

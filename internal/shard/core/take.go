@@ -58,10 +58,8 @@ func (c *Core) room(to wire.Address) error {
 	if c.mail >= c.cfg.MaxQueued || c.held >= c.cfg.MaxQueuedBytes {
 		return busyError("call", to.String(), "the queue of its shard")
 	}
-	for _, ch := range c.out {
-		if ch.backlog() > c.cfg.MaxOutbox {
-			return busyError("call", to.String(), "the outbox of its shard")
-		}
+	if c.unacked > c.cfg.MaxOutbox {
+		return busyError("call", to.String(), "the outbox of its shard")
 	}
 	if to.Function() {
 		return nil
@@ -70,15 +68,6 @@ func (c *Core) room(to wire.Address) error {
 		return busyError("call", to.String(), "the mailbox of the object")
 	}
 	return nil
-}
-
-// backlog returns the bytes in the channel that are not acknowledged.
-func (ch *channel) backlog() (n int) {
-	n = ch.bytes
-	for _, r := range ch.rows[ch.sent:] {
-		n += r.bytes
-	}
-	return n
 }
 
 // known deals with a call whose idempotency key was seen before, and reports
@@ -228,6 +217,7 @@ func (c *Core) TakeAck(a Ack) {
 	n := 0
 	for n < len(ch.rows) && ch.rows[n].last <= a.Last {
 		ch.bytes -= ch.rows[n].bytes
+		c.unacked -= ch.rows[n].bytes
 		n++
 	}
 	if n == 0 {
