@@ -164,13 +164,18 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 }
 
 // sealMail writes the mail that is still there: what was sent and consumed
-// since the last seal is never written.
+// since the last seal is never written. A timer that has failed becomes mail,
+// with its attempts, and is a timer no more: as both it would run twice.
 func (c *Core) sealMail(w *store.Batch) {
 	c.eachMail(func(env *wire.Envelope) {
-		if unsaved(env) {
-			w.Set(store.Mail, rows.SeqKey(env.Seq), wire.AppendEnvelope(nil, env))
-			env.Note = env.Note&^wire.Stale | wire.InMail
+		if !unsaved(env) {
+			return
 		}
+		w.Set(store.Mail, rows.SeqKey(env.Seq), wire.AppendEnvelope(nil, env))
+		if env.Note&wire.InTimers != 0 {
+			w.Delete(store.Timers, rows.TimerKey(env.Due, env.Seq))
+		}
+		env.Note = env.Note&^(wire.Stale|wire.InTimers) | wire.InMail
 	})
 }
 
