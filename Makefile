@@ -9,7 +9,7 @@ BENCH       ?= .
 TESTFLAGS   ?=
 
 # What the tests need besides Go: the race detector needs a C compiler.
-DEBIAN_PACKAGES := gcc libc6-dev
+DEBIAN_PACKAGES := gcc libc6-dev curl
 
 BIN   := .tools
 STAGE := tools/stage

@@ -30,7 +30,7 @@ const floors = `
 	internal/api internal/store/mark
 	internal/store internal/client
 	.
-	internal/shard/rows
+	internal/shard/rows internal/shard/conf
 	internal/shard/core
 	internal/shard
 	internal/worker internal/node

@@ -201,6 +201,28 @@ func TestReloadRunsUnreportedTurnsAgain(t *testing.T) {
 	})
 }
 
+// TestReloadsAreNotFailures takes the host away again and again while a turn
+// runs: that is nobody's fault, and no message is given up for it.
+func TestReloadsAreNotFailures(t *testing.T) {
+	bubble(t, node.Config{Store: store.Options{Shards: 1}}, components(), func(r *rig) {
+		done := make(chan error, 1)
+		go func() {
+			_, err := situ.Do(context.Background(), r, nap.To("a", time.Minute))
+			done <- err
+		}()
+		for range 12 {
+			pass(time.Second)
+			r.setHosts()
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if st := r.stats(); st.Dead != 0 {
+			t.Errorf("%d dead letters", st.Dead)
+		}
+	})
+}
+
 func TestDrain(t *testing.T) {
 	bubble(t, node.Config{Drain: 5 * time.Second}, components(), func(r *rig) {
 		var group sync.WaitGroup

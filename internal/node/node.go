@@ -75,8 +75,10 @@ func Open(cfg Config) (*Node, error) {
 		return nil, err
 	}
 	n := &Node{cfg: cfg, store: st, started: time.Now()}
+	trials := &shard.Trials{}
 	for i := range st.Shards() {
 		sc := cfg.Shard
+		sc.Trials = trials
 		sc.ID, sc.Shards = wire.ShardID(i), st.Shards()
 		cfg.Limits.apply(&sc, st.Shards())
 		if sc.Log == nil {

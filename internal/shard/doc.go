@@ -10,5 +10,5 @@
 //	  ─► core.Committed ─► replies, segments to other shards, acks
 //
 // Package core is the state machine; Shard is the goroutine around it, and
-// package rows what it writes. DESIGN.md says why it is so.
+// package rows what it writes. core/DESIGN.md says why it is so.
 package shard

@@ -10,6 +10,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/core"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
@@ -18,7 +19,7 @@ import (
 )
 
 // Config says which shard this is and what bounds it keeps.
-type Config = core.Config
+type Config = conf.Config
 
 // Delivery is a segment of messages on its way to another shard, and Ack the
 // word that one has been consumed durably.
@@ -27,8 +28,12 @@ type (
 	Ack      = core.Ack
 )
 
+// Trials lets one shard of a node at a time try a message that may have killed
+// a worker.
+type Trials = conf.Trials
+
 // Stats counts what a shard did since it was opened.
-type Stats = core.Stats
+type Stats = conf.Stats
 
 // Host runs frames: in this process (host.Runner), or in a worker. The next
 // frame is submitted after the report of the one before. Reports closes when
@@ -232,7 +237,7 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 		case rep, ok := <-s.reports():
 			if !ok {
 				s.host = nil
-				c.LostHost()
+				c.LostHost(true)
 			} else {
 				c.Apply(rep)
 			}
@@ -323,14 +328,39 @@ func (s *Shard) take(v any, stopping bool) bool {
 			v.done(err)
 		}
 	case hostChange:
-		if s.host != nil {
-			c.LostHost() // what it has not reported runs again
+		if !s.leave() {
+			return false
 		}
 		s.host = v.host
 		if v.host != nil {
 			c.SetProgram(v.manifest)
 		}
 		close(v.done)
+	}
+	return true
+}
+
+// leave gives the host up, in peace if it lives: then a frame that is out
+// comes back first.
+func (s *Shard) leave() bool {
+	c := s.core
+	for s.host != nil {
+		select {
+		case rep, ok := <-s.host.Reports():
+			if !ok {
+				s.host = nil
+				c.LostHost(true)
+				return true
+			}
+			c.Apply(rep)
+			continue
+		default:
+		}
+		if c.Flying() {
+			return false
+		}
+		s.host = nil
+		c.LostHost(false)
 	}
 	return true
 }

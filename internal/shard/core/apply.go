@@ -18,6 +18,9 @@ func (c *Core) Apply(rep *turn.Report) {
 	}
 	if !rep.Late {
 		c.flying = false
+		if fl.trial {
+			c.cfg.Trials.End()
+		}
 	}
 	if c.batch.since == 0 {
 		c.batch.since = c.now
@@ -87,16 +90,18 @@ func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
 // ran on a copy.
 func (c *Core) plainResult(o *object, env *wire.Envelope, res *turn.Result) {
 	delete(c.running, env)
-	switch res.Outcome {
-	case turn.Panicked:
+	switch {
+	case res.Outcome == turn.Done:
+		c.finish(o, env, res)
+	case o != nil: // as one of its turns, after the one under way
+		c.putBack(o, env)
+	case res.Outcome == turn.Panicked:
 		if c.again(env, res.Fail) {
 			after, _ := turn.Retry(c.policy(env), env.Attempt)
 			c.pauseSeq++
 			c.retries.Add(due.Item[*wire.Envelope]{Due: c.now + after, Seq: c.pauseSeq, Value: env})
 			c.paused[env] = struct{}{}
 		}
-	case turn.Done:
-		c.finish(o, env, res)
 	default:
 		c.funcs = append(c.funcs, env)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/place"
+	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -86,6 +87,7 @@ type inv struct {
 type flight struct {
 	tasks []flightTask
 	open  int
+	trial bool // one suspect, alone
 }
 
 type flightTask struct {
@@ -96,7 +98,7 @@ type flightTask struct {
 
 // Core is the state machine of a shard. One goroutine drives it.
 type Core struct {
-	cfg  Config
+	cfg  conf.Config
 	id   wire.ShardID
 	rows Rows
 	log  *slog.Logger
@@ -122,6 +124,9 @@ type Core struct {
 	paused  map[*wire.Envelope]struct{} // the same
 	readers []flightTask                // read-only calls that go around a busy object
 
+	suspects int       // messages marked wire.Suspect
+	trialAt  wire.Time // when to ask for a trial again, 0 is never
+
 	frames map[uint64]*flight
 	frame  uint64 // number of the last frame
 	flying bool   // the last frame has not been reported
@@ -142,7 +147,7 @@ type Core struct {
 
 	batch  *batch
 	flown  *batch // the commit under way
-	stats  Stats
+	stats  conf.Stats
 	events Effects
 	err    error
 	second wire.Time // of the warnings counted by warned
@@ -204,8 +209,8 @@ type Answer struct {
 //	carry out the Effects
 //
 // name makes the names of this run's invocations different from other runs'.
-func New(cfg Config, committed Rows, name string, now wire.Time) *Core {
-	cfg = cfg.withDefaults()
+func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
+	cfg = cfg.WithDefaults()
 	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: cfg.Log,
 		boot: name, now: now,
 		objects: map[wire.ObjectID]*object{}, slots: make([]*object, 1),
@@ -280,6 +285,12 @@ func (c *Core) put(env *wire.Envelope) {
 			return
 		}
 	}
+	c.putBack(o, env)
+}
+
+// putBack puts a read-only call that did not end beside its object among the
+// object's own mail.
+func (c *Core) putBack(o *object, env *wire.Envelope) {
 	o.box.Put(env)
 	if o.busy < 0 {
 		c.unlink(o)
@@ -294,6 +305,7 @@ func (c *Core) put(env *wire.Envelope) {
 func (c *Core) done(env *wire.Envelope) {
 	c.mail--
 	c.held -= envelopeSize(env)
+	c.clear(env)
 	if env.Note&wire.InMail != 0 {
 		c.batch.drop(store.Mail, rows.SeqKey(env.Seq))
 	}
@@ -329,70 +341,6 @@ func (c *Core) rest(o *object) {
 	c.busy = c.busy[:len(c.busy)-1]
 	o.busy = -1
 	c.settle(o)
-}
-
-// settle puts an object without work among the idle residents, or forgets it
-// if nothing but its rows is left to know.
-func (c *Core) settle(o *object) {
-	if o.busy >= 0 || o.pend != nil || o.sealed != nil || o.detached > 0 {
-		return
-	}
-	if o.slot == 0 {
-		delete(c.objects, o.id)
-		return
-	}
-	if o.next == nil {
-		o.used = c.now
-		o.prev, o.next = c.idle.prev, &c.idle
-		o.prev.next, o.next.prev = o, o
-		c.nidle++
-		c.bytes += o.size
-	}
-}
-
-func (c *Core) unlink(o *object) {
-	if o.next != nil {
-		o.prev.next, o.next.prev = o.next, o.prev
-		o.next, o.prev = nil, nil
-		c.nidle--
-		c.bytes -= o.size
-	}
-}
-
-// evict forgets residents that are over the bounds, or unused for long.
-func (c *Core) evict() {
-	for o := c.idle.next; o != &c.idle; o = c.idle.next {
-		over := c.nidle > c.cfg.MaxResident || c.bytes > c.cfg.MaxResidentBytes
-		old := c.cfg.IdleAfter > 0 && o.used+wire.Time(c.cfg.IdleAfter) <= c.now
-		if !over && !old {
-			return
-		}
-		c.unlink(o)
-		c.drops = append(c.drops, o.slot)
-		c.release(o)
-		delete(c.objects, o.id)
-		c.stats.Evicted++
-	}
-}
-
-// release takes an object's slot back.
-func (c *Core) release(o *object) {
-	if o.slot != 0 {
-		c.slots[o.slot] = nil
-		c.free = append(c.free, o.slot)
-		o.slot = 0
-	}
-}
-
-func (c *Core) assign(o *object) turn.Slot {
-	if n := len(c.free); n > 0 {
-		o.slot, c.free = c.free[n-1], c.free[:n-1]
-	} else {
-		o.slot = turn.Slot(len(c.slots))
-		c.slots = append(c.slots, nil)
-	}
-	c.slots[o.slot] = o
-	return o.slot
 }
 
 // name names a call from outside that has no key.
@@ -438,7 +386,7 @@ func busyError(op, on, what string) error {
 }
 
 // Count returns the stats with what there is now.
-func (c *Core) Count() Stats {
+func (c *Core) Count() conf.Stats {
 	st := c.stats
 	st.Resident = len(c.slots) - 1 - len(c.free)
 	st.Queued = c.mail

@@ -29,9 +29,11 @@ func (c *Core) NextFrame() *turn.Frame {
 	}
 	f := &turn.Frame{Seq: c.frame + 1, Now: c.now}
 	fl := &flight{}
-	c.addObjects(f, fl)
-	c.addReaders(f, fl)
-	c.addFunctions(f, fl)
+	if !c.addSuspect(f, fl) {
+		c.addObjects(f, fl)
+		c.addReaders(f, fl)
+		c.addFunctions(f, fl)
+	}
 	if len(f.Tasks) == 0 {
 		return nil
 	}
@@ -43,29 +45,71 @@ func (c *Core) NextFrame() *turn.Frame {
 	return f
 }
 
+// addSuspect makes a frame of one message that ran when a worker died, if
+// there is one and no other shard tries one now: should the worker die again,
+// it is known why.
+func (c *Core) addSuspect(f *turn.Frame, fl *flight) bool {
+	if c.suspects == 0 {
+		return false
+	}
+	isSuspect := func(env *wire.Envelope) bool { return env.Note&wire.Suspect != 0 }
+	obj := slices.IndexFunc(c.ready, func(o *object) bool { return o.box.Ready(c.now) && isSuspect(o.box.Queued()[0]) })
+	fn := slices.IndexFunc(c.funcs, isSuspect)
+	if obj < 0 && fn < 0 {
+		return false
+	}
+	if !c.cfg.Trials.Begin() {
+		c.trialAt = c.now + 2e6 // ask again then
+		return false
+	}
+	fl.trial, c.trialAt = true, 0
+	if obj >= 0 {
+		o := c.ready[obj]
+		c.ready = slices.Delete(c.ready, obj, obj+1)
+		o.ready = false
+		c.clear(o.box.Queued()[0])
+		c.addMail(f, fl, o, 1)
+		return true
+	}
+	env := c.funcs[fn]
+	c.funcs = slices.Delete(c.funcs, fn, fn+1)
+	c.clear(env)
+	c.addFunction(f, fl, env)
+	return true
+}
+
+// suspect marks a message that may have killed a worker.
+func (c *Core) suspect(env *wire.Envelope) {
+	if env.Note&wire.Suspect == 0 {
+		env.Note |= wire.Suspect
+		c.suspects++
+	}
+}
+
+// clear takes the mark off.
+func (c *Core) clear(env *wire.Envelope) {
+	if env.Note&wire.Suspect != 0 {
+		env.Note &^= wire.Suspect
+		c.suspects--
+	}
+}
+
 // addObjects takes mail of ready objects, in the order in which they became
-// ready, a fair share each.
+// ready, a fair share each. Suspects stay for a frame of their own.
 func (c *Core) addObjects(f *turn.Frame, fl *flight) {
+	var later []*object
 	for len(c.ready) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
 		o := c.ready[0]
-		if o.box.Ready(c.now) && o.box.Queued()[0].Note&wire.Suspect != 0 {
-			if len(f.Tasks) > 0 {
-				return // it gets a frame of its own
-			}
-			c.ready = c.ready[1:]
-			o.ready = false
-			o.box.Queued()[0].Note &^= wire.Suspect
-			c.addMail(f, fl, o, 1)
-			return
-		}
 		c.ready = c.ready[1:]
+		if o.box.Ready(c.now) && o.box.Queued()[0].Note&wire.Suspect != 0 {
+			later = append(later, o)
+			continue
+		}
 		o.ready = false
 		share := max(c.cfg.FrameTasks/(len(c.ready)+1), 16)
 		c.addMail(f, fl, o, min(share, c.cfg.FrameTasks-len(f.Tasks)))
-		if f.Tasks == nil {
-			continue
-		}
 	}
+	c.ready = append(c.ready, later...)
 }
 
 func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
@@ -99,21 +143,23 @@ func (c *Core) addReaders(f *turn.Frame, fl *flight) {
 }
 
 func (c *Core) addFunctions(f *turn.Frame, fl *flight) {
+	var later []*wire.Envelope
 	for len(c.funcs) > 0 && len(f.Tasks) < c.cfg.FrameTasks && len(c.running) < c.cfg.MaxFunctions {
 		env := c.funcs[0]
-		if env.Note&wire.Suspect != 0 {
-			if len(f.Tasks) > 0 {
-				return
-			}
-			env.Note &^= wire.Suspect
-			defer func(n int) { c.cfg.FrameTasks = n }(c.cfg.FrameTasks)
-			c.cfg.FrameTasks = 1
-		}
 		c.funcs = c.funcs[1:]
-		c.running[env] = struct{}{}
-		f.Tasks = append(f.Tasks, turn.Task{Env: env, Seed: c.seed(env)})
-		fl.tasks = append(fl.tasks, flightTask{env: env})
+		if env.Note&wire.Suspect != 0 {
+			later = append(later, env)
+			continue
+		}
+		c.addFunction(f, fl, env)
 	}
+	c.funcs = append(c.funcs, later...)
+}
+
+func (c *Core) addFunction(f *turn.Frame, fl *flight, env *wire.Envelope) {
+	c.running[env] = struct{}{}
+	f.Tasks = append(f.Tasks, turn.Task{Env: env, Seed: c.seed(env)})
+	fl.tasks = append(fl.tasks, flightTask{env: env})
 }
 
 // seed makes the seed of a turn's random source from its message: the same
@@ -192,18 +238,18 @@ func (c *Core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry
 }
 
 // LostHost takes back what a host had that is gone. Nothing of an unreported
-// frame has been used, so its tasks simply run again; the one that may have
-// killed the host is found by running each alone.
-func (c *Core) LostHost() {
+// frame has been used, so its tasks simply run again. If the host died, the
+// one that may have killed it is found by trying each alone.
+func (c *Core) LostHost(died bool) {
 	for seq, fl := range c.frames {
 		delete(c.frames, seq)
-		alone := len(fl.tasks) == 1
+		if fl.trial && c.flying && seq == c.frame {
+			c.cfg.Trials.End()
+		}
 		for i := range fl.tasks {
-			t := &fl.tasks[i]
-			if t.env == nil {
-				continue // reported
+			if t := &fl.tasks[i]; t.env != nil { // not reported
+				c.lostTask(t, died, fl.trial)
 			}
-			c.lostTask(t, alone)
 		}
 	}
 	c.flying, c.set, c.drops = false, nil, nil
@@ -217,23 +263,25 @@ func (c *Core) LostHost() {
 	c.slots, c.free = c.slots[:1], c.free[:0]
 }
 
-func (c *Core) lostTask(t *flightTask, alone bool) {
-	crash := &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.env.To.String()}
-	if !alone {
-		t.env.Note |= wire.Suspect
+func (c *Core) lostTask(t *flightTask, died, trial bool) {
+	var crash *wire.Failure
+	if died {
+		c.suspect(t.env)
+		if trial {
+			crash = &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.env.To.String()}
+		}
 	}
 	switch {
 	case t.ro:
-		c.readers = append(c.readers, *t)
+		c.putBack(t.obj, t.env)
 	case t.obj == nil:
 		delete(c.running, t.env)
-		if alone && !c.again(t.env, crash) {
-			return
+		if crash == nil || c.again(t.env, crash) {
+			c.funcs = append(c.funcs, t.env)
 		}
-		c.funcs = append(c.funcs, t.env)
 	default:
 		t.obj.detached = 0
-		if alone {
+		if crash != nil {
 			c.failed(t.obj, t.env, crash)
 		}
 		if t.obj.box.Running() {

@@ -387,6 +387,9 @@ func (c *Core) NextTime() wire.Time {
 	if t, ok := c.timers.Next(); ok && t < next {
 		next = t
 	}
+	if c.trialAt != 0 && len(c.ready)+len(c.funcs) > 0 {
+		next = min(next, c.trialAt)
+	}
 	if t, ok := c.pauses.Next(); ok && t < next {
 		next = t
 	}

@@ -1,7 +1,10 @@
-package core
+// Package conf is how a shard is configured, and what it counts. It does
+// nothing.
+package conf
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/situ-dev/situ/internal/wire"
@@ -31,6 +34,8 @@ type Config struct {
 	KeepAnswers      time.Duration // records of calls with a key and of asynchronous calls; default 24 h
 	Retry            wire.Policy   // the platform's; zero fields are turn.DefaultPolicy's
 
+	// Trials is shared by the shards whose turns run in one worker.
+	Trials *Trials
 	// BeforeCommit, if set, is called before each commit with its number and
 	// may stop it by an error: a crash, as a test wants it.
 	BeforeCommit func(wire.Seq) error
@@ -38,7 +43,8 @@ type Config struct {
 	Trace func(env *wire.Envelope, fail *wire.Failure)
 }
 
-func (c Config) withDefaults() Config {
+// WithDefaults returns c with the defaults in its zero fields.
+func (c Config) WithDefaults() Config {
 	def(&c.Shards, 1)
 	def(&c.FrameTasks, 512)
 	def(&c.MaxCommit, 1<<20)
@@ -78,4 +84,18 @@ type Stats struct {
 	Resident, Queued, Timers, Outbox     int
 	Dead, Waiting                        int // dead letters; callers outside whose call moved on
 	Seq                                  wire.Seq
+}
+
+// Trials lets one shard of a node at a time run a message that may have killed
+// a worker.
+type Trials struct{ busy atomic.Bool }
+
+// Begin reports whether a trial may begin; End ends it.
+func (t *Trials) Begin() bool { return t == nil || t.busy.CompareAndSwap(false, true) }
+
+// End ends a trial that was begun.
+func (t *Trials) End() {
+	if t != nil {
+		t.busy.Store(false)
+	}
 }
