@@ -38,10 +38,8 @@ type everything struct {
 	*Pointed
 	Named    inner `json:"named"`
 	Plain    string
-	Renamed  string `json:"other"`
-	Dash     string `json:"-,"`
-	Hidden   string `json:"-"`
-	private  int
+	Renamed  string        `json:"other"`
+	Hidden   string        `json:"-"`
 	Empty    string        `json:"empty,omitempty"`
 	Zero     time.Time     `json:"zero,omitzero"`
 	At       time.Time     `json:"at"`
@@ -66,7 +64,7 @@ type Pointed struct{ Deep bool }
 
 func sample() everything {
 	n := 5
-	e := everything{inner: inner{"Main", 0}, Pointed: &Pointed{true}, Named: inner{"Side", 7}, Plain: "p", Renamed: "r", Dash: "d",
+	e := everything{inner: inner{"Main", 0}, Pointed: &Pointed{true}, Named: inner{"Side", 7}, Plain: "p", Renamed: "r",
 		At: time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC), For: time.Second, Bytes: []byte{1, 2}, Array: [3]uint8{1, 2, 3},
 		Ints: map[int]string{-1: "a", 2: "b"}, Max: math.MaxUint64, Min: math.MinInt64, Float: 0.1, Ptr: &n,
 		Raw: json.RawMessage(`{"x":1}`), Any: map[string]any{"a": []any{"b", nil, true, 1.5}}, Text: withText{"t"}}

@@ -236,8 +236,7 @@ func (r *Runner) task(p *progress, i int) bool {
 	p.baton.Store(uint64(i)<<1 | 1)
 	out := a.run()
 	if !p.baton.CompareAndSwap(uint64(i)<<1|1, uint64(i+1)<<1) {
-		r.steal.Lock()   // until the detachment is through
-		r.steal.Unlock() //nolint:staticcheck // SA2001: nothing else is guarded
+		r.detached()
 		a.end(out)
 		return false
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -323,7 +324,7 @@ func TestTurnIsAContext(t *testing.T) {
 	tn.cancel(context.DeadlineExceeded)
 	<-ctx.Done()
 	<-tn.Done()
-	if tn.Err() != context.Canceled {
+	if !errors.Is(tn.Err(), context.Canceled) {
 		t.Errorf("err = %v", tn.Err())
 	}
 	var late Turn
