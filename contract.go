@@ -8,6 +8,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/schema"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -44,8 +45,15 @@ type Option func(*host.Method)
 // Doc describes a method, function or type to those who call it.
 func Doc(text string) Option { return func(m *host.Method) { m.Doc = text } }
 
-// ReadOnly declares that a method writes nothing: no state, no sends. It
-// answers from committed state and costs no commit.
+// Example shows an input that is worth trying: it becomes part of the input's
+// JSON Schema, and `situ dev` suggests it. It must have the input's type;
+// otherwise declaring the method or function panics.
+func Example(in any) Option { return func(m *host.Method) { m.Example = in } }
+
+// ReadOnly declares that a method writes nothing: no state, no sends, and it
+// keeps its caller's callback. It answers from committed state and costs no
+// commit. A send fails the turn; that the state stays as it is, is checked in
+// tests and trusted elsewhere.
 func ReadOnly(m *host.Method) { m.ReadOnly = true }
 
 // Relaxed declares that a method may answer before its commit is durable. What
@@ -72,7 +80,7 @@ type Retry struct {
 	Backoff, MaxBackoff time.Duration
 }
 
-// RetryPolicy returns a Retry with these fields.
+// RetryPolicy returns a Retry with these fields. Negative ones are zero.
 func RetryPolicy(attempts int, backoff, maxBackoff time.Duration) Retry {
 	return Retry{attempts, backoff, maxBackoff}
 }
@@ -115,11 +123,19 @@ func newMethod[I, O any](name string, options []Option) *host.Method {
 		}
 	}
 	m.In, m.Out = schemaOf[I](), schemaOf[O]()
+	if m.Example != nil {
+		if _, ok := m.Example.(I); !ok {
+			panic(fmt.Sprintf("situ: %s: the example is a %T, and the input a %v", name, m.Example, reflect.TypeFor[I]()))
+		}
+		m.In = schema.WithExample(m.In, m.Example)
+	}
 	_, m.Internal = any(new(I)).(continuation)
 	return m
 }
 
-// To describes a call of m on the object with the given key.
+// To describes a call of m on the object with the given key: 1 to 512 bytes of
+// UTF-8 without control characters. A malformed key, or an input that cannot
+// be encoded, is an error of the verb that makes the call.
 func (m Method[I, O]) To(key string, in I) Call[O] {
 	c := newCall[O](wire.Address{Type: m.typ.name, Key: key, Method: m.m.Name}, &in)
 	if err := wire.CheckKey(key); err != nil && c.err == nil {
@@ -158,17 +174,22 @@ func newCall[O any](to wire.Address, in any) Call[O] {
 	return Call[O]{to: to, in: wire.Payload{Format: wire.CBOR, Data: b}, err: err}
 }
 
-// After delays delivery by d.
+// After delays delivery by d, from when the verb is used; not at all if d is not
+// positive. It takes the place of an At.
 func (c Call[O]) After(d time.Duration) Call[O] { c.after, c.at = d, time.Time{}; return c }
 
-// At delays delivery until t.
+// At delays delivery until t; not at all if t is past. It takes the place of an
+// After.
 func (c Call[O]) At(t time.Time) Call[O] { c.at, c.after = t, 0; return c }
 
 // Retry sets the retry policy of this call.
 func (c Call[O]) Retry(r Retry) Call[O] { p := r.policy(); c.policy = &p; return c }
 
 // Idempotent gives a call from outside a key: however often it is made with
-// the same key, it has its effect once, and every time the same answer.
+// the same key, it has its effect once, and every time the same answer, for 24
+// hours or what the platform is set to. With another input the error has Kind
+// "key-reused", and while the call is under way "in-progress". Calls made in a
+// turn have their effect once anyway, and need no key.
 func (c Call[O]) Idempotent(key string) Call[O] { c.key = key; return c }
 
 // String returns what is called, as "type/key.method" or a function's name.

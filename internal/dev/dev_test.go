@@ -125,7 +125,7 @@ func TestSample(t *testing.T) {
 		{`{"type":"integer"}`, `10`},
 		{`{"type":["null","array"],"items":{"type":"string"}}`, `["text"]`},
 		{`{"type":"object","properties":{"b":{"type":"boolean"},"a":{"type":"string"},"n":{"enum":["x","y"]}},"required":["n","a"]}`, `{"n":"x","a":"a"}`},
-		{`{"type":"object","properties":{"b":{"type":"boolean"},"a":{"$ref":"#/$defs/T"}},"$defs":{"T":{"type":"string","format":"date"}}}`, `{"a":"2026-01-02","b":true}`},
+		{`{"type":"object","properties":{"b":{"type":"boolean"},"a":{"$ref":"#/$defs/T"}},"required":["a","b"],"$defs":{"T":{"type":"string","format":"date"}}}`, `{"a":"2026-01-02","b":true}`},
 		{`{"anyOf":[{"type":"null"},{"type":"number","minimum":0}]}`, `0`},
 		{`{"examples":[{"by":1}]}`, `{"by":1}`},
 	} {
@@ -152,6 +152,10 @@ func TestTry(t *testing.T) {
 	m.Functions = append(m.Functions, host.MethodManifest{Name: "seed", In: number})
 	if got := strings.Join(dev.Try(m), " "); got != "seed 10" {
 		t.Error(got)
+	}
+	m.Types[0].Methods[0].In = json.RawMessage(`{"type":"string","examples":["now"]}`)
+	if got := strings.Join(dev.Try(m), " "); got != `Counter/counter-1 get "now"` {
+		t.Errorf("not what its author suggests: %s", got)
 	}
 	if got := dev.Try(&host.Manifest{}); len(got) != 0 {
 		t.Error(got)

@@ -3,7 +3,6 @@ package dev
 import (
 	"bytes"
 	"encoding/json"
-	"slices"
 	"strings"
 
 	"github.com/situ-dev/situ/internal/host"
@@ -43,6 +42,10 @@ func Try(m *host.Manifest) []string {
 // little, and above all whose input need not be guessed: a number or a choice
 // is most likely right, a text is not.
 func score(op *host.MethodManifest) int {
+	var in node
+	if json.Unmarshal(op.In, &in) == nil && len(in.Examples) > 0 {
+		return -10 // its author says so
+	}
 	sample := Sample(op.In)
 	n := min(len(sample)/40, 3)
 	var v any
@@ -197,16 +200,9 @@ func (s *sampler) plain(n *node, name string, depth int) {
 	}
 }
 
-// object writes the required properties, or all if none is, up to a few.
+// object writes the required properties.
 func (s *sampler) object(n *node, depth int) {
-	names := slices.Clone(n.Required)
-	if len(names) == 0 {
-		for name := range n.Properties {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		names = names[:min(len(names), 4)]
-	}
+	names := n.Required
 	s.b.WriteByte('{')
 	for i, name := range names {
 		if i > 0 {

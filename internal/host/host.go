@@ -41,6 +41,7 @@ type Method struct {
 	Timeout  time.Duration // 0: the platform's
 	Policy   wire.Policy
 	In, Out  json.RawMessage // JSON Schemas
+	Example  any             // an input worth trying; it is put into In
 }
 
 // Function is a stateless function.

@@ -89,3 +89,18 @@ func marshals(t reflect.Type) bool {
 	p := reflect.PointerTo(t)
 	return t.Kind() != reflect.Interface && (p.Implements(reflect.TypeFor[json.Marshaler]()) || p.Implements(reflect.TypeFor[encoding.TextMarshaler]()))
 }
+
+// WithExample returns a JSON Schema with a value that it admits as its
+// example; the schema alone if that cannot be done.
+func WithExample(raw json.RawMessage, example any) json.RawMessage {
+	s := new(jsonschema.Schema)
+	if json.Unmarshal(raw, s) != nil {
+		return raw
+	}
+	s.Examples = []any{example}
+	b, err := json.Marshal(s)
+	if err != nil {
+		return raw
+	}
+	return b
+}

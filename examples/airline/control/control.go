@@ -15,7 +15,8 @@ var (
 	Load = situ.NewFunc[Batch, Accepted]("load",
 		situ.Doc("Makes flights and the passengers booked on them."))
 	Seed = situ.NewFunc[Size, Accepted]("seed",
-		situ.Doc("Makes an airline from a seed: flights to cancel (SI1000 and on), and as many with free seats on the same routes (NO1000 and on)."))
+		situ.Doc("Makes an airline from a seed: flights to cancel (SI1000 and on), and as many with free seats on the same routes (NO1000 and on)."),
+		situ.Example(Size{Flights: 25, Passengers: 100, Seed: 1}))
 )
 
 // Event is what happened: which flights are cancelled.
