@@ -27,6 +27,11 @@ type Binding[S any] struct {
 }
 
 // On binds m to h. The compiler checks that h has the types that m promises.
+//
+// The handler gets the object's state, its turn and the input, the zero value
+// if the call has none. An error that it returns is the answer, and final; the
+// state is as before the turn. If it panics or takes too long, the state is as
+// before, too, and the message is run again by policy: see [Retry].
 func On[S, I, O any](m Method[I, O], h func(*S, *Turn, I) (O, error)) Binding[S] {
 	return Binding[S]{m.typ, m.m, func(s *S, t *Turn) (wire.Payload, error) {
 		return answer(t, func(in I) (O, error) { return h(s, t, in) })
@@ -72,7 +77,10 @@ func answer[I, O any](t *Turn, h func(I) (O, error)) (wire.Payload, error) {
 
 // Object hosts objects of type t. Each object is one S, a struct: its exported
 // fields are its durable state, loaded before its first turn and committed
-// after each.
+// after each. They are named as encoding/json names them, and can be whatever
+// can be read back: no functions, channels or interfaces with methods. A [Map],
+// [List], [Counter] or [Promise] is a field of S or of a struct in S. What S
+// cannot be, and a method of t that is not bound, is an error of the host's.
 func Object[S any](t *Type, bindings ...Binding[S]) Component {
 	shape, err := shapeOf[S]()
 	if err != nil {

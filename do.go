@@ -32,7 +32,8 @@ func Do[O any](ctx context.Context, p Caller, c Call[O]) (out O, err error) {
 }
 
 // Start makes a call from outside and returns as soon as it is durable, with
-// the name under which its result can be fetched.
+// the name under which its result can be fetched. The error is as that of Do,
+// but says nothing of what the handler will answer.
 func Start[O any](ctx context.Context, p Caller, c Call[O]) (invocation string, err error) {
 	resp, err := invoke(ctx, p, c, true)
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 // A Map is a field of an object's state that records its changes element by
 // element: a turn that changes one of a thousand elements writes one. Use it
 // instead of a Go map where there are more than a few elements. An element
-// that was changed in place is not noticed: Set it. The zero Map is empty.
+// that was changed in place is not noticed: Set it. Assigning another Map to
+// the field gives it those elements. The zero Map is empty.
 type Map[K Key, V any] struct{ m *mapState[K, V] }
 
 type mapState[K Key, V any] struct {

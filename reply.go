@@ -54,7 +54,7 @@ func Errorf(code, format string, args ...any) error {
 	return &Error{Code: code, Kind: fault.Failed.String(), Message: fault.New(fault.Failed, "", "", format, args...).Error()}
 }
 
-// CodeOf returns the code of the Error in err's chain, or "".
+// CodeOf returns the code of the Error in err's chain, "" if there is none.
 func CodeOf(err error) string {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code

@@ -16,8 +16,9 @@ import (
 
 // A Turn is one atomic run of one method of one object, or of one function.
 // State changes, sends and timers of a turn are committed together, or not at
-// all. It is the context of the run: done when its time is up. It is used only
-// by the handler that got it, and only until that returns.
+// all. It is the context of the run: done when its time is up, or when the
+// handler has returned. It is used only by the handler that got it, by one
+// goroutine at a time, and only until the handler returns: verbs panic then.
 type Turn struct {
 	context.Context
 	h       *host.Turn
@@ -93,11 +94,15 @@ func (t *Turn) fail(err error) {
 var errMoved = errors.New("situ: the callback has a new owner")
 
 // Send makes a one-way call when the turn commits. Messages from one object to
-// another arrive in the order in which they were sent.
+// another arrive in the order in which they were sent. A call that cannot be
+// made (a malformed key, say) fails the turn, whatever the handler returns;
+// this is so with every verb.
 func Send[O any](t *Turn, c Call[O]) { t.send(c.envelope(t, nil), c.err) }
 
 // Tail ends the turn by handing the caller's callback to c: whatever c
-// returns, our caller receives. Use it as the operand of return.
+// returns, our caller receives. Use it as the operand of return; its error is
+// not a failure but says that the answer is another's. A handler that returns
+// an error of its own instead answers that, and nothing is handed over.
 func Tail[O any](t *Turn, c Call[O]) (zero O, err error) {
 	t.move("Tail")
 	t.send(c.envelope(t, t.h.Env.Back), c.err)
@@ -143,7 +148,8 @@ func Then[R, O, C any](t *Turn, c Call[R], back Continuation[R, C, O], carry C) 
 }
 
 // A Promise is a caller's callback kept in an object's state, to be resolved
-// by a later turn, at most once. The zero Promise has no caller.
+// by a later turn, at most once: do not copy it. The zero Promise has no
+// caller.
 type Promise[O any] struct{ back *wire.Callback }
 
 // Waiting reports whether a caller waits for p.
@@ -171,7 +177,7 @@ func (p *Promise[O]) UnmarshalCBOR(b []byte) error {
 
 // Hold ends the turn by storing the caller's callback in *p, which must be
 // part of the object's state. A caller that p held already is answered with an
-// error: a promise has one.
+// error: a promise has one. Use it like Tail.
 func Hold[O any](t *Turn, p *Promise[O]) (zero O, err error) {
 	t.move("Hold")
 	if p.back != nil {
