@@ -5,6 +5,7 @@ FUZZSECONDS ?= 5
 FUZZBUDGET  ?= 60
 SOAKSECONDS ?= 600
 SOAKTESTS   ?= Model|Random|Crash|Soak
+KILLCYCLES  ?= 2000
 BENCH       ?= .
 TESTFLAGS   ?=
 
@@ -60,8 +61,9 @@ bench: ## run the benchmarks that match BENCH
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 .PHONY: soak
-soak: ## run the random tests with new seeds for SOAKSECONDS
+soak: ## run the random tests with new seeds for SOAKSECONDS, and kill the server KILLCYCLES times
 	@$(STAGE) "soak" tools/soak $(SOAKSECONDS) '$(SOAKTESTS)'
+	@$(STAGE) "kill -9" env KILL_CYCLES=$(KILLCYCLES) go test -race -count=1 -timeout 3h -v -run TestKill ./internal/killtest
 
 # The tools are rebuilt when their versions or Go change.
 .PHONY: tools

@@ -1,0 +1,262 @@
+package killtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestMain makes this binary the client, too.
+func TestMain(m *testing.M) {
+	if cfg := os.Getenv(envClient); cfg != "" {
+		if err := runClient(cfg); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// seed returns the seed of a random test: SITU_SEED, or one from the clock. It
+// prints it, so that a failure can be replayed.
+func seed(t *testing.T) uint64 {
+	s := uint64(time.Now().UnixNano())
+	if env := os.Getenv("SITU_SEED"); env != "" {
+		var err error
+		if s, err = strconv.ParseUint(env, 10, 64); err != nil {
+			t.Fatalf("SITU_SEED: %v", err)
+		}
+	}
+	t.Logf("replay with SITU_SEED=%d", s)
+	return s
+}
+
+// cycles returns the number of times that the server is killed.
+func cycles(t *testing.T) int {
+	n := 50
+	if testing.Short() {
+		n = 8
+	}
+	if env := os.Getenv("KILL_CYCLES"); env != "" {
+		var err error
+		if n, err = strconv.Atoi(env); err != nil || n < 1 {
+			t.Fatalf("KILL_CYCLES: %q is not a number of cycles", env)
+		}
+	}
+	return n
+}
+
+// perRound is the number of kills after which everything is verified. The next
+// round goes on with the same directory and other keys.
+const perRound = 50
+
+// step is what happens to whom, and how long after the server's first answer.
+type step struct {
+	what  string
+	after time.Duration
+}
+
+// The steps. The first two kill the server.
+const (
+	killServer = "kill server"
+	killBoth   = "kill worker and server"
+	killWorker = "kill worker"
+	killClient = "kill client"
+	stopServer = "stop server"
+)
+
+// plan returns the steps of a round with n kills of the server.
+func plan(r *rand.Rand, n int) (steps []step) {
+	some := func(what string, n int) {
+		for range n {
+			steps = append(steps, step{what, time.Duration(20_000+r.IntN(380_001)) * time.Microsecond})
+		}
+	}
+	both := (n + 7) / 8
+	some(killServer, n-both)
+	some(killBoth, both)
+	some(killWorker, (n+9)/10)
+	some(killClient, (n+12)/16)
+	some(stopServer, (n+12)/25)
+	r.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
+	return steps
+}
+
+// run is the whole test.
+type run struct {
+	*server
+	seed    uint64
+	client  *peer
+	counts  map[string]int // of steps
+	acked   int
+	unknown int
+	late    []time.Duration
+}
+
+// TestKill kills the server again and again while a client calls it, and then
+// looks whether everything that was acknowledged is there, once.
+func TestKill(t *testing.T) {
+	dir, err := os.MkdirTemp("", "situ-killtest-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("kept: the data directory, histories and logs in %s", dir)
+		} else if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	r := &run{seed: seed(t), server: newServer(t, dir), counts: map[string]int{}}
+	began := time.Now()
+	left := cycles(t)
+	r.start()
+	for round := 0; left > 0; round++ {
+		n := min(left, perRound)
+		r.round(round, n)
+		if left -= n; t.Failed() {
+			break
+		}
+	}
+	r.stop()
+	r.report(time.Since(began))
+}
+
+// round kills the server n times, then verifies, then verifies again after an
+// orderly end.
+func (r *run) round(round, n int) {
+	r.t.Helper()
+	rng := rand.New(rand.NewPCG(r.seed, uint64(round)))
+	cfg := clientConfig{URL: "http://" + r.listen, Round: round, History: filepath.Join(r.dir, fmt.Sprintf("history-%d.log", round))}
+	r.connect(cfg, rng)
+	for i, s := range plan(rng, n) {
+		<-time.After(s.after)
+		r.t.Logf("round %d, step %d: %s after %v", round, i, s.what, s.after)
+		r.counts[s.what]++
+		r.do(s.what, rng, i)
+		if s.what == killClient {
+			_ = r.client.end(r.t, syscall.SIGKILL, 30*time.Second) // "signal: killed"
+			r.connect(cfg, rng)
+		}
+		r.client.say("tick")
+	}
+	r.client.say("stop")
+	if err := r.client.wait(r.t, time.Minute); err != nil {
+		r.t.Fatalf("the client failed: %v; see client.log", err)
+	}
+	stopped := time.Now()
+	r.quiet(30 * time.Second)
+	quiet := time.Now()
+	fates, err := readHistory(cfg.History)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	v := &verdict{t: r.t, s: r.server, round: round, fates: fates}
+	v.verify()
+	r.stop()
+	r.doctor()
+	r.start()
+	v.verify()
+	r.note(v)
+	r.t.Logf("round %d: quiet after %v, verified in %v", round, quiet.Sub(stopped), time.Since(quiet))
+}
+
+// do carries out a step but for the client, and has the server running after.
+func (r *run) do(what string, rng *rand.Rand, i int) {
+	r.t.Helper()
+	switch what {
+	case killWorker:
+		r.renewWorker()
+		return
+	case killClient:
+		return
+	case killBoth:
+		r.killWorker()
+		<-time.After(time.Duration(rng.IntN(20_000)) * time.Microsecond)
+		r.kill()
+	case killServer:
+		r.kill()
+	case stopServer:
+		r.server.stop()
+	}
+	if i%10 == 0 {
+		r.doctor()
+	}
+	r.start()
+}
+
+// connect starts a client process.
+func (r *run) connect(cfg clientConfig, rng *rand.Rand) {
+	r.t.Helper()
+	cfg.Seed = rng.Uint64()
+	b, err := json.Marshal(cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	log, err := os.OpenFile(filepath.Join(r.dir, "client.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer func() { _ = log.Close() }() // the process has its own
+	self, err := os.Executable()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), envClient+"="+string(b))
+	cmd.Stdout, cmd.Stderr = log, log
+	p := &peer{}
+	if p.in, err = cmd.StdinPipe(); err != nil {
+		r.t.Fatal(err)
+	}
+	if p.process, err = startProcess(cmd); err != nil {
+		r.t.Fatal(err)
+	}
+	r.client = p
+	r.t.Cleanup(func() {
+		select {
+		case <-p.exited:
+		default:
+			_ = p.end(r.t, syscall.SIGKILL, time.Minute)
+		}
+	})
+}
+
+// note counts what a round did.
+func (r *run) note(v *verdict) {
+	for _, f := range v.fates {
+		if f.Word != "" {
+			r.acked++
+		}
+		if f.Retries > 0 {
+			r.unknown++
+		}
+	}
+	r.late = append(r.late, v.late...)
+	slices.Sort(r.late)
+}
+
+// report says what was done.
+func (r *run) report(took time.Duration) {
+	slices.Sort(r.restart)
+	slices.Sort(r.workers)
+	ms := func(all []time.Duration, p int) int64 {
+		if len(all) == 0 {
+			return 0
+		}
+		return all[(len(all)-1)*p/100].Milliseconds()
+	}
+	r.t.Logf("%d cycles (and %d workers, %d clients killed, %d orderly ends) in %.1f s: %d operations acknowledged, %d of them or others with an unknown outcome at first; "+
+		"restart to first reply p50 %d ms, p99 %d ms; worker killed to first reply p50 %d ms, p99 %d ms; timers late p50 %d ms, p99 %d ms",
+		r.counts[killServer]+r.counts[killBoth], r.counts[killWorker], r.counts[killClient], r.counts[stopServer], took.Seconds(),
+		r.acked, r.unknown, ms(r.restart, 50), ms(r.restart, 99), ms(r.workers, 50), ms(r.workers, 99), ms(r.late, 50), ms(r.late, 99))
+}
