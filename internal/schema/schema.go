@@ -1,5 +1,5 @@
-// Package schema checks JSON texts against the JSON Schemas that a program
-// announces. Doors call it before a call is accepted, so it is fast (one pass
+// Package schema makes JSON Schemas of Go types, for programs to announce, and
+// checks JSON texts against what was announced. Doors call it before a call is accepted, so it is fast (one pass
 // over the bytes that finds malformed JSON, repeated names and misfits alike)
 // and says what is wrong in words for people, every misfit with its place.
 //
