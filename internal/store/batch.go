@@ -60,7 +60,7 @@ func (b *Batch) Count() int {
 // Commit of this batch runs.
 func (b *Batch) Close() {
 	if b.b != nil {
-		b.b.Close()
+		_ = b.b.Close()
 		b.b = nil
 	}
 }

@@ -75,7 +75,7 @@ func readChain(db pebble.Reader, shard wire.ShardID, want wire.Seq) (t tip, at *
 	if err != nil {
 		return t, nil, err
 	}
-	defer it.Close()
+	defer func() { _ = it.Close() }()
 	var l link
 	var low wire.Seq
 	for ok := it.First(); ok; ok = it.Next() {

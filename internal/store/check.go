@@ -63,7 +63,7 @@ func Check(dir string, fs vfs.FS) (Report, error) {
 	if err != nil {
 		return r, err
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	id, err := readIdentity(fs, dir)
 	if err != nil {
 		r.add(fs.PathJoin(dir, identityFile), err)
@@ -151,7 +151,7 @@ func count(db *pebble.DB, lo, hi []byte) (n TableReport, err error) {
 	if err != nil {
 		return n, err
 	}
-	defer it.Close()
+	defer func() { _ = it.Close() }()
 	for ok := it.First(); ok; ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err != nil {

@@ -75,7 +75,7 @@ func makeImage(t testing.TB) *image {
 	o := imageOptions()
 	s := open(t, live, o)
 	fill(t, s, 160)
-	s.Close()
+	_ = s.Close()
 	o.FS = tableGate{vfs.Default, &shut}
 	s, err := Open(live, o)
 	if err != nil {
@@ -85,7 +85,7 @@ func makeImage(t testing.TB) *image {
 	copyDir(t, live, im.stale)
 	fill(t, s, 120)
 	// Flushes that wait for a table let two more logs fill.
-	s.db.Flush()
+	_ = s.db.Flush()
 	shut = make(chan struct{})
 	fill(t, s, 150)
 	copyDir(t, live, im.dir)
@@ -213,7 +213,7 @@ func (im *image) try(t *testing.T, what, path, kind, place string) string {
 	}
 	left := harm(kind, whole, place, stale)
 	if left == nil {
-		os.Remove(filepath.Join(dir, path))
+		_ = os.Remove(filepath.Join(dir, path))
 	} else if err := os.WriteFile(filepath.Join(dir, path), left, 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +240,7 @@ func (im *image) try(t *testing.T, what, path, kind, place string) string {
 		}
 		return "refused to open"
 	}
-	defer s.Close()
+	defer func() { _ = s.Close() }()
 	refused := im.read(t, what, s, path)
 	if refused && len(r.Problems) == 0 {
 		t.Errorf("%s: Check saw nothing, reads are refused", what)

@@ -20,7 +20,7 @@ import (
 func TestFailedSync(t *testing.T) {
 	for n := range 12 {
 		mem := vfs.NewCrashableMem()
-		open(t, "d", Options{FS: mem, Shards: 2}).Close()
+		_ = open(t, "d", Options{FS: mem, Shards: 2}).Close()
 		var armed atomic.Bool
 		var syncs, fatals atomic.Int64
 		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
@@ -65,7 +65,7 @@ func TestFailedSync(t *testing.T) {
 		if err != nil || int(s2.Shard(0).Last()) < acked {
 			t.Fatalf("n=%d: reopened at %v, %d acknowledged", n, err, acked)
 		}
-		s2.Close()
+		_ = s2.Close()
 	}
 }
 
@@ -80,7 +80,7 @@ func TestMarksCannotBeWritten(t *testing.T) {
 	}))
 	s := open(t, "d", Options{FS: fs})
 	put(t, s.Shard(0), Meta, "k", "v")
-	s.Close()
+	_ = s.Close()
 	if s = open(t, "d", Options{FS: mem}); s.Shard(0).Last() != 1 {
 		t.Errorf("last = %d", s.Shard(0).Last())
 	}
@@ -94,7 +94,7 @@ func TestFullDisk(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer s.Close()
+		defer func() { _ = s.Close() }()
 		if err := s.Writable(); err != nil {
 			t.Errorf("free space unknown: %v", err)
 		}
@@ -118,7 +118,7 @@ func TestFullDisk(t *testing.T) {
 
 func TestOpenOnAFullDisk(t *testing.T) {
 	mem := vfs.NewMem()
-	open(t, "d", Options{FS: mem}).Close()
+	_ = open(t, "d", Options{FS: mem}).Close()
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind == errorfs.OpFileWrite {
 			return syscall.ENOSPC
@@ -135,7 +135,7 @@ func TestBadDirectories(t *testing.T) {
 		fs := vfs.NewMem()
 		s := open(t, "d", Options{FS: fs, Shards: 2})
 		put(t, s.Shard(1), Meta, "k", "v")
-		s.Close()
+		_ = s.Close()
 		return fs
 	}
 	for name, c := range map[string]struct {
@@ -176,7 +176,7 @@ func TestAccept(t *testing.T) {
 	for range 3 {
 		put(t, s.Shard(0), Meta, "k", "v")
 	}
-	s.Close()
+	_ = s.Close()
 	m := mark.New(s.id.short(), 1)
 	m.All[0].Seq, m.All[1] = 9, s.guard.Marks().All[1]
 	if err := writeFile(fs, "d/situ.hwm", m.Encode()); err != nil {
@@ -184,7 +184,7 @@ func TestAccept(t *testing.T) {
 	}
 	for _, accept := range []string{"", "another id"} {
 		if accept != "" {
-			writeFile(fs, "d/situ.accept", []byte(accept))
+			_ = writeFile(fs, "d/situ.accept", []byte(accept))
 		}
 		_, err := Open("d", Options{FS: fs})
 		var p *Problem
@@ -192,12 +192,12 @@ func TestAccept(t *testing.T) {
 			t.Fatalf("accept %q: %v", accept, err)
 		}
 	}
-	writeFile(fs, "d/situ.accept", []byte(s.ID()+"\n"))
+	_ = writeFile(fs, "d/situ.accept", []byte(s.ID()+"\n"))
 	s = open(t, "d", Options{FS: fs})
 	if seq := put(t, s.Shard(0), Meta, "k", "v"); seq != 4 {
 		t.Errorf("went on at %d", seq)
 	}
-	s.Close()
+	_ = s.Close()
 	if _, err := fs.Stat("d/situ.accept"); err == nil {
 		t.Error("the acceptance holds for ever")
 	}
@@ -212,7 +212,7 @@ func TestCheck(t *testing.T) {
 		put(t, s.Shard(1), Objects, "k", string(make([]byte, 300)))
 	}
 	put(t, s.Shard(1), Timers, "k", "v")
-	s.Close()
+	_ = s.Close()
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && !strings.HasSuffix(op.Path, lockFile) && op.Kind != errorfs.OpFileClose {
 			t.Errorf("Check writes: %v", op)

@@ -87,7 +87,7 @@ func decodeIdentity(path string, p []byte) (identity, error) {
 // short is the part of the id that the slots of the high-water marks carry,
 // so that the file of another directory is told at once.
 func (id identity) short() (s [8]byte) {
-	hex.Decode(s[:], []byte(id.ID)[:16])
+	_, _ = hex.Decode(s[:], []byte(id.ID)[:16])
 	return s
 }
 
@@ -97,7 +97,7 @@ func readFile(fs vfs.FS, path string, most int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return io.ReadAll(io.LimitReader(f, most))
 }
 

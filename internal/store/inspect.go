@@ -22,7 +22,7 @@ type inspection struct {
 
 func (ins *inspection) close() {
 	if ins.db != nil {
-		ins.db.Close()
+		_ = ins.db.Close()
 	}
 }
 

@@ -274,7 +274,7 @@ func (s *Store) confirm() error {
 			return err
 		}
 		l, err := decodeLink(v)
-		c.Close()
+		_ = c.Close()
 		if err != nil || l.hash != sh.hash {
 			return problemf(sh.id, sh.Last(), "the chain changed while the store was being opened")
 		}

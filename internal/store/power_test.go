@@ -37,7 +37,7 @@ func TestPowerLoss(t *testing.T) {
 			checkRows(t, sh, acked[i])
 		}
 		fs = crashDuring(t, s, fs, rng, acked)
-		s.Close()
+		_ = s.Close()
 	}
 	for _, n := range acked {
 		total += int(n)
@@ -114,7 +114,7 @@ func TestPowerLossWhileCreating(t *testing.T) {
 				clone = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
 			}
 		}}
-		open(t, "d", Options{FS: fs, Shards: 2}).Close()
+		_ = open(t, "d", Options{FS: fs, Shards: 2}).Close()
 		if clone == nil {
 			t.Logf("%d syncs", n)
 			return

@@ -72,7 +72,7 @@ func Open(dir string, o Options) (*Store, error) {
 	s := &Store{dir: dir, log: o.Logger, onFail: o.Fatal, lock: l, idle: make(chan struct{})}
 	s.watch = watch{fs: o.FS, dir: dir, min: o.MinFree}
 	if err := s.open(o); err != nil {
-		l.Close()
+		_ = l.Close()
 		return nil, classify(fault.Corrupt, opOpen, dir, err)
 	}
 	return s, nil

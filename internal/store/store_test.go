@@ -103,7 +103,7 @@ func TestScanStops(t *testing.T) {
 	put(t, sh, Mail, "b", "2")
 	n, stop := 0, errors.New("stop")
 	err := sh.Scan(Mail, nil, nil, func(_, _ []byte) (bool, error) { n++; return true, stop })
-	if n != 1 || err != stop {
+	if n != 1 || !errors.Is(err, stop) {
 		t.Errorf("after an error: %d rows, %v", n, err)
 	}
 	err = sh.Scan(Mail, nil, nil, func(_, _ []byte) (bool, error) { n++; return false, nil })
@@ -122,7 +122,7 @@ func TestIterIsASnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer it.Close()
+	defer func() { _ = it.Close() }()
 	put(t, sh, Objects, "bb", "later")
 	var got []byte
 	for it.Next() {
@@ -213,7 +213,7 @@ func TestReopen(t *testing.T) {
 	if put(t, s.Shard(0), Objects, "n", "n") != 335 {
 		t.Error("the sequence did not go on")
 	}
-	s.Close()
+	_ = s.Close()
 	if _, err := Open("a/b/d", Options{FS: fs, Shards: 8}); !fault.Is(err, fault.Invalid) {
 		t.Errorf("another number of shards: %v", err)
 	}

@@ -1,6 +1,7 @@
 package bank_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -113,7 +114,7 @@ func TestCrashAtEveryCommit(t *testing.T) {
 			rt.Restart()
 			for i := 0; ; i++ {
 				got, err := situ.Do(t.Context(), rt, call)
-				if e, ok := err.(*situ.Error); ok && e.Kind == "in-progress" && i < 20 {
+				if e, ok := errors.AsType[*situ.Error](err); ok && e.Kind == "in-progress" && i < 20 {
 					rt.Pass(time.Second)
 					continue
 				}

@@ -1,6 +1,7 @@
 package mark
 
 import (
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -96,7 +97,7 @@ func ManifestLength(fs vfs.FS, path string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	r := record.NewReader(f, 0)
 	var n int64
 	for {
@@ -105,7 +106,7 @@ func ManifestLength(fs vfs.FS, path string) (int64, error) {
 			_, err = io.Copy(io.Discard, rec)
 		}
 		switch {
-		case err == io.EOF || record.IsInvalidRecord(err):
+		case errors.Is(err, io.EOF) || record.IsInvalidRecord(err):
 			return n, nil
 		case err != nil:
 			return 0, err

@@ -45,8 +45,8 @@ func TestAlternate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.Write(New(store, 2).Encode())
-	f.Close()
+	_, _ = f.Write(New(store, 2).Encode())
+	_ = f.Close()
 	f, err = fs.OpenReadWrite("f", vfs.WriteCategoryUnspecified)
 	if err != nil {
 		t.Fatal(err)
@@ -77,8 +77,10 @@ func TestAlternate(t *testing.T) {
 	if !seen[0] || !seen[7] {
 		t.Errorf("with one slot torn the marks are %v", seen)
 	}
-	if g.Close() != nil || g.Close() != nil {
-		t.Error("Close failed")
+	for range 2 {
+		if err := g.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
 	}
 }
 
