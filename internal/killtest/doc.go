@@ -3,17 +3,19 @@
 // its test, which runs `situ serve` as a user does, has a client in a process
 // of its own make thousands of calls, and kills the server again and again in
 // the middle of them (kill -9; sometimes only its worker, sometimes both,
-// sometimes the client, now and then a polite SIGTERM). The client keeps its
-// own history in a file, one line for each event; the verdict comes from that
-// history and from what the objects say, never from the server's own figures.
+// sometimes the client with it, now and then a polite SIGTERM). The client
+// keeps its own history in a file, one line for each event; the verdict comes
+// from that history and from what the objects say, never from the server's own
+// figures. A client that was killed is followed by another, which reads the
+// history and finishes what is open.
 //
 // What is proved, with the names of the design's invariants: increments happen
 // exactly once, compared as sets (I3); transfers neither make nor lose money
 // (I1); messages arrive in order and without a gap (I5); every asynchronous
 // call that was accepted has its right answer; timers fire once and not early
 // (I6); the airline loses nobody (I2); a read never goes back behind an
-// acknowledged write; all that was acknowledged is there (I8); and when the
-// kills stop, all queues become empty (I9). Then the server ends on SIGTERM,
+// acknowledged write; all that was acknowledged is there (I8); and when nobody
+// calls, all queues become empty (I9). Then the server ends on SIGTERM,
 // `situ doctor` finds nothing wrong, and a server that is started once more
 // says the same.
 //

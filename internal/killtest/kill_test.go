@@ -65,12 +65,12 @@ type step struct {
 	after time.Duration
 }
 
-// The steps. The first two kill the server.
+// The steps.
 const (
 	killServer = "kill server"
 	killBoth   = "kill worker and server"
 	killWorker = "kill worker"
-	killClient = "kill client"
+	killAll    = "kill client and server"
 	stopServer = "stop server"
 )
 
@@ -81,11 +81,11 @@ func plan(r *rand.Rand, n int) (steps []step) {
 			steps = append(steps, step{what, time.Duration(20_000+r.IntN(380_001)) * time.Microsecond})
 		}
 	}
-	both := (n + 7) / 8
-	some(killServer, n-both)
+	both, all := (n+7)/8, (n+12)/16
+	some(killServer, n-both-all)
 	some(killBoth, both)
+	some(killAll, all)
 	some(killWorker, (n+9)/10)
-	some(killClient, (n+12)/16)
 	some(stopServer, (n+12)/25)
 	r.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
 	return steps
@@ -143,16 +143,12 @@ func (r *run) round(round, n int) {
 		r.t.Logf("round %d, step %d: %s after %v", round, i, s.what, s.after)
 		r.counts[s.what]++
 		r.do(s.what, rng, i)
-		if s.what == killClient {
-			_ = r.client.end(r.t, syscall.SIGKILL, 30*time.Second) // "signal: killed"
+		if s.what == killAll {
 			r.connect(cfg, rng)
 		}
 		r.client.say("tick")
 	}
-	r.client.say("stop")
-	if err := r.client.wait(r.t, time.Minute); err != nil {
-		r.t.Fatalf("the client failed: %v; see client.log", err)
-	}
+	r.finish(cfg.History)
 	stopped := time.Now()
 	r.quiet(30 * time.Second)
 	quiet := time.Now()
@@ -170,14 +166,44 @@ func (r *run) round(round, n int) {
 	r.t.Logf("round %d: quiet after %v, verified in %v", round, quiet.Sub(stopped), time.Since(quiet))
 }
 
-// do carries out a step but for the client, and has the server running after.
+// finish has the client finish what it began. One that cannot says what it is.
+func (r *run) finish(history string) {
+	r.t.Helper()
+	r.client.say("stop")
+	select {
+	case <-r.client.exited:
+		if err := r.client.err; err != nil {
+			r.t.Fatalf("the client failed: %v; see client.log", err)
+		}
+		return
+	case <-time.After(time.Minute):
+	}
+	fates, err := readHistory(history)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	shown := 0
+	for _, f := range fates {
+		if f.Word == "" && f.Kind.keyed() && shown < 20 {
+			r.t.Errorf("I8: %s %s is not answered a minute after the last kill; it was asked for %d times", f.Kind, f.ID, f.Retries+1)
+			shown++
+		}
+	}
+	r.t.FailNow()
+}
+
+// do carries out a step, and has the server running after.
 func (r *run) do(what string, rng *rand.Rand, i int) {
 	r.t.Helper()
 	switch what {
 	case killWorker:
 		r.renewWorker()
 		return
-	case killClient:
+	case killAll:
+		r.kill()
+		_ = r.client.end(r.t, syscall.SIGKILL, 30*time.Second) // "signal: killed"
+		r.start()
+		r.quiet(30 * time.Second) // by itself: no new call gives anything a push (I9)
 		return
 	case killBoth:
 		r.killWorker()
@@ -257,6 +283,6 @@ func (r *run) report(took time.Duration) {
 	}
 	r.t.Logf("%d cycles (and %d workers, %d clients killed, %d orderly ends) in %.1f s: %d operations acknowledged, %d of them or others with an unknown outcome at first; "+
 		"restart to first reply p50 %d ms, p99 %d ms; worker killed to first reply p50 %d ms, p99 %d ms; timers late p50 %d ms, p99 %d ms",
-		r.counts[killServer]+r.counts[killBoth], r.counts[killWorker], r.counts[killClient], r.counts[stopServer], took.Seconds(),
+		r.counts[killServer]+r.counts[killBoth]+r.counts[killAll], r.counts[killWorker], r.counts[killAll], r.counts[stopServer], took.Seconds(),
 		r.acked, r.unknown, ms(r.restart, 50), ms(r.restart, 99), ms(r.workers, 50), ms(r.workers, 99), ms(r.late, 50), ms(r.late, 99))
 }

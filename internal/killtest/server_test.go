@@ -280,7 +280,7 @@ func (s *server) quiet(within time.Duration) {
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("something is still to be done after %v: %+v", within, st.Shards)
+			s.t.Fatalf("I9: something is still to be done after %v: %+v", within, st.Shards)
 		}
 		last = st
 		<-time.After(5 * time.Millisecond)
