@@ -39,7 +39,6 @@ type decoder struct {
 	depth      int
 	where      string       // for messages
 	containers *stateWriter // set for a root: what to do about container tags
-	pairs      int          // of the outermost map
 	inKey      bool         // walking over a key that is a list, map or tag
 }
 
@@ -185,12 +184,10 @@ func (d *decoder) array(out []byte, n uint64) (_ []byte, err error) {
 
 func (d *decoder) object(out []byte, n uint64) (_ []byte, err error) {
 	out = append(out, '{')
-	pairs := 0
 	for i := uint64(0); d.more(i, n); i++ {
 		if i > 0 {
 			out = append(out, ',')
 		}
-		pairs++
 		var name []byte
 		if out, name, err = d.key(out); err != nil {
 			return out, err
@@ -206,9 +203,6 @@ func (d *decoder) object(out []byte, n uint64) (_ []byte, err error) {
 		if d.containers != nil {
 			d.containers.path = d.containers.path[:leave]
 		}
-	}
-	if d.depth == 1 {
-		d.pairs = pairs
 	}
 	return append(out, '}'), nil
 }

@@ -134,16 +134,15 @@ func elementKey(out []byte, kind uint64, key []byte) []byte {
 
 // orphans adds to the object in out the elements that no container in the root
 // claimed: state whose field was removed from the code.
-func (s *stateWriter) orphans(out []byte, d *decoder) (_ []byte, err error) {
+func (s *stateWriter) orphans(out []byte) (_ []byte, err error) {
 	for _, f := range s.fields {
 		if f.shown || len(out) == 0 || out[len(out)-1] != '}' {
 			continue
 		}
 		out = out[:len(out)-1]
-		if d.pairs > 0 {
+		if out[len(out)-1] != '{' {
 			out = append(out, ',')
 		}
-		d.pairs++
 		out = append(appendQuoted(out, []byte(f.name)), ':')
 		if out, err = elements(out, 0, f.entries); err != nil {
 			return nil, err

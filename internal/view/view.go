@@ -48,7 +48,7 @@ func State(st *turn.State) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.orphans(out, &d)
+	return s.orphans(out)
 }
 
 // appendQuoted appends s as a JSON string. Bytes that are not UTF-8 become
