@@ -2,6 +2,7 @@ package situ
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/situ-dev/situ/internal/client"
@@ -31,6 +32,10 @@ func (c *Client) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, e
 		o.At = time.Unix(0, int64(r.Due))
 	}
 	res, err := c.c.Call(ctx, r.To, r.Body, o)
+	if e, ok := errors.AsType[*client.Error](err); ok && e.Problem.Detail != "" {
+		// What the platform answered reads as it does in its own process.
+		return &wire.Response{Done: true, Fail: &wire.Failure{Kind: fault.KindOf(e).String(), Code: e.Problem.Code, Message: e.Problem.Detail}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
