@@ -177,8 +177,12 @@ func (c *Core) send(env *wire.Envelope) {
 
 // change merges a reported change into the batch.
 func (c *Core) change(ch turn.Change) {
-	o := c.slots[ch.Slot]
-	if o == nil {
+	var o *object
+	if int(ch.Slot) < len(c.slots) {
+		o = c.slots[ch.Slot]
+	}
+	if o == nil { // going on would lose state that a turn was told it has
+		c.Fail(fault.New(fault.Internal, "shard.apply", c.id.String(), "a change of slot %d, where there is no object", ch.Slot))
 		return
 	}
 	if o.pend == nil {
