@@ -138,6 +138,8 @@ type Core struct {
 	expire    wire.Time // when to look for expired records
 
 	in      map[wire.ShardID]*source
+	sources []wire.ShardID // the keys of in, as they came
+	first   int            // whose turn it is among them
 	out     map[wire.ShardID]*channel
 	unacked int // bytes in them that are not acknowledged
 	invs    map[wire.InvocationID]*inv

@@ -2,6 +2,7 @@ package core
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 
 	"github.com/situ-dev/situ/internal/fault"
@@ -241,7 +242,8 @@ func (c *Core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry
 // frame has been used, so its tasks simply run again. If the host died, the
 // one that may have killed it is found by trying each alone.
 func (c *Core) LostHost(died bool) {
-	for seq, fl := range c.frames {
+	for _, seq := range slices.Sorted(maps.Keys(c.frames)) { // older work first
+		fl := c.frames[seq]
 		delete(c.frames, seq)
 		if fl.trial && c.flying && seq == c.frame {
 			c.cfg.Trials.End()

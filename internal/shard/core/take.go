@@ -178,13 +178,18 @@ func (c *Core) source(id wire.ShardID) *source {
 	if src == nil {
 		src = &source{}
 		c.in[id] = src
+		c.sources = append(c.sources, id)
 	}
 	return src
 }
 
 // takeChannels accepts queued messages while there is room for their work.
+// Each source comes first in its turn: fair, and the same in every replay.
 func (c *Core) takeChannels(room int) {
-	for from, src := range c.in {
+	c.first++
+	for i := range c.sources {
+		from := c.sources[(c.first+i)%len(c.sources)]
+		src := c.in[from]
 		for len(src.queue) > 0 && room > 0 && c.mail < c.cfg.MaxQueued && c.held < c.cfg.MaxQueuedBytes {
 			s := &src.queue[0]
 			if s.First > src.cursor+1 {
