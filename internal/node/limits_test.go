@@ -289,6 +289,35 @@ func TestListAndDelete(t *testing.T) {
 	})
 }
 
+// TestNotFoundIsDurable reads an object behind its deletion, and the commit of
+// both fails: that it is gone must not be told, because it is not.
+func TestNotFoundIsDurable(t *testing.T) {
+	bubble(t, node.Config{Store: store.Options{Shards: 1}}, components(), func(r *rig) {
+		do(r, push.To("a", 1))
+		a := wire.ObjectID{Type: "thing", Key: "a"}
+		go func() { _, _ = situ.Do(context.Background(), r, nap.To("b", time.Millisecond)) }()
+		synctest.Wait() // until it is reported, operations wait
+		n, told := r.node, make(chan error, 2)
+		for _, op := range []func() error{
+			func() error { return n.Delete(context.Background(), a) },
+			func() error { _, _, err := n.Object(context.Background(), a); return err },
+		} {
+			go func() { told <- op() }()
+			synctest.Wait()
+		}
+		r.dead.Store(true)
+		for range 2 {
+			if err := <-told; err == nil || fault.KindOf(err) == fault.NotFound {
+				t.Errorf("told %v of a deletion that was not committed", err)
+			}
+		}
+		r.crash()
+		if got := do(r, logged.To("a", situ.None{})); len(got) != 1 {
+			t.Errorf("a is gone: %v", got)
+		}
+	})
+}
+
 func TestCommitErrorStopsTheNode(t *testing.T) {
 	broken := false
 	cfg := node.Config{Shard: shard.Config{BeforeCommit: func(wire.Seq) error {

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -155,10 +156,8 @@ func (s *Shard) SetHost(h Host, m *host.Manifest) {
 func (s *Shard) do(ctx context.Context, f func(*core.Core) error) error {
 	done := make(chan error, 1)
 	o := op{do: func(c *core.Core) error {
-		if err := f(c); err != nil {
-			return err
-		}
-		c.AnswerLater(&core.Waiter{Done: func(_ *wire.Response, err error) { done <- err }})
+		saw := f(c) // that something is not there may be news, too: law 1
+		c.AnswerLater(&core.Waiter{Done: func(_ *wire.Response, err error) { done <- cmp.Or(err, saw) }})
 		return nil
 	}, done: func(err error) { done <- err }}
 	if !s.post(o) {
