@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -87,7 +88,8 @@ func (c *Core) deadLetter(id string) (*wire.DeadLetter, wire.Seq, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if !ok {
+	going := slices.Contains(c.batch.buried, seq) || c.flown != nil && slices.Contains(c.flown.buried, seq)
+	if !ok || going {
 		return nil, 0, fault.New(fault.NotFound, "dead letter", id, "there is no such dead letter")
 	}
 	d, err := rows.DecodeDead(id, b)
