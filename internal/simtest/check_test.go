@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -33,6 +34,7 @@ func (w *world) verify() {
 	w.checkTables()
 	w.checkObjects()
 	w.checkDead()
+	w.redrive()
 	w.checkLinear()
 	w.pass(w.latest - w.wall + 25*wire.Time(time.Hour))
 	w.settle()
@@ -320,6 +322,55 @@ func (w *world) checkDead() {
 	}
 }
 
+// redrive has each dead letter run again or forgotten, or, to ask for too
+// much, both or twice. What ran again is given up again: poison stays poison.
+func (w *world) redrive() {
+	before := w.dead()
+	for _, at := range before {
+		for range 1 + w.rand.IntN(2) {
+			o := w.newOp([]string{"redrive", "forget"}[w.rand.IntN(2)], "")
+			o.shard, o.body = at.shard, w.shards[at.shard].core.DeadID(at.seq)
+		}
+	}
+	w.settle()
+	w.crashAt(w.shards[0])
+	w.settle()
+	after, want := len(w.dead()), len(before)
+	for _, o := range w.ops {
+		if o.status == answered && o.answer == "ok" && o.method == "forget" {
+			want--
+		}
+	}
+	if after != want {
+		w.fail("%d dead letters of %d are left, want %d", after, len(before), want)
+		for _, o := range w.ops {
+			if o.method == "forget" || o.method == "redrive" {
+				w.note("%v", o)
+			}
+		}
+	}
+	for _, s := range w.shards {
+		if n := s.core.Count().Dead; n != len(w.table(s.id, store.Dead)) {
+			w.fail("shard %d counts %d dead letters, and has %d", s.id, n, len(w.table(s.id, store.Dead)))
+		}
+	}
+}
+
+// letter is where a dead letter is.
+type letter struct {
+	shard int
+	seq   wire.Seq
+}
+
+func (w *world) dead() (all []letter) {
+	for _, s := range w.shards {
+		for _, k := range sortedKeys(w.table(s.id, store.Dead)) {
+			all = append(all, letter{s.id, wire.Seq(binary.BigEndian.Uint64([]byte(k)))})
+		}
+	}
+	return all
+}
+
 // register is what porcupine is to know of a register.
 var register = porcupine.Model{
 	Init: func() any { return "none" },
@@ -327,8 +378,10 @@ var register = porcupine.Model{
 		o, answer := in.(*op), out.(string)
 		known := answer != "?"
 		switch o.method {
-		case "read":
+		case "read", "view":
 			return !known || answer == st, st
+		case "remove":
+			return !known || answer == "ok" || st == "none", "none"
 		case "write":
 			return true, o.arg
 		case "clear":
@@ -347,12 +400,12 @@ var register = porcupine.Model{
 func (w *world) checkLinear() {
 	history := map[string][]porcupine.Operation{}
 	for _, o := range w.ops {
-		if !slices.Contains([]string{"write", "cas", "clear", "read"}, o.method) {
+		if !slices.Contains([]string{"write", "cas", "clear", "read", "view", "remove"}, o.method) {
 			continue
 		}
 		p := porcupine.Operation{ClientId: o.id, Input: o, Call: int64(o.call), Output: o.answer, Return: int64(o.ret)}
 		switch {
-		case o.status == refused || o.asks == 0 || o.status != answered && o.method == "read":
+		case o.status == refused || o.asks == 0 || o.status != answered && (o.method == "read" || o.method == "view"):
 			continue
 		case o.status != answered:
 			p.Output, p.Return = "?", 1<<60

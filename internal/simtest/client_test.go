@@ -1,11 +1,15 @@
 package simtest
 
 import (
+	"cmp"
 	"fmt"
+	"strconv"
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/place"
 	"github.com/situ-dev/situ/internal/shard/core"
+	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -82,6 +86,10 @@ func (w *world) ask(o *op) bool {
 			w.told(o, resp, err)
 		}
 	}
+	if admin[o.method] {
+		s.post(&operation{o, o.waiter})
+		return true
+	}
 	r := &wire.Request{To: o.to, Body: text(o.body), Want: wire.CBOR, Key: o.key, Async: o.async, Due: o.due}
 	s.post(&request{r, o.waiter})
 	return true
@@ -95,6 +103,8 @@ func (w *world) told(o *op, resp *wire.Response, err error) {
 	if err != nil {
 		w.seen("told: " + kind.String())
 		switch {
+		case kind == fault.NotFound && admin[o.method]:
+			o.status, o.answer, o.ret = answered, "none", w.steps
 		case kind != fault.Busy && kind != fault.Conflict:
 			w.fail("%v was told %v", o, err)
 		case o.key == "":
@@ -106,6 +116,12 @@ func (w *world) told(o *op, resp *wire.Response, err error) {
 	}
 	if !o.recheck {
 		o.ret = w.steps
+	}
+	if admin[o.method] {
+		if o.status = answered; o.method == "await" {
+			w.awaited(o)
+		}
+		return
 	}
 	o.inv = resp.ID
 	if !resp.Done {
@@ -194,9 +210,17 @@ func (w *world) plan() *op {
 	case "emit":
 		key = any("e", 3)
 		o.body = fmt.Sprint(o.id, " ", any("x", 2), " ", any("y", 2))
-	case "write", "cas", "read", "clear":
+	case "await":
+		if o.inv = w.anyAccepted(); o.inv == "" {
+			o.method, method = "add", "add"
+			break
+		}
+		n, _ := strconv.ParseUint(string(o.inv[:4]), 16, 16)
+		o.shard = int(n)
+		return o
+	case "write", "cas", "read", "clear", "view", "remove":
 		if key = any("r", 3); w.tangled(key) {
-			o.method, key = "add", any("c", 3)
+			o.method, method, key = "add", "add", any("c", 3)
 			break
 		}
 		o.arg = fmt.Sprint("v", o.id)
@@ -221,6 +245,9 @@ func (w *world) plan() *op {
 	} else {
 		w.aim(o, key)
 	}
+	if admin[method] {
+		return o
+	}
 	if w.chance(550) {
 		o.key = fmt.Sprint("key-", o.id)
 	}
@@ -229,6 +256,71 @@ func (w *world) plan() *op {
 	}
 	o.async = w.chance(100) && key[0] != 'r' && method != "hold"
 	return o
+}
+
+// admin are the operations of those who look after objects. They are no turns.
+var admin = map[string]bool{"view": true, "remove": true, "await": true, "redrive": true, "forget": true}
+
+// operation is one of them on its way. It is done between frames, and answered
+// when what it saw and did is durable, as internal/shard does it: to see that
+// something is not there is to see something.
+type operation struct {
+	o *op
+	w *core.Waiter
+}
+
+func (v *operation) do(c *core.Core) {
+	if v.o.method == "await" {
+		c.Await(v.o.inv, v.w)
+		return
+	}
+	answer, err := v.look(c)
+	c.AnswerLater(&core.Waiter{Done: func(resp *wire.Response, e error) {
+		v.o.answer = answer
+		v.w.Done(resp, cmp.Or(e, err))
+	}})
+}
+
+func (v *operation) look(c *core.Core) (answer string, err error) {
+	switch v.o.method {
+	case "view":
+		st, _, err := c.View(v.o.to.Object())
+		if err != nil {
+			return "", err
+		}
+		s, err := loadState(st)
+		if err != nil {
+			return "", err
+		}
+		return (&act{s: s}).read(), nil
+	case "remove":
+		return "ok", c.Remove(v.o.to.Object())
+	case "redrive":
+		return "ok", c.Redrive(v.o.body)
+	default: // forget
+		return "ok", c.ForgetDead(v.o.body)
+	}
+}
+
+// anyAccepted returns a call that was accepted, "" if there is none.
+func (w *world) anyAccepted() wire.InvocationID {
+	for _, i := range w.rand.Perm(len(w.ops)) {
+		if w.ops[i].status == accepted {
+			return w.ops[i].inv
+		}
+	}
+	return ""
+}
+
+// awaited checks that the call for which somebody waited is finished.
+func (w *world) awaited(o *op) {
+	w.seen("awaited")
+	b, ok, err := w.disk.shard(o.shard).Get(store.Invocations, []byte(o.inv))
+	if err != nil || !ok {
+		w.fail("%v: the record is not there: %v", o, err)
+	} else if rec, err := rows.DecodeInvocation(o.inv, b); err != nil || rec.Finished == 0 {
+		w.fail("%v: it is not finished: %+v %v", o, rec, err)
+	}
 }
 
 // tangled reports whether so many operations of a register overlap that more
@@ -240,7 +332,7 @@ func (w *world) tangled(key string) bool {
 		case o.to.Key != key:
 		case !o.ended():
 			open++
-		case o.status == unknown && o.method != "read":
+		case o.status == unknown && o.method != "read" && o.method != "view":
 			lost++
 		}
 	}

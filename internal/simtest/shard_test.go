@@ -18,7 +18,7 @@ type shard struct {
 	id      int
 	core    *core.Core // nil while it is down
 	resent  bool
-	inbox   []any // *request, rows.Segment, core.Ack
+	inbox   []any // *request, *operation, rows.Segment, core.Ack
 	host    *simHost
 	lost    int // the host is gone, and the core does not know
 	frame   *turn.Frame
@@ -133,13 +133,21 @@ func (s *shard) check() {
 	}
 }
 
-func (s *shard) takeOne() {
+// takeOne gives the core what was posted first. It reports false if there is
+// nothing, or if that must wait for the report of a frame.
+func (s *shard) takeOne() bool {
 	if len(s.inbox) == 0 {
-		return
+		return false
+	}
+	if _, ok := s.inbox[0].(*operation); ok && s.core.Flying() {
+		return false
 	}
 	v := s.inbox[0]
 	s.inbox = s.inbox[1:]
 	switch v := v.(type) {
+	case *operation:
+		s.w.log("do", s.id, v.o.method, v.o.to.String())
+		v.do(s.core)
 	case *request:
 		s.w.log("take", s.id, v.r.To.String(), string(v.r.Body.Data), v.r.Key)
 		s.core.TakeRequest(v.r, v.w)
@@ -150,6 +158,7 @@ func (s *shard) takeOne() {
 		s.w.log("ack", s.id, "from", int(v.From), v.Last)
 		s.core.TakeAck(v)
 	}
+	return true
 }
 
 // compose gives the host a frame.
@@ -299,6 +308,10 @@ func (s *shard) flush() {
 			a.To.Done(a.Resp, a.Err)
 		}
 	}
+	if len(ev.Answers) > 0 && (s.pending != nil || s.core.Wanted()) && s.w.chance(15*s.w.faults.crash) {
+		s.w.seen("crash after an answer, with more to commit")
+		defer s.w.crashAt(s)
+	}
 	for _, d := range ev.Segments {
 		if n--; n >= 0 {
 			s.w.log("send", s.id, "to", int(d.To), d.Segment.First, d.Segment.Last())
@@ -317,8 +330,7 @@ func (s *shard) flush() {
 func (s *shard) step() {
 	c := s.core
 	c.TakeTime(s.w.wall)
-	for len(s.inbox) > 0 {
-		s.takeOne()
+	for s.takeOne() {
 	}
 	s.seal(false)
 	if s.host != nil {

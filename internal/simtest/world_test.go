@@ -143,6 +143,12 @@ func (w *world) report() string {
 // start is when each run begins.
 const start wire.Time = 1_800_000_000_000_000_000
 
+// mixes are the methods that make sense together.
+var mixes = [][]string{
+	{"pay", "payw"}, {"add"}, {"emit"}, {"remind"}, {"hold", "free"}, {"relay", "pair"}, {"no", "poison", "loose"}, {"await", "add"},
+	{"write", "cas", "read", "read"}, {"write", "cas", "read", "view", "clear"}, {"write", "view", "clear", "remove"},
+}
+
 // newWorld makes the world of a seed: how many shards, what bounds, which
 // faults, and what the clients do.
 func newWorld(seed uint64, power bool) *world {
@@ -177,12 +183,13 @@ func newWorld(seed uint64, power bool) *world {
 		}
 	}
 	w.clients, w.budget, w.spread = 1+r.IntN(40), 20+r.IntN(100), pick(1, 2, 5, 5)
-	mixes := [][]string{{"pay", "payw"}, {"add"}, {"emit"}, {"write", "cas", "read", "read"}, {"clear"}, {"remind"}, {"hold", "free"},
-		{"no", "poison", "loose"}, {"relay", "pair"}}
 	for _, m := range mixes {
 		for range f(0, 1, 1, 3) {
 			w.mix = append(w.mix, m...)
 		}
+	}
+	if r.IntN(3) == 0 { // one thing, and often
+		w.mix = mixes[r.IntN(len(mixes))]
 	}
 	if len(w.mix) == 0 {
 		w.mix = []string{"add"}
@@ -452,6 +459,7 @@ func (w *world) rest() bool { return w.unrest() == "" && len(w.timers()) == 0 }
 func covered(count map[string]int) (missing []string) {
 	for _, what := range []string{
 		"crash", "crash with a frame in flight", "crash between the effects of a commit",
+		"crash after an answer, with more to commit", "awaited",
 		"commit under way, there after the crash", "commit under way, lost in the crash",
 		"host lost", "host lost with a frame in flight", "report of a host that is gone",
 		"clock jumped", "caller left", "outcome unknown", "the same answer again",
