@@ -1,5 +1,5 @@
 // Package floor measures what no platform can be faster than on this machine:
-// the disk's sync.
+// the disk's sync and its bandwidth, and servers that do nothing but answer.
 package floor
 
 import (
