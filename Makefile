@@ -7,6 +7,8 @@ SOAKSECONDS ?= 600
 SOAKTESTS   ?= Model|Random|Crash|Soak
 KILLCYCLES  ?= 2000
 BENCH       ?= .
+BENCHOUT    ?= /tmp/situ-bench
+BENCHREPEAT ?= 3
 TESTFLAGS   ?=
 
 # What the tests need besides Go: the race detector needs a C compiler.
@@ -57,7 +59,11 @@ fuzz: ## fuzz every target for FUZZSECONDS, all within FUZZBUDGET
 	@$(STAGE) "fuzz" tools/fuzz $(FUZZSECONDS) $(FUZZBUDGET)
 
 .PHONY: bench
-bench: ## run the benchmarks that match BENCH
+bench: build ## run all workloads of situ bench BENCHREPEAT times, with results and tables in BENCHOUT
+	@$(STAGE) "bench" tools/bench $(BENCHOUT) $(BENCHREPEAT)
+
+.PHONY: gobench
+gobench: ## run the Go benchmarks that match BENCH
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 .PHONY: soak

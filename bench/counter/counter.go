@@ -161,3 +161,22 @@ func (l *load) check(ctx context.Context, p situ.Caller) (wrong string, err erro
 	}
 	return "", nil
 }
+
+// Compare reads the counters of clients in another process, and says what is
+// wrong with them: counter i is what was acknowledged of it, and at most as
+// much more as is unsure, because the answer did not arrive.
+func Compare(ctx context.Context, p situ.Caller, acked, unsure []uint64, show *report.Progress) (wrong string, err error) {
+	for i, n := range acked {
+		got, err := situ.Do(ctx, p, Get.To(key(i), situ.None{}))
+		if err != nil {
+			return "", fmt.Errorf("read counter %s: %w", key(i), err)
+		}
+		if uint64(got) < n || uint64(got) > n+unsure[i] {
+			return fmt.Sprintf("WRONG: counter %s is %d; %d was added, and perhaps %d more", key(i), got, n, unsure[i]), nil
+		}
+		if i%64 == 0 {
+			show.Show("check", i+1, len(acked))
+		}
+	}
+	return "", nil
+}

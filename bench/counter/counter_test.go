@@ -47,6 +47,31 @@ func TestCheckFinds(t *testing.T) {
 	}
 }
 
+// Compare finds a call whose effect is lost, and one that has it twice.
+func TestCompareFinds(t *testing.T) {
+	p, err := platform.Open(t.Context(), platform.Config{Mode: platform.Embedded, Dir: t.TempDir(), Components: Components()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := situ.Do(t.Context(), p, Add.To(key(1), 5)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		acked, unsure uint64
+		wrong         bool
+	}{{5, 0, false}, {4, 1, false}, {4, 0, true}, {6, 0, true}, {6, 3, true}} {
+		wrong, err := Compare(t.Context(), p, []uint64{0, c.acked}, []uint64{0, c.unsure}, nil)
+		if err != nil || (wrong != "") != c.wrong {
+			t.Errorf("%+v: %q, %v", c, wrong, err)
+		}
+	}
+}
+
 func TestFloorMakesAllCalls(t *testing.T) {
 	if wall := Floor(Config{Objects: 10, Callers: 4}, 1000); wall <= 0 {
 		t.Errorf("it took %v", wall)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/situ-dev/situ/bench/report"
 	"github.com/situ-dev/situ/internal/node"
+	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/worker"
 )
@@ -26,7 +27,8 @@ type outside struct {
 }
 
 func openOutside(ctx context.Context, c Config) (Platform, error) {
-	n, err := node.Open(node.Config{Dir: c.Dir, Mode: "bench"})
+	n, err := node.Open(node.Config{Dir: c.Dir, Mode: "bench", Store: store.Options{MemTable: c.MemTable},
+		Limits: node.Limits{Resident: c.Resident, ResidentBytes: c.ResidentBytes, IdleAfter: idleAfter}})
 	if err != nil {
 		return nil, err
 	}
@@ -56,8 +58,14 @@ func (p *outside) Figures(ctx context.Context) (Figures, error) { return figures
 
 // Usage implements Platform.
 func (p *outside) Usage() (time.Duration, int64) {
-	return report.Usage(os.Getpid(), p.pool.Status().PID)
+	return report.Usage(p.PIDs()...)
 }
+
+// PIDs implements Platform.
+func (p *outside) PIDs() []int { return []int{os.Getpid(), p.pool.Status().PID} }
+
+// Node implements Platform.
+func (p *outside) Node() *node.Node { return p.node }
 
 // Close implements Platform. The worker outlives the node, which finishes what
 // runs.

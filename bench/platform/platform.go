@@ -25,6 +25,10 @@ type Platform interface {
 	// Usage returns the CPU time and the resident memory, in bytes, of all
 	// processes of the platform, and of the callers in this one.
 	Usage() (cpu time.Duration, rss int64)
+	// PIDs returns the ids of those processes.
+	PIDs() []int
+	// Node returns the node, for a door.
+	Node() *node.Node
 	Close() error
 }
 
@@ -33,6 +37,8 @@ type Figures struct {
 	Turns        uint64
 	Commits      uint64 // that had something to write
 	BytesWritten uint64 // in them
+	LogBytes     uint64 // written to the store's log, with all that is around them
+	Resident     int    // idle objects in memory
 	Pending      int    // messages queued or not acknowledged; 0 is a quiet platform, or one between two messages
 }
 
@@ -48,8 +54,13 @@ var Modes = []string{Embedded, Worker}
 // Config says what to open.
 type Config struct {
 	Mode       string
-	Dir        string // empty or not there
-	Components []situ.Component
+	Dir        string
+	Components []situ.Component `json:"-"`
+	// Resident and ResidentBytes bound the objects in memory, MemTable is the
+	// store's, in bytes, and only of mode Worker. 0 is the platform's default.
+	Resident      int
+	ResidentBytes int64
+	MemTable      int64
 	// Program hosts the same components by situ.Main, in mode Worker, with Env
 	// added to its environment.
 	Program string
@@ -60,7 +71,10 @@ type Config struct {
 func Open(ctx context.Context, c Config) (Platform, error) {
 	switch c.Mode {
 	case Embedded:
-		p, err := embedded.Open(c.Dir, embedded.Options{}, c.Components...)
+		if c.MemTable != 0 {
+			return nil, fault.New(fault.Invalid, "", "", "the size of a memtable cannot be set in mode %s", c.Mode)
+		}
+		p, err := embedded.Open(c.Dir, embedded.Options{MaxResident: c.Resident, MaxResidentBytes: c.ResidentBytes, IdleAfter: idleAfter}, c.Components...)
 		if err != nil {
 			return nil, err
 		}
@@ -71,6 +85,10 @@ func Open(ctx context.Context, c Config) (Platform, error) {
 	return nil, fault.New(fault.Invalid, "", "", "there is no mode %q: the modes are %s", c.Mode, strings.Join(Modes, ", "))
 }
 
+// idleAfter is how long unused objects stay in memory: longer than a benchmark,
+// so that only the bounds put them out.
+const idleAfter = 24 * time.Hour
+
 // inside is a platform whose components are in this process.
 type inside struct{ *embedded.Platform }
 
@@ -78,7 +96,10 @@ type inside struct{ *embedded.Platform }
 func (p inside) Figures(ctx context.Context) (Figures, error) { return figures(ctx, p.Node()) }
 
 // Usage implements Platform.
-func (p inside) Usage() (time.Duration, int64) { return report.Usage(os.Getpid()) }
+func (p inside) Usage() (time.Duration, int64) { return report.Usage(p.PIDs()...) }
+
+// PIDs implements Platform.
+func (p inside) PIDs() []int { return []int{os.Getpid()} }
 
 func figures(ctx context.Context, n *node.Node) (f Figures, err error) {
 	shards, err := n.Figures(ctx)
@@ -88,9 +109,10 @@ func figures(ctx context.Context, n *node.Node) (f Figures, err error) {
 	for _, s := range shards {
 		f.Turns += s.Turns
 		f.Pending += s.Queued + s.Outbox
+		f.Resident += s.Resident
 	}
 	disk := n.Store().Stats()
-	f.Commits, f.BytesWritten = disk.Commits, disk.BytesWritten
+	f.Commits, f.BytesWritten, f.LogBytes = disk.Commits, disk.BytesWritten, disk.WALBytes
 	return f, nil
 }
 

@@ -1,13 +1,9 @@
 // Package report holds what a benchmark found and prints it: as one JSON
-// object for machines, or as a table for people. It measures nothing but the
-// conditions.
+// object for machines, as a table for people, or many of them as Markdown. It
+// measures nothing but the conditions.
 package report
 
 import (
-	"cmp"
-	"encoding/json"
-	"fmt"
-	"io"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
@@ -15,33 +11,33 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"text/tabwriter"
 	"time"
 )
 
 // Result is what one workload found. A JSON object has exactly these fields.
 type Result struct {
-	Workload            string     `json:"workload"`
-	Mode                string     `json:"mode"`
-	Durable             bool       `json:"durable"`
-	WallMS              float64    `json:"wall_ms"`
-	FloorWallMS         float64    `json:"floor_wall_ms"` // the same on goroutines and channels, in memory
-	Turns               uint64     `json:"turns"`
-	TurnsPerS           float64    `json:"turns_per_s"`
-	CallsPerS           float64    `json:"calls_per_s"` // from outside, answered
-	P50MS               float64    `json:"p50_ms"`      // of those calls
-	P99MS               float64    `json:"p99_ms"`
-	BytesWrittenPerTurn float64    `json:"bytes_written_per_turn"`
-	CPUSeconds          float64    `json:"cpu_s"`
-	RSSMB               float64    `json:"rss_mb"`
-	FsyncP50MS          float64    `json:"fsync_p50_ms"`
-	Verified            bool       `json:"verified"`
-	Conditions          Conditions `json:"conditions"`
+	Workload            string  `json:"workload"`
+	Mode                string  `json:"mode"`
+	Durable             bool    `json:"durable"`
+	WallMS              float64 `json:"wall_ms"`
+	FloorWallMS         float64 `json:"floor_wall_ms"` // the same on goroutines and channels, in memory
+	Turns               uint64  `json:"turns"`
+	TurnsPerS           float64 `json:"turns_per_s"`
+	CallsPerS           float64 `json:"calls_per_s"` // from outside, answered
+	P50MS               float64 `json:"p50_ms"`      // of those calls
+	P99MS               float64 `json:"p99_ms"`
+	BytesWrittenPerTurn float64 `json:"bytes_written_per_turn"`
+	CPUSeconds          float64 `json:"cpu_s"`
+	RSSMB               float64 `json:"rss_mb"`
+	FsyncP50MS          float64 `json:"fsync_p50_ms"`
+	Verified            bool    `json:"verified"`
 	// Ratio is the wall time in floors: of several runs the median of each
 	// run's own, because a busy machine is slow for both.
-	Ratio float64 `json:"-"`
-	// Notes are for people only.
-	Notes []string `json:"-"`
+	Ratio      float64    `json:"ratio"`
+	Figures    []Figure   `json:"figures"` // what this workload measures beside all that
+	Bars       []Bar      `json:"bars"`    // what was to be reached, if the conditions are those of the bars
+	Notes      []string   `json:"notes"`   // of the first run
+	Conditions Conditions `json:"conditions"`
 }
 
 // Conditions are what a figure depends on.
@@ -49,7 +45,8 @@ type Conditions struct {
 	Go       string         `json:"go"`
 	OS       string         `json:"os"`
 	Cores    int            `json:"cores"`
-	Disk     string         `json:"disk"` // the file system of the data directory
+	MemoryMB int64          `json:"memory_mb"` // of the machine
+	Disk     string         `json:"disk"`      // the file system of the data directory
 	Date     time.Time      `json:"date"`
 	Revision string         `json:"revision"` // of the source, with + if it was changed
 	Size     map[string]int `json:"size"`     // of the workload
@@ -57,7 +54,8 @@ type Conditions struct {
 }
 
 // Median returns the medians of several runs of one workload, figure by
-// figure. It is verified if all of them are.
+// figure. It is verified if all of them are. All have the same figures in the
+// same order; a figure that not all have is left out.
 func Median(runs []Result) Result {
 	out := runs[0]
 	out.Conditions.Repeat = len(runs)
@@ -79,53 +77,39 @@ func Median(runs []Result) Result {
 	mid(func(r *Result) *float64 { return &r.CPUSeconds })
 	mid(func(r *Result) *float64 { return &r.RSSMB })
 	mid(func(r *Result) *float64 { return &r.FsyncP50MS })
-	turns := make([]uint64, len(runs))
+	out.Figures = medianFigures(runs)
+	turns := make([]float64, len(runs))
 	for i, r := range runs {
-		turns[i] = r.Turns
+		turns[i] = float64(r.Turns)
 		out.Verified = out.Verified && r.Verified
 	}
-	out.Turns = middle(turns)
+	out.Turns = uint64(middle(turns))
 	return out
 }
 
-func middle[T cmp.Ordered](all []T) T {
+// middle sorts all and returns the median.
+func middle(all []float64) float64 {
 	slices.Sort(all)
-	return all[len(all)/2]
-}
-
-// WriteJSON writes r as one JSON object on one line.
-func (r *Result) WriteJSON(w io.Writer) error { return json.NewEncoder(w).Encode(r) }
-
-// WriteTable writes r as a table.
-func (r *Result) WriteTable(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
-	row := func(name, format string, args ...any) { _, _ = fmt.Fprintf(t, name+"\t"+format+"\n", args...) } // told by Flush
-	c := &r.Conditions
-	var sizes []string
-	for name, n := range c.Size {
-		sizes = append(sizes, fmt.Sprintf("%d %s", n, name))
+	n := len(all) / 2
+	if len(all)%2 == 0 {
+		return (all[n-1] + all[n]) / 2
 	}
-	slices.Sort(sizes)
-	row("workload", "%s, %s, %s", r.Workload, r.Mode, strings.Join(sizes, ", "))
-	row("wall", "%.1f ms: %.1f times the floor of %.1f ms (goroutines and channels, in memory)", r.WallMS, r.Ratio, r.FloorWallMS)
-	row("turns", "%d, %.0f per second", r.Turns, r.TurnsPerS)
-	row("calls", "%.0f per second, p50 %.3f ms, p99 %.3f ms", r.CallsPerS, r.P50MS, r.P99MS)
-	row("written", "%.1f bytes per turn", r.BytesWrittenPerTurn)
-	row("cpu", "%.2f s, %.2f µs per turn", r.CPUSeconds, r.CPUSeconds*1e6/float64(max(r.Turns, 1)))
-	row("memory", "%.0f MB", r.RSSMB)
-	row("disk", "%s, fdatasync of 4 KiB p50 %.3f ms", c.Disk, r.FsyncP50MS)
-	row("conditions", "%s, %d cores, %s, revision %s, median of %d", c.Go, c.Cores, c.Date.Format(time.DateTime), c.Revision, max(c.Repeat, 1))
-	for _, n := range r.Notes {
-		row("", "%s", n)
-	}
-	row("verified", "%t", r.Verified)
-	return t.Flush()
+	return all[n]
 }
 
 // ConditionsOf returns the conditions of a workload with its data in dir.
 func ConditionsOf(dir string, size map[string]int) Conditions {
 	return Conditions{Go: runtime.Version(), OS: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.GOMAXPROCS(0),
-		Disk: fileSystem(dir), Date: time.Now().UTC().Truncate(time.Second), Revision: revision(), Size: size, Repeat: 1}
+		MemoryMB: memory(), Disk: fileSystem(dir), Date: time.Now().UTC().Truncate(time.Second), Revision: revision(), Size: size, Repeat: 1}
+}
+
+// memory returns the machine's memory in MB, 0 if it is not known.
+func memory() int64 {
+	var s syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&s); err != nil {
+		return 0
+	}
+	return int64(s.Totalram) * int64(s.Unit) >> 20
 }
 
 // fileSystem names the file system of dir.

@@ -2,7 +2,11 @@ package report_test
 
 import (
 	"bytes"
+	"errors"
+	"math"
 	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -60,4 +64,87 @@ func TestProgress(t *testing.T) {
 	var none *report.Progress
 	none.Show("load", 1, 2)
 	none.Clear()
+}
+
+func TestFigures(t *testing.T) {
+	run := func(value, floor float64, more ...string) (r report.Result) {
+		r.AddOver("calls", value, "calls/s", floor, "nothing")
+		for _, name := range more {
+			r.Add(name, value, "ms")
+		}
+		return r
+	}
+	// The ratio is the median of the ratios: 0.5, 0.25, 0.1.
+	m := report.Median([]report.Result{run(1, 2, "once"), run(2, 8), run(1, 10)})
+	if f := m.Figure("calls"); len(m.Figures) != 1 || f.Value != 1 || f.Floor != 8 || f.Ratio != 0.25 || f.Unit != "calls/s" || f.FloorOf != "nothing" {
+		t.Errorf("%+v", m.Figures)
+	}
+	m = report.Median([]report.Result{run(1, 2), run(3, 4)})
+	if f := m.Figure("calls"); f.Value != 2 || f.Ratio != 0.625 {
+		t.Errorf("of two: %+v", m.Figures)
+	}
+	if f := m.Figure("none"); f != (report.Figure{}) {
+		t.Errorf("%+v", f)
+	}
+}
+
+// A bar is met on its side of the bound only, and never by what was not
+// measured.
+func TestBars(t *testing.T) {
+	for _, c := range []struct {
+		bar  report.Bar
+		want bool
+	}{
+		{report.AtMost("x", 2, 2), true}, {report.AtMost("x", 2.1, 2), false}, {report.AtMost("x", 0, 2), false},
+		{report.AtMost("x", math.NaN(), 2), false}, {report.AtMost("x", math.Inf(1), 2), false},
+		{report.AtLeast("x", 2, 2), true}, {report.AtLeast("x", 1.9, 2), false}, {report.AtLeast("x", math.NaN(), 2), false},
+	} {
+		if c.bar.Met != c.want {
+			t.Errorf("%+v", c.bar)
+		}
+	}
+}
+
+func TestNumber(t *testing.T) {
+	for v, want := range map[float64]string{0: "0", 0.01234: "0.0123", 1.5: "1.50", 12.345: "12.3", 123.4: "123", 12345678: "12,345,678", -1234: "-1,234", math.Inf(1): "unknown"} {
+		if got := report.Number(v); got != want {
+			t.Errorf("%v: %s, want %s", v, got, want)
+		}
+	}
+}
+
+// What WriteJSON writes, Read reads, and the tables show: a result that is not
+// verified meets no bar.
+func TestMarkdown(t *testing.T) {
+	dir := t.TempDir()
+	r := report.Result{Workload: "try", Mode: "embedded", Verified: true, WallMS: 12.3, P50MS: 1, P99MS: 2,
+		Conditions: report.Conditions{Disk: "ext4", Size: map[string]int{"things": 3}}, Notes: []string{"a note"}}
+	r.AddOver("speed", 10, "m/s", 20, "light")
+	r.Bars = []report.Bar{report.AtLeast("speed / light", 0.5, 0.4), report.AtMost("slowness", 3, 2)}
+	bad := r
+	bad.Verified, bad.Mode = false, "worker"
+	var b bytes.Buffer
+	if err := errors.Join(r.WriteJSON(&b), bad.WriteJSON(&b), os.WriteFile(filepath.Join(dir, "1.json"), b.Bytes(), 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	all, err := report.Read(dir)
+	if err != nil || len(all) != 2 || !reflect.DeepEqual(all[0], r) {
+		t.Fatalf("%+v, %v", all, err)
+	}
+	b.Reset()
+	if err := report.WriteMarkdown(&b, all); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| try | embedded | ext4 | speed / light | 0.500 | at least 0.400 | met |\n",
+		"| try | worker | ext4 | speed / light | 0.500 | at least 0.400 | **not met** |\n",
+		"| try | embedded | ext4 | slowness | 3.00 | at most 2.00 | **not met** |\n",
+		"| worker | ext4 | 3 things | 12.3 ms |", " | **NO** |\n",
+		"| embedded | ext4 | 3 things | speed | 10.0 m/s | 20.0 m/s (light) | 0.500 |\n",
+		"- embedded, ext4: a note\n",
+	} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("there is no %q in\n%s", want, b.String())
+		}
+	}
 }

@@ -35,3 +35,16 @@ func Usage(pids ...int) (cpu time.Duration, rss int64) {
 	}
 	return cpu, rss
 }
+
+// Peak returns the most resident memory that a process had, in bytes, 0 if it
+// cannot be read.
+func Peak(pid int) int64 {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(b), "\nVmHWM:")
+	var kb int64
+	_, _ = fmt.Sscanf(rest, "%d kB", &kb) // not there: 0
+	return kb << 10
+}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/situ-dev/situ/bench/suite"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/heap"
 	"github.com/situ-dev/situ/internal/near"
@@ -38,7 +39,7 @@ var commands = []func(*console) *cobra.Command{
 
 func main() {
 	heap.Tune()
-	beWorker() // a bench runs this binary as its worker, too
+	suite.Serve() // a bench runs this binary as its other processes, too
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	c := &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, tty: isTerminal(os.Stdout)}
 	code := run(ctx, c, os.Args[1:])

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/situ-dev/situ/bench/chain"
+	"github.com/situ-dev/situ/bench/counter"
+	"github.com/situ-dev/situ/bench/payload"
+	"github.com/situ-dev/situ/bench/suite"
+	"github.com/situ-dev/situ/examples/airline/airgen"
+)
+
+// The workloads whose platform is in the process of the callers.
+
+func (b *bench) airlineCommand() *cobra.Command {
+	s := airgen.Size{Seed: 1}
+	cmd := &cobra.Command{
+		Use:   "airline",
+		Short: "Cancel flights: their passengers rebook by messages",
+		Long: `Airline cancels the flights of examples/airline; each passenger picks another
+flight, leaves the old one and boards the new. Measured is the time from the
+call that cancels until nothing is left to do. p50 and p99 are of durable calls
+to counters beside it, one begun each millisecond. In mode worker the same is
+run embedded, too.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.Validate(); err != nil {
+				return usage("%v", err)
+			}
+			return b.measure(cmd.Context(), suite.Airline(s))
+		},
+	}
+	cmd.Flags().IntVar(&s.Flights, "flights", 25, "flights to cancel")
+	cmd.Flags().IntVar(&s.Passengers, "passengers", 100, "passengers on each flight")
+	cmd.Flags().Uint64Var(&s.Seed, "seed", s.Seed, "seed of the airline")
+	return cmd
+}
+
+func (b *bench) counterCommand() *cobra.Command {
+	k := counter.Config{Objects: 10_000, Callers: 1024, Calls: 500_000}
+	cmd := &cobra.Command{
+		Use:   "counter",
+		Short: "Add to many counters from many callers",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return b.measure(cmd.Context(), suite.Counter("counter", k))
+		},
+	}
+	cmd.Flags().IntVar(&k.Objects, "objects", k.Objects, "counters")
+	callFlags(cmd, &k)
+	return cmd
+}
+
+func (b *bench) hotCommand() *cobra.Command {
+	k := counter.Config{Objects: 1, Callers: 1024, Calls: 500_000}
+	cmd := &cobra.Command{
+		Use:   "hot",
+		Short: "Add to one counter from many callers",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Counter("hot", k)) },
+	}
+	callFlags(cmd, &k)
+	return cmd
+}
+
+func callFlags(cmd *cobra.Command, k *counter.Config) {
+	cmd.Flags().IntVar(&k.Callers, "callers", k.Callers, "callers, each of which makes one call after another")
+	cmd.Flags().IntVar(&k.Calls, "calls", k.Calls, "calls in all")
+	seconds := cmd.Flags().Float64("seconds", 0, "call for so long instead")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if *seconds > 0 {
+			k.Calls, k.Time = 0, time.Duration(*seconds*float64(time.Second))
+		}
+		if k.Objects < 1 || k.Callers < 1 || k.Calls < 0 || k.Calls == 0 && k.Time <= 0 {
+			return usage("there is nothing to do: counters, callers and calls are at least 1")
+		}
+		return nil
+	}
+}
+
+func (b *bench) chainCommand() *cobra.Command {
+	c := chain.Config{Links: 10, Callers: 64, Chains: 10_000}
+	cmd := &cobra.Command{
+		Use:   "chain",
+		Short: "Call through chains of objects and functions",
+		Long: `Chain makes calls that go through ten objects or functions, one after another,
+until the caller has its answer: nested (each calls the next with Then and goes
+on with its answer), tail (each hands its caller over), sends (each sends to
+the next; the last answers the caller, whom the first has held), and funcs
+(functions that hand their caller over).`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Chain(c)) },
+	}
+	cmd.Flags().IntVar(&c.Links, "links", c.Links, "objects or functions of a chain")
+	cmd.Flags().IntVar(&c.Callers, "callers", c.Callers, "callers, each with a chain of its own")
+	cmd.Flags().IntVar(&c.Chains, "chains", c.Chains, "chains of each kind, in all")
+	return cmd
+}
+
+func (b *bench) payloadCommand() *cobra.Command {
+	c := payload.Config{Sizes: []int{1 << 10, 16 << 10, 256 << 10, 1 << 20}, Bytes: 256 << 20, Callers: 1024}
+	cmd := &cobra.Command{
+		Use:   "payload",
+		Short: "Store large inputs",
+		Long: `Payload stores inputs of 1 KiB, 16 KiB, 256 KiB and 1 MiB as the state of
+objects, and measures the disk with writes in sequence, each with fdatasync: of
+4 MiB, and of as many inputs as there are callers who wait (at most 4 MiB).
+An input has 64 bytes less data than its name says, for what is around it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Payload(c)) },
+	}
+	cmd.Flags().IntVar(&c.Callers, "callers", c.Callers, "callers, each with objects of its own; fewer if they would wait with more than 64 MiB")
+	cmd.Flags().IntVar(&c.Bytes, "bytes", c.Bytes, "bytes to store of each size, in all")
+	cmd.Flags().IntSliceVar(&c.Sizes, "sizes", c.Sizes, "sizes of inputs in bytes")
+	return cmd
+}
