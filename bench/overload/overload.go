@@ -129,12 +129,16 @@ func (w *run) phases(ctx context.Context, r *report.Result, show *report.Progres
 	r.Add("offered", c.Times*peak.PerS(), "requests/s")
 	r.Add("sent", float64(over.Sent)/c.Duration.Seconds(), "requests/s")
 	r.Add("p50 before", before.Latency.P50, "ms")
+	r.Add("p50 after", after.Latency.P50, "ms")
 	r.Add("p50 of 200 under overload", over.Latency.P50, "ms")
 	r.Add("p99 of 200 under overload", over.Latency.P99, "ms")
 	r.Add("processors that the client used under overload", cpu.Seconds()/c.Duration.Seconds(), "")
 	r.CallsPerS, r.P50MS, r.P99MS, r.RSSMB = over.PerS(), over.Latency.P50, over.Latency.P99, most
 	r.Notes = append(r.Notes, fmt.Sprintf("overload: answers by status %v; %d requests were due when none of the %d connections was free, and not sent; %d connections broke; %d requests had no answer that tells what became of them",
 		over.Status, over.Missed, c.Connections, over.Broken, unsure))
+	if over.Refused.Max == 0 {
+		r.Notes = append(r.Notes, "overload: nothing was refused, so that there is no time until a refusal: what was not sent waited for what was")
+	}
 	return nil
 }
 

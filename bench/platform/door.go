@@ -13,9 +13,16 @@ import (
 // Door is the HTTP door of a platform, the one that situ serve has, on a free
 // port of the loopback.
 type Door struct {
-	srv   *http.Server
+	srv   httpServer
 	ln    net.Listener
 	ended chan error
+}
+
+// httpServer is what ingress.Server returns, whatever it is made of.
+type httpServer interface {
+	Serve(net.Listener) error // until Shutdown or Close: http.ErrServerClosed
+	Shutdown(context.Context) error
+	Close() error
 }
 
 // OpenDoor opens a door to p. Close it before p.
