@@ -110,7 +110,7 @@ func fill(ctx context.Context, p platform.Config, c Config, show *report.Progres
 // crash writes until the tail is long enough and kills the platform in the
 // middle of it. It returns the calls, and the file that the tail is in.
 func (c Config) crash(ctx context.Context, p platform.Config, show *report.Progress) (_ *calls, log string, err error) {
-	const own = 8 << 20 // of a tail that the memtables of any platform keep
+	const own = 1 << 20 // of a tail that the memtables of any platform keep
 	if c.Tail > own {
 		p.Mode, p.MemTable = platform.Worker, min(int64(c.Tail)*2, 1<<30)
 	}

@@ -38,7 +38,7 @@ func TestBench(t *testing.T) {
 		{"http --connections 3 --call-connections 5 --objects 10 --duration 500ms --rounds 1 --mode worker", []string{"calls_per_s", "p50_ms", "rss_mb"}},
 		{"memory --residents 2000 --objects 1500 --starts 1 --mode worker", []string{"rss_mb"}},
 		{"recover --objects 300 --tail 500000 --callers 3 --starts 1 --mode worker", nil},
-		{"recover --objects 30 --tail 9000000 --bytes 250000 --callers 16 --starts 1", nil},
+		{"recover --objects 30 --tail 2000000 --bytes 100000 --callers 8 --starts 1", nil},
 		{"overload --objects 5 --connections 20 --waiting 3 --times 2 --duration 1s --mode worker", []string{"calls_per_s", "rss_mb"}},
 	} {
 		t.Run(c.args, func(t *testing.T) {
