@@ -3,7 +3,9 @@ package simtest
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strconv"
+	"strings"
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/place"
@@ -130,7 +132,10 @@ func (w *world) told(o *op, resp *wire.Response, err error) {
 		}
 		return
 	}
-	got := string(resp.Body.Data)
+	got, version, _ := strings.Cut(string(resp.Body.Data), "@")
+	if n, _ := strconv.Atoi(version); n > w.durable(o) && o.method != "loose" {
+		w.fail("%v was told of version %d, durable is %d", o, n, w.durable(o))
+	}
 	if o.recheck {
 		o.recheck = false
 		if !resp.Again || got != o.answer || (resp.Fail == nil) != (o.fail == nil) {
@@ -141,6 +146,26 @@ func (w *world) told(o *op, resp *wire.Response, err error) {
 		w.seen("the same answer again")
 	}
 	o.status, o.answer, o.fail = answered, got, resp.Fail
+}
+
+// durable returns the version of the operation's object that is on disk, or
+// one that no answer exceeds where that cannot be known.
+func (w *world) durable(o *op) int {
+	if o.to.Function() || o.to.Key[0] == 'r' { // registers are cleared
+		return math.MaxInt
+	}
+	b, ok, err := w.disk.shard(o.shard).Get(store.Objects, rows.ObjectKey(o.to.Object()))
+	if err != nil || !ok {
+		return 0
+	}
+	row, err := rows.DecodeObject(b)
+	if err != nil {
+		w.fail("%v: %v", o.to, err)
+	}
+	_, after, _ := strings.Cut(string(row.Root), "\nver=")
+	n, _, _ := strings.Cut(after, "\n")
+	v, _ := strconv.Atoi(n)
+	return v
 }
 
 // hangUp breaks the connections to a shard that went down.
@@ -219,10 +244,7 @@ func (w *world) plan() *op {
 		o.shard = int(n)
 		return o
 	case "write", "cas", "read", "clear", "view", "remove":
-		if key = any("r", 3); w.tangled(key) {
-			o.method, method, key = "add", "add", any("c", 3)
-			break
-		}
+		key = w.register(any("r", 3))
 		o.arg = fmt.Sprint("v", o.id)
 		o.body = o.arg
 		if method == "cas" {
@@ -323,20 +345,26 @@ func (w *world) awaited(o *op) {
 	}
 }
 
-// tangled reports whether so many operations of a register overlap that more
-// would take porcupine for ever.
-func (w *world) tangled(key string) bool {
-	open, lost := 0, 0
-	for _, o := range w.ops {
-		switch {
-		case o.to.Key != key:
-		case !o.ended():
-			open++
-		case o.status == unknown && o.method != "read" && o.method != "view":
-			lost++
+// register returns a register with that name, or a fresh one if so many of its
+// operations overlap that more would take porcupine for ever.
+func (w *world) register(name string) string {
+	key := name
+	for n := 1; ; n++ {
+		open, lost := 0, 0
+		for _, o := range w.ops {
+			switch {
+			case o.to.Key != key:
+			case !o.ended():
+				open++
+			case o.status == unknown && o.method != "read" && o.method != "view":
+				lost++
+			}
 		}
+		if open < 4 && lost < 4 {
+			return key
+		}
+		key = fmt.Sprint(name, "-", n)
 	}
-	return open >= 4 || lost >= 4
 }
 
 // newOp makes an operation that is to be asked.

@@ -73,6 +73,7 @@ func (h *simHost) call(index int, env *wire.Envelope, now wire.Time, obj *live, 
 		return out
 	}
 	if obj != nil {
+		answer += "@" + obj.s.version()
 		out.wrote = obj.s.keep()
 	}
 	out.res.Sends, out.res.Moved = a.sends, a.moved

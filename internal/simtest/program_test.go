@@ -29,6 +29,7 @@ var manifest = &host.Manifest{
 		Name: kind, Retry: &host.RetryManifest{Attempts: 1000, BackoffMS: 1, MaxBackoffMS: 50},
 		Methods: append(methods("pay", "payw", "paid", "credit", "add", "emit", "log", "write", "cas", "clear", "remind", "ring", "hold", "free", "no"),
 			host.MethodManifest{Name: "read", ReadOnly: true},
+			host.MethodManifest{Name: "peek", ReadOnly: true},
 			host.MethodManifest{Name: "loose", Relaxed: true},
 			host.MethodManifest{Name: "poison", Retry: &host.RetryManifest{Attempts: 3}},
 		),
@@ -93,6 +94,15 @@ func (s *state) clear() {
 		s.was = s.kv
 	}
 	s.kv = map[string]string{}
+}
+
+// version returns the number of the last turn that wrote, counting this one if
+// it did. It begins anew when the state is cleared.
+func (s *state) version() string {
+	if len(s.undo) > 0 && s.was == nil {
+		s.count("ver")
+	}
+	return strconv.Itoa(s.num("ver"))
 }
 
 // keep makes the turn count; drop makes it not have been.
@@ -320,6 +330,7 @@ var handlers = map[string]func(*act) (string, *wire.Failure){
 		return a.write(a.args[1])
 	},
 	"clear": func(a *act) (string, *wire.Failure) { a.s.clear(); return "ok", nil },
+	"peek":  func(*act) (string, *wire.Failure) { return "seen", nil },
 	"read":  func(a *act) (string, *wire.Failure) { return a.read(), nil },
 	"remind": func(a *act) (string, *wire.Failure) {
 		n, _ := strconv.Atoi(a.args[1])

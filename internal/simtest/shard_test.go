@@ -108,7 +108,9 @@ func (s *shard) poke() {
 	case 6, 7:
 		s.apply()
 	case 8:
-		s.commit()
+		if s.w.chance(s.w.syncs) {
+			s.commit()
+		}
 	case 9:
 		s.flush()
 	case 10:

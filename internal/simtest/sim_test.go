@@ -126,7 +126,7 @@ func TestSimReplay(t *testing.T) {
 }
 
 // powerSeeds is how many seeds lose power on a store of their own.
-const powerSeeds = 60
+const powerSeeds = 40
 
 // TestSimPower runs seeds on stores of their own, whose file system loses a
 // random share of what was not synced.

@@ -30,6 +30,7 @@ type world struct {
 	budget  int      // of operations
 	spread  int      // objects of a letter at most
 	mix     []string // methods to choose from
+	syncs   int      // how soon a commit ends, in thousandths of a turn of its shard
 	faults  faults
 	quiet   bool // the faults have ended
 
@@ -145,7 +146,7 @@ const start wire.Time = 1_800_000_000_000_000_000
 
 // mixes are the methods that make sense together.
 var mixes = [][]string{
-	{"pay", "payw"}, {"add"}, {"emit"}, {"remind"}, {"hold", "free"}, {"relay", "pair"}, {"no", "poison", "loose"}, {"await", "add"},
+	{"pay", "payw"}, {"add"}, {"emit"}, {"remind"}, {"hold", "free"}, {"relay", "pair"}, {"no", "poison", "loose"}, {"await", "add"}, {"add", "peek", "peek"},
 	{"write", "cas", "read", "read"}, {"write", "cas", "read", "view", "clear"}, {"write", "view", "clear", "remove"},
 }
 
@@ -171,9 +172,10 @@ func newWorld(seed uint64, power bool) *world {
 		IdleAfter:      time.Duration(pick(1e6, 1e9, 600e9)),
 		Trials:         &conf.Trials{},
 	}
+	w.syncs = pick(1000, 1000, 200, 50)
 	f := func(n ...int) int { return n[r.IntN(len(n))] }
 	w.faults = faults{panics: f(0, 20, 100), slices: f(0, 30), detach: f(0, 20, 150), abandon: f(0, 200), redo: f(0, 20),
-		repeat: f(0, 50, 200), crash: f(0, 3, 10), lose: f(0, 3, 10), jump: f(0, 2), leave: f(0, 5)}
+		repeat: f(0, 50, 200), crash: f(0, 3, 10, 25), lose: f(0, 3, 10), jump: f(0, 2), leave: f(0, 5)}
 	for i := range 1 + r.IntN(4) {
 		w.shards = append(w.shards, &shard{w: w, id: i})
 	}
