@@ -25,6 +25,7 @@ type shard struct {
 	reports []*turn.Report
 	stale   []*turn.Report // of a host that is gone
 	pending *store.Batch
+	synced  bool // the commit is durable, and the core does not know
 	boots   int
 	woken   bool      // something was posted, reported or committed since the last step
 	wakeAt  wire.Time // when it wants to be woken by time
@@ -70,7 +71,7 @@ func (s *shard) attach() {
 // decide.
 func (s *shard) down() {
 	s.core, s.host, s.lost, s.frame, s.reports, s.stale, s.pending = nil, nil, 0, nil, nil, nil, nil
-	s.inbox = nil
+	s.inbox, s.synced = nil, false
 	s.w.hangUp(s)
 }
 
@@ -275,9 +276,17 @@ func (s *shard) seal(hurry bool) {
 	s.pending = b
 }
 
-// commit ends the commit that is under way.
+// commit makes the commit under way durable, and, when it is called again,
+// tells the core. In between the core reads rows of which it was not told.
 func (s *shard) commit() bool {
-	if s.pending == nil {
+	switch {
+	case s.synced:
+		s.synced = false
+		s.w.log("committed", s.id)
+		s.core.Committed()
+		s.woken = true
+		return true
+	case s.pending == nil:
 		return false
 	}
 	seq, err := s.w.disk.shard(s.id).Commit(s.pending)
@@ -285,10 +294,8 @@ func (s *shard) commit() bool {
 		s.w.fail("commit: %v", err)
 	}
 	s.pending.Close()
-	s.pending = nil
-	s.w.log("committed", s.id, seq)
-	s.core.Committed()
-	s.woken = true
+	s.pending, s.synced = nil, true
+	s.w.log("synced", s.id, seq)
 	return true
 }
 

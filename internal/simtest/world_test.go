@@ -390,7 +390,7 @@ func (s *shard) turn() bool {
 		busy = true
 	}
 	busy = s.apply() || busy
-	if s.pending != nil && s.w.chance(500) {
+	if s.w.chance(500) {
 		busy = s.commit() || busy
 	}
 	if s.woken || s.w.wall >= s.wakeAt {
@@ -399,7 +399,7 @@ func (s *shard) turn() bool {
 		s.check()
 		busy = true
 	}
-	return busy || s.pending != nil
+	return busy || s.pending != nil || s.synced
 }
 
 // askAll lets all clients ask again.
