@@ -27,6 +27,7 @@ type serverFlags struct {
 	shards              int
 	drain, timeout      time.Duration
 	limits              node.Limits
+	memory              int64
 }
 
 func (o *serverFlags) add(f *pflag.FlagSet) {
@@ -36,6 +37,7 @@ func (o *serverFlags) add(f *pflag.FlagSet) {
 	f.IntVar(&o.shards, "shards", 0, "shards of a new data directory (default 8); they stay as they are")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long turns in flight and the program may take at the end, each")
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "how long a handler may run when its method does not say")
+	f.Int64Var(&o.memory, "max-worker-memory", 0, "`bytes` of memory that the program may occupy before it is started anew; 0 is no bound")
 	l := &o.limits
 	f.IntVar(&l.Payload, "max-payload", 1<<20, "`bytes` of one input (413)")
 	f.Int64Var(&l.InFlight, "max-in-flight", 256<<20, "`bytes` of inputs that are not answered yet (429)")
@@ -50,7 +52,7 @@ func (o *serverFlags) add(f *pflag.FlagSet) {
 
 func (o *serverFlags) config(mode string, log *slog.Logger) server.Config {
 	return server.Config{Dir: o.data, Mode: mode, Shards: o.shards, Listen: o.listen, Admin: o.admin, Log: log, Drain: o.drain,
-		Limits: o.limits, Run: host.Config{Timeout: o.timeout}}
+		Limits: o.limits, Memory: o.memory, Run: host.Config{Timeout: o.timeout}}
 }
 
 func serveCommand(c *console) *cobra.Command {

@@ -35,6 +35,7 @@ type Config struct {
 	Output io.Writer   // lines that the program prints; nil: they are logged
 	Run    host.Config // how turns are run
 	Limits node.Limits
+	Memory int64         // bytes that the program may occupy before it is killed; 0: not bounded
 	Drain  time.Duration // how long each part may take at the end; default 10 s
 }
 
@@ -87,7 +88,8 @@ func Open(cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.pool, err = worker.New(s.node, worker.Config{Dir: cfg.Dir, Log: cfg.Log, Output: cfg.Output, Run: cfg.Run, Drain: cfg.Drain})
+	s.pool, err = worker.New(s.node, worker.Config{Dir: cfg.Dir, Log: cfg.Log, Output: cfg.Output, Run: cfg.Run,
+		Memory: cfg.Memory, Drain: cfg.Drain})
 	if err != nil {
 		return nil, err
 	}

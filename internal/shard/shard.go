@@ -235,8 +235,7 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 		case <-s.wake:
 		case rep, ok := <-s.reports():
 			if !ok {
-				s.host = nil
-				c.LostHost(true)
+				s.lost()
 			} else {
 				c.Apply(rep)
 			}
@@ -347,8 +346,7 @@ func (s *Shard) leave() bool {
 		select {
 		case rep, ok := <-s.host.Reports():
 			if !ok {
-				s.host = nil
-				c.LostHost(true)
+				s.lost()
 				return true
 			}
 			c.Apply(rep)

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -14,6 +15,7 @@ import (
 // launch is a program that is being started.
 type launch struct {
 	path   string
+	spare  bool         // it is to wait until the worker dies
 	reply  chan<- error // nil: nobody waits
 	cancel context.CancelFunc
 
@@ -31,8 +33,11 @@ func (l *launch) run(ctx context.Context, p *Pool) {
 	p.expect(l)
 	defer p.forget(l)
 	output := &lines{log: p.cfg.Log, out: p.cfg.Output}
-	env := append([]string{guest.EnvSocket + "=" + p.door.addr(), guest.EnvToken + "=" + l.token, "SITU_ATTACH="}, p.cfg.Env...)
-	l.proc, l.err = start(l.path, env, output)
+	env := append([]string{guest.EnvSocket + "=" + p.door.addr(), "SITU_ATTACH="}, p.cfg.Env...)
+	if p.cfg.Memory > 0 && os.Getenv("GOMEMLIMIT") == "" { // collect more rather than die
+		env = append(env, fmt.Sprintf("GOMEMLIMIT=%d", p.cfg.Memory/10*9))
+	}
+	l.proc, l.err = start(l.path, l.token, env, output)
 	if l.err != nil {
 		return
 	}

@@ -25,6 +25,7 @@ type lines struct {
 	mu   sync.Mutex
 	buf  []byte
 	skip bool // the rest of the line: it was too long
+	last string
 }
 
 // Write implements io.Writer.
@@ -53,10 +54,21 @@ func (l *lines) Write(b []byte) (int, error) {
 	return n, nil
 }
 
+// lastWords returns the last line in which Go's runtime says why it ends the
+// program, "" if it did not.
+func (l *lines) lastWords() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
 // line deals with a complete line, and empties the buffer.
 func (l *lines) line() {
 	line := bytes.TrimRight(l.buf, "\r")
 	defer func() { l.buf = l.buf[:0] }()
+	if bytes.HasPrefix(line, []byte("fatal error: ")) || bytes.HasPrefix(line, []byte("panic: ")) {
+		l.last = string(line[:min(len(line), 200)])
+	}
 	if r, ok := record(line); ok {
 		if h := l.log.Handler(); h.Enabled(context.Background(), r.Level) {
 			_ = h.Handle(context.Background(), r) // the log has nobody to tell

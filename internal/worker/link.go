@@ -4,6 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard"
@@ -38,6 +39,7 @@ var _ shard.Host = (*link)(nil)
 // flight is a frame of which results are to come.
 type flight struct {
 	frame *turn.Frame
+	at    time.Time
 	sent  int // tasks that went to the worker; the others are given back
 	apart int // detached tasks without a result
 	state []bool
@@ -63,7 +65,7 @@ func (l *link) Reports() <-chan *turn.Report { return l.reports }
 // Submit implements shard.Host. It never blocks: what the socket does not take
 // at once is written by another goroutine.
 func (l *link) Submit(f *turn.Frame) {
-	fl := &flight{frame: f, sent: len(f.Tasks)}
+	fl := &flight{frame: f, at: time.Now(), sent: len(f.Tasks)}
 	buf, big := workproto.AppendTasks(l.buf[:0], f, l.s.pool.cfg.maxFrame())
 	if big >= 0 {
 		// What comes before the task that is too long goes; the rest is given
@@ -153,14 +155,49 @@ func (l *link) writeRest() {
 	}
 }
 
+// end tells the shard that nothing more will come, and why.
+func (l *link) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	close(l.reports)
+}
+
+// Why returns what ended the worker, when Reports is closed.
+func (l *link) Why() error { return l.s.reason() }
+
+// overdue returns an error if a report is due that did not come.
+func (l *link) overdue(now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for seq, fl := range l.open {
+		bound := l.s.bounds.late
+		if seq == l.current {
+			bound = l.s.bounds.frame
+		} else if l.s.pool.cfg.Run.Timeout < 0 {
+			continue
+		}
+		if d := now.Sub(fl.at); d > bound {
+			return fault.New(fault.Timeout, "worker", l.id.String(), "it did not report on what it was given %v ago", d.Round(time.Millisecond))
+		}
+	}
+	return nil
+}
+
+// apart reports whether tasks run on that are detached.
+func (l *link) apart() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, fl := range l.open {
+		if fl.apart > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // read delivers reports until the connection ends, and returns why.
 func (l *link) read() error {
-	defer func() {
-		l.mu.Lock()
-		l.closed = true
-		close(l.reports)
-		l.mu.Unlock()
-	}()
 	for rep := (*turn.Report)(nil); ; {
 		t, body, err := l.conn.Next()
 		if err != nil {
@@ -178,6 +215,9 @@ func (l *link) read() error {
 		}
 		if err := l.accept(rep, last); err != nil {
 			return err
+		}
+		if rep.Late {
+			l.s.tire()
 		}
 		if last {
 			select {
@@ -211,6 +251,9 @@ func (l *link) accept(rep *turn.Report, last bool) error {
 		fl.apart -= len(rep.Results)
 		for i := range rep.Results {
 			fl.state[rep.Results[i].Index] = false
+			if givenUp(&rep.Results[i]) {
+				l.s.stuck.Add(1)
+			}
 		}
 	} else {
 		l.current = 0
@@ -229,4 +272,10 @@ func (l *link) accept(rep *turn.Report, last bool) error {
 		delete(l.open, rep.Frame)
 	}
 	return nil
+}
+
+// givenUp reports whether a result is that of a handler which did not return:
+// it may run on for ever.
+func givenUp(r *turn.Result) bool {
+	return r.Outcome == turn.Panicked && r.Unloaded && r.Fail != nil && r.Fail.Kind == fault.Timeout.String()
 }

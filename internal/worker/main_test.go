@@ -108,6 +108,8 @@ func TestMain(m *testing.M) {
 		os.Exit(3)
 	case "orphan":
 		orphanage()
+	case "poison":
+		poisonedMain()
 	default:
 		situ.Main(components()...)
 	}
@@ -152,14 +154,20 @@ func open(t *testing.T, cfg worker.Config) *platform {
 
 func openIn(t *testing.T, dir string, cfg worker.Config) *platform {
 	t.Helper()
+	return openShards(t, dir, cfg, 4)
+}
+
+func openShards(t *testing.T, dir string, cfg worker.Config, shards int) *platform {
+	t.Helper()
 	p := &platform{t: t, dir: dir, log: newLogs(), out: newLogs()}
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(p.log, t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	var err error
-	p.node, err = node.Open(node.Config{Dir: p.dir, Store: store.Options{Shards: 4}, Log: log})
+	p.node, err = node.Open(node.Config{Dir: p.dir, Store: store.Options{Shards: shards}, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.Dir, cfg.Log, cfg.Output = p.dir, log, p.out
+	cfg.Env = append(cfg.Env, "GORACE=atexit_sleep_ms=0") // or each death takes a second under the race detector
 	if p.pool, err = worker.New(p.node, cfg); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,14 @@ const healthy = 10 * time.Second
 // all others wait meanwhile.
 const brief = time.Second
 
+// quickly is how many deaths in a row have no pause after them: a message that
+// kills workers costs a few, and every pause costs all others.
+const quickly = 12
+
+// refreshing is how long a worker lives at least before it is replaced for the
+// handlers in it that do not return.
+const refreshing = time.Second
+
 // Pool keeps one program running as the worker of a node. Run runs it; the
 // goroutine of Run decides everything, the others bring it news.
 type Pool struct {
@@ -31,6 +39,7 @@ type Pool struct {
 	replaces  chan *launch
 	launched  chan *launch
 	announced chan *session
+	tired     chan *session // workers in which handlers do not return
 	hurry     chan struct{} // closed when there is no time left
 	hurryOnce sync.Once
 	closing   context.Context // done when no program may arrive any more
@@ -48,7 +57,10 @@ type Pool struct {
 	managed   *session
 	guest     *session
 	launching *launch
+	spare     *session  // ready to be managed, after a death
 	since     time.Time // when managed became the worker
+	deaths    int       // in a row
+	calm      *time.Timer
 	backoff   time.Duration
 	retry     *time.Timer
 	restarts  int
@@ -57,7 +69,7 @@ type Pool struct {
 // New makes the sockets at which programs arrive. Run the pool, or Close it.
 func New(node Node, cfg Config) (*Pool, error) {
 	p := &Pool{node: node, cfg: cfg.withDefaults(), replaces: make(chan *launch), launched: make(chan *launch),
-		announced: make(chan *session), hurry: make(chan struct{}), sessions: map[string]*session{}, waiting: map[string]*launch{}}
+		announced: make(chan *session), tired: make(chan *session, 1), hurry: make(chan struct{}), sessions: map[string]*session{}, waiting: map[string]*launch{}}
 	p.closing, p.close = context.WithCancel(context.Background())
 	p.backoff = p.cfg.Backoff
 	p.status.State = Stopped
@@ -94,8 +106,9 @@ func (p *Pool) Run(ctx context.Context) {
 	if p.attach != nil {
 		group.Go(p.attach.serve)
 	}
-	p.retry = time.NewTimer(time.Hour)
+	p.retry, p.calm = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
 	p.retry.Stop()
+	p.calm.Stop()
 	for ctx.Err() == nil {
 		p.publish()
 		select {
@@ -110,8 +123,16 @@ func (p *Pool) Run(ctx context.Context) {
 			p.died()
 		case <-ended(p.guest):
 			p.detached(ctx)
+		case <-ended(p.spare):
+			p.spare = nil
+			p.deaths++
+			p.again(brief)
+		case s := <-p.tired:
+			p.refresh(ctx, s)
 		case <-p.retry.C:
-			p.begin(ctx, &launch{path: p.path})
+			p.begin(ctx, &launch{path: p.path, spare: p.managed != nil})
+		case <-p.calm.C:
+			p.calmed()
 		}
 	}
 	p.shut()
@@ -126,10 +147,10 @@ func (p *Pool) shut() {
 		l.cancel()
 		p.finish(<-p.launched, fault.New(fault.Canceled, "start", l.path, "the platform is shutting down"))
 	}
-	for _, s := range []*session{p.managed, p.guest} {
+	for _, s := range []*session{p.managed, p.guest, p.spare} {
 		p.dismiss(s, "the platform is shutting down")
 	}
-	p.managed, p.guest, p.launching = nil, nil, nil
+	p.managed, p.guest, p.spare, p.launching = nil, nil, nil, nil
 	p.retiring.Wait()
 	p.mu.Lock()
 	left := make([]*session, 0, len(p.sessions))
@@ -235,14 +256,55 @@ func (p *Pool) land(l *launch) {
 		return
 	}
 	p.path = l.path
-	p.node.SetHosts(l.s.host, l.s.manifest)
-	old := p.managed
-	p.managed, p.since = l.s, time.Now()
-	p.dismiss(old, "another program has taken over")
-	p.cfg.Log.Debug("the program runs", "program", l.path, "pid", l.s.proc.pid(), "build", l.s.hello.Build)
+	if l.spare && p.managed != nil {
+		p.spare = l.s
+		return
+	}
+	p.drop("another program has taken over")
+	p.install(l.s)
 	if l.reply != nil {
 		l.reply <- nil
 	}
+	if p.deaths > 0 {
+		p.again(brief) // a spare
+	}
+}
+
+// install makes a session that is ready the worker.
+func (p *Pool) install(s *session) {
+	p.node.SetHosts(s.host, s.manifest)
+	old := p.managed
+	p.managed, p.since = s, time.Now()
+	p.dismiss(old, "another program has taken over")
+	p.cfg.Log.Debug("the program runs", "program", p.path, "pid", s.proc.pid(), "build", s.hello.Build)
+}
+
+// drop ends the spare.
+func (p *Pool) drop(why string) {
+	p.dismiss(p.spare, why)
+	p.spare = nil
+}
+
+// calmed ends the spare when the worker has lived for a while.
+func (p *Pool) calmed() {
+	p.deaths, p.backoff = 0, p.cfg.Backoff
+	p.drop("it is not needed any more")
+	if l := p.launching; l != nil && l.spare && p.managed != nil {
+		l.cancel()
+		p.finish(<-p.launched, nil)
+	}
+	if p.managed != nil {
+		p.retry.Stop()
+	}
+}
+
+// refresh replaces a worker by another process of the same program.
+func (p *Pool) refresh(ctx context.Context, s *session) {
+	if s != p.managed || p.launching != nil || time.Since(p.since) < refreshing {
+		return // too soon: it says so again
+	}
+	p.cfg.Log.Warn("handlers that were given up run on; the program is replaced by itself", "pid", s.hello.PID, "handlers", s.stuck.Load())
+	p.begin(ctx, &launch{path: p.path})
 }
 
 // dismiss drains a session in the background.
@@ -254,19 +316,27 @@ func (p *Pool) dismiss(s *session, why string) {
 
 // again starts the program after a pause of at most limit.
 func (p *Pool) again(limit time.Duration) {
+	if p.deaths <= quickly && limit == brief {
+		p.retry.Reset(0)
+		return
+	}
 	p.retry.Reset(min(p.backoff, limit))
 	p.backoff = min(2*p.backoff, p.cfg.MaxBackoff)
 }
 
-// died deals with the end of the worker.
+// died deals with the end of the worker: a spare takes its place, if there is
+// one, and if there is none, what is started now does.
 func (p *Pool) died() {
-	if time.Since(p.since) > healthy {
-		p.backoff = p.cfg.Backoff
-	}
 	p.cfg.Log.Error("the program ended; it is started again", "program", p.path, "pid", p.managed.hello.PID,
-		"reason", p.managed.reason(), "after", p.backoff)
+		"reason", p.managed.reason(), "in a row", p.deaths)
 	p.managed = nil
 	p.restarts++
+	p.deaths++
+	p.calm.Reset(healthy)
+	if s := p.spare; s != nil {
+		p.spare = nil
+		p.install(s)
+	}
 	if p.launching == nil {
 		p.again(brief)
 	}
@@ -284,6 +354,7 @@ func (p *Pool) take(s *session) {
 		p.finish(<-p.launched, nil)
 	}
 	p.retry.Stop()
+	p.drop("a program was attached")
 	p.guest = s
 	p.guestPID.Store(int64(s.hello.PID))
 	p.node.SetHosts(s.host, s.manifest)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/guest"
+	"github.com/situ-dev/situ/internal/proc"
 )
 
 // process is a program that was started. It has a process group of its own,
@@ -18,21 +20,25 @@ import (
 type process struct {
 	cmd    *exec.Cmd
 	path   string
+	token  string
+	output *lines
 	tail   *tail       // what it printed last
 	killed atomic.Bool // by us
 	exited chan struct{}
 	how    string // after exited: how it ended
+	code   int    // after exited: its exit code, -1 for a signal
 }
 
 // lingering is how long what a dead program printed is waited for, when a
 // process that it started still holds the pipe.
 const lingering = time.Second
 
-// start starts the program at path. The caller waits for exited.
-func start(path string, env []string, output io.Writer) (*process, error) {
-	p := &process{path: path, exited: make(chan struct{}), tail: &tail{}}
+// start starts the program at path, with token in its environment. The caller
+// waits for exited.
+func start(path, token string, env []string, output *lines) (*process, error) {
+	p := &process{path: path, token: token, output: output, exited: make(chan struct{}), tail: &tail{}}
 	p.cmd = exec.Command(path)
-	p.cmd.Env = append(os.Environ(), env...)
+	p.cmd.Env = append(append(os.Environ(), env...), guest.EnvToken+"="+token)
 	p.cmd.Stdout = io.MultiWriter(p.tail, output)
 	p.cmd.Stderr = p.cmd.Stdout // the same writer: one line at a time
 	p.cmd.WaitDelay = lingering
@@ -45,18 +51,38 @@ func start(path string, env []string, output io.Writer) (*process, error) {
 		defer runtime.UnlockOSThread()
 		err := p.cmd.Start()
 		started <- err
-		if err != nil {
-			return
+		if err == nil {
+			p.wait()
 		}
-		_ = p.cmd.Wait() // the state tells
-		p.how = p.cmd.ProcessState.String()
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) // what it left behind
-		close(p.exited)
 	}()
 	if err := <-started; err != nil {
 		return nil, fault.Wrap(fault.Invalid, "start", path, err)
 	}
+	proc.Sacrifice(p.pid())
 	return p, nil
+}
+
+// wait waits until the process has ended, and ends what it left behind: first
+// that, because it may hold the pipe of our output.
+func (p *process) wait() {
+	if state, err := p.cmd.Process.Wait(); err == nil {
+		p.how, p.code = state.String(), state.ExitCode()
+	} else {
+		p.how = err.Error()
+	}
+	_ = syscall.Kill(-p.pid(), syscall.SIGKILL) // nobody is there most often
+	proc.KillMarked(guest.EnvToken + "=" + p.token)
+	_ = p.cmd.Wait() // for the output; that the process is gone is known
+	close(p.exited)
+}
+
+// ended returns how the process ended, and the last that it said of that
+// itself. It has exited.
+func (p *process) ended() string {
+	if words := p.output.lastWords(); words != "" {
+		return p.how + ", " + words
+	}
+	return p.how
 }
 
 // pid returns the process's number.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/proc"
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/workproto"
@@ -30,7 +32,8 @@ type session struct {
 	retired chan struct{} // closed when the shards do not use it any more
 	leaving chan struct{} // closed when it was asked to end
 	over    chan struct{} // closed when it has failed or ended: all connections are closed
-	ended   chan struct{} // closed when its process is gone, too
+	settled chan struct{} // closed when it is known why: its process is gone, too
+	ended   chan struct{} // closed when the shards know it, too
 
 	readers sync.WaitGroup
 	retire  sync.Once
@@ -41,6 +44,9 @@ type session struct {
 	missing int
 	err     error
 	heard   time.Time // the last pong
+
+	bounds bounds
+	stuck  atomic.Int32 // handlers that were given up
 }
 
 func newSession(p *Pool, hello *workproto.Hello, control *workproto.Conn, proc *process) (*session, error) {
@@ -49,9 +55,9 @@ func newSession(p *Pool, hello *workproto.Hello, control *workproto.Conn, proc *
 		return nil, fault.New(fault.Invalid, "worker.hello", "", "its manifest cannot be read: %v", err)
 	}
 	n := p.node.Shards()
-	return &session{pool: p, hello: hello, manifest: m, control: control, proc: proc, token: newToken(),
+	return &session{bounds: p.cfg.bounds(m), pool: p, hello: hello, manifest: m, control: control, proc: proc, token: newToken(),
 		ready: make(chan struct{}), retired: make(chan struct{}), leaving: make(chan struct{}),
-		over: make(chan struct{}), ended: make(chan struct{}), links: make([]*link, n), missing: n, heard: time.Now()}, nil
+		over: make(chan struct{}), settled: make(chan struct{}), ended: make(chan struct{}), links: make([]*link, n), missing: n, heard: time.Now()}, nil
 }
 
 // welcome is what the session's program is told.
@@ -77,10 +83,11 @@ func (s *session) run() {
 	s.gone(err)
 	<-s.over
 	group.Wait()
-	s.readers.Wait()
 	if s.proc != nil {
 		s.proc.end(s.grace(), s.pool.hurry)
 	}
+	close(s.settled)
+	s.readers.Wait()
 	close(s.ended)
 }
 
@@ -92,7 +99,7 @@ func (s *session) grace() time.Duration {
 	case isClosed(s.leaving):
 		return s.pool.cfg.Drain
 	case fault.Is(s.err, fault.Unavailable):
-		return 2 * time.Second // it is most likely ending by itself
+		return 250 * time.Millisecond // it is most likely ending by itself
 	}
 	return 0
 }
@@ -119,8 +126,14 @@ func (s *session) watch() {
 	t := time.NewTicker(every)
 	defer t.Stop()
 	var exited <-chan struct{}
+	var weigh <-chan time.Time
 	if s.proc != nil {
 		exited = s.proc.exited
+		if s.pool.cfg.Memory > 0 {
+			t := time.NewTicker(weighing)
+			defer t.Stop()
+			weigh = t.C
+		}
 	}
 	for n := uint64(1); ; n++ {
 		select {
@@ -140,12 +153,62 @@ func (s *session) watch() {
 				s.fail(fault.New(fault.Timeout, "worker", "", "it did not answer for %v", silent.Round(time.Second)))
 				return
 			}
+			if err := s.overdue(time.Now()); err != nil {
+				s.fail(err)
+				return
+			}
+			s.tire()
+		case <-weigh:
+			if n := proc.Resident(s.proc.pid()); n > s.pool.cfg.Memory {
+				s.fail(fault.New(fault.TooLarge, "worker", "", "it occupied more than %d MiB of memory", s.pool.cfg.Memory>>20))
+				return
+			}
 		case <-exited:
-			s.fail(fault.New(fault.Unavailable, "worker", "", "it ended: %s", s.proc.how))
+			s.fail(fault.New(fault.Unavailable, "worker", "", "it ended: %s", s.proc.ended()))
 			return
 		case <-s.over:
 			return
 		}
+	}
+}
+
+// weighing is how often the memory of a worker is looked at. One that takes
+// all it can gets about 2 GB a second.
+const weighing = 20 * time.Millisecond
+
+// overdue returns an error if results are due that did not come: a runner
+// reports on a frame within its slice, and later on each task whose handler
+// did not return.
+func (s *session) overdue(now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.links {
+		if l == nil {
+			continue
+		}
+		if err := l.overdue(now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tire tells the pool of a worker in which handlers run on that were given
+// up, at a moment when nothing runs that would be lost with it.
+func (s *session) tire() {
+	if s.stuck.Load() == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.links {
+		if l != nil && l.apart() {
+			return
+		}
+	}
+	select {
+	case s.pool.tired <- s:
+	default:
 	}
 }
 
@@ -190,6 +253,8 @@ func (s *session) add(id wire.ShardID, c *workproto.Conn) error {
 	}
 	<-s.over
 	group.Wait()
+	<-s.settled
+	l.end()
 	return nil
 }
 
@@ -245,12 +310,14 @@ func (s *session) drain(why string) {
 	}
 }
 
-// reason returns why the session ended.
+// reason returns why the session ended. That its own end of a connection was
+// closed is what a worker ends with, too, and then says no more.
 func (s *session) reason() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.proc != nil && isClosed(s.proc.exited) && !s.proc.killed.Load() && fault.Is(s.err, fault.Unavailable) {
-		return fault.New(fault.Unavailable, "worker", "", "it ended: %s", s.proc.how)
+	if s.proc != nil && isClosed(s.proc.exited) && !s.proc.killed.Load() && fault.Is(s.err, fault.Unavailable) &&
+		s.proc.code != fault.Unavailable.Exit() {
+		return fault.New(fault.Unavailable, "worker", "", "it ended: %s", s.proc.ended())
 	}
 	return s.err
 }

@@ -49,10 +49,14 @@ type Config struct {
 	// Silence is how long a program may leave a ping without an answer before
 	// it is killed. Default 15 s.
 	Silence time.Duration
-	// Backoff is the pause before a program that died is started again; it
-	// doubles up to MaxBackoff each time, and begins anew when the program has
-	// lived for a while. Defaults 100 ms and 5 s.
+	// Backoff is the pause before a program that died is started again, after
+	// some deaths in a row for which there is none; it doubles up to MaxBackoff
+	// each time, and begins anew when the program has lived for a while.
+	// Defaults 100 ms and 5 s.
 	Backoff, MaxBackoff time.Duration
+	// Memory is how many bytes of memory a program may occupy before it is
+	// killed. Default: it is not bounded.
+	Memory int64
 	// Env is added to the program's environment, as "name=value".
 	Env []string
 }
@@ -62,7 +66,8 @@ func (c Config) withDefaults() Config {
 		p *time.Duration
 		v time.Duration
 	}{{&c.Start, 10 * time.Second}, {&c.Drain, 10 * time.Second}, {&c.Silence, 15 * time.Second},
-		{&c.Backoff, 100 * time.Millisecond}, {&c.MaxBackoff, 5 * time.Second}} {
+		{&c.Backoff, 100 * time.Millisecond}, {&c.MaxBackoff, 5 * time.Second},
+		{&c.Run.Timeout, time.Minute}, {&c.Run.Grace, time.Second}} {
 		if *d.p == 0 {
 			*d.p = d.v
 		}
@@ -79,6 +84,26 @@ func (c Config) withDefaults() Config {
 // maxFrame is the longest message: an object's state may be much longer on the
 // wire than its fields.
 func (c Config) maxFrame() int { return max(workproto.MaxFrame, 4*c.Run.MaxState) }
+
+// bounds are how long reports may take before the worker is taken for broken:
+// on a frame, and on a task of it that was detached.
+type bounds struct{ frame, late time.Duration }
+
+func (c Config) bounds(m *host.Manifest) bounds {
+	b := bounds{frame: c.Silence + c.Run.Slice + c.Run.Patience}
+	b.late = b.frame + c.Run.Timeout + c.Run.Grace
+	longer := func(methods []host.MethodManifest) {
+		for i := range methods {
+			d := time.Duration(methods[i].TimeoutMS) * time.Millisecond
+			b.late = max(b.late, b.frame+d+c.Run.Grace)
+		}
+	}
+	longer(m.Functions)
+	for i := range m.Types {
+		longer(m.Types[i].Methods)
+	}
+	return b
+}
 
 // The states of a worker.
 const (

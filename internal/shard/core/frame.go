@@ -241,7 +241,13 @@ func (c *Core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry
 // LostHost takes back what a host had that is gone. Nothing of an unreported
 // frame has been used, so its tasks simply run again. If the host died, the
 // one that may have killed it is found by trying each alone.
-func (c *Core) LostHost(died bool) {
+func (c *Core) LostHost(died bool) { c.lost(died, "") }
+
+// DeadHost is LostHost for one that died, when it is known why: that is told
+// with the message that is found.
+func (c *Core) DeadHost(why string) { c.lost(true, why) }
+
+func (c *Core) lost(died bool, why string) {
 	for _, seq := range slices.Sorted(maps.Keys(c.frames)) { // older work first
 		fl := c.frames[seq]
 		delete(c.frames, seq)
@@ -250,7 +256,7 @@ func (c *Core) LostHost(died bool) {
 		}
 		for i := range fl.tasks {
 			if t := &fl.tasks[i]; t.env != nil { // not reported
-				c.lostTask(t, died, fl.trial)
+				c.lostTask(t, died, fl.trial, why)
 			}
 		}
 	}
@@ -265,12 +271,15 @@ func (c *Core) LostHost(died bool) {
 	c.slots, c.free = c.slots[:1], c.free[:0]
 }
 
-func (c *Core) lostTask(t *flightTask, died, trial bool) {
+func (c *Core) lostTask(t *flightTask, died, trial bool, why string) {
 	var crash *wire.Failure
 	if died {
 		c.suspect(t.env)
 		if trial {
 			crash = &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.env.To.String()}
+			if why != "" {
+				crash.Message += ": " + why
+			}
 		}
 	}
 	switch {
