@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,6 +78,17 @@ func TestGoldenChain(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, "chain.v1.hex", out.Bytes())
+}
+
+// TestGoldenKeys holds the letters of the tables, and what comes before a
+// row's own key.
+func TestGoldenKeys(t *testing.T) {
+	var out bytes.Buffer
+	for _, tab := range []Table{Meta, Objects, Entries, Mail, Timers, Outbox, Inbox, Invocations, Expiry, Dead, tableChain} {
+		fmt.Fprintf(&out, "%s %x\n", tab, rowKey(0x0102, tab, []byte("key")))
+	}
+	fmt.Fprintf(&out, "link of commit 7 %x\n", chainKey(0x0102, 7))
+	golden(t, "keys.v1.hex", out.Bytes())
 }
 
 func FuzzLink(f *testing.F) {

@@ -13,6 +13,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/frugal"
 	"github.com/situ-dev/situ/internal/turn"
 )
 
@@ -156,7 +157,9 @@ func FuzzState(f *testing.F) {
 	f.Add([]byte{0xbf, 0xff}, "a", be(7), []byte{0xf9, 0x7e, 0})
 	f.Fuzz(func(t *testing.T, root []byte, field string, key, value []byte) {
 		st := &turn.State{Root: root, Entries: []turn.Entry{{Field: field, Key: key, Value: value}}}
-		got, err := State(st)
+		var got json.RawMessage
+		var err error
+		frugal.Check(t, len(root)+len(field)+len(key)+len(value), func() { got, err = State(st) })
 		if err != nil {
 			if !fault.Is(err, fault.Corrupt) {
 				t.Errorf("an error of another kind: %v", err)
@@ -168,6 +171,29 @@ func FuzzState(f *testing.F) {
 		}
 		if n := len(root) + len(field) + len(key) + len(value); len(got) > 64+16*n {
 			t.Errorf("%d bytes became %d", n, len(got))
+		}
+	})
+}
+
+// FuzzValue shows anything as JSON, or refuses it.
+func FuzzValue(f *testing.F) {
+	f.Add(marshal(f, map[string]any{"a": []any{1, "b", 2.5, nil}, "c": []byte{1}}))
+	f.Add([]byte{0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}) // a list that says it is long
+	f.Add([]byte{0xbb, 0, 0, 0, 1, 0, 0, 0, 0, 0x61, 'a', 1})
+	f.Add([]byte{0x5b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
+	f.Add(bytes.Repeat([]byte{0x81}, 5000))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var got json.RawMessage
+		var err error
+		frugal.Check(t, len(b), func() { got, err = Value(b) })
+		if err != nil {
+			if !fault.Is(err, fault.Corrupt) {
+				t.Errorf("an error of another kind: %v", err)
+			}
+			return
+		}
+		if !json.Valid(got) || len(got) > 64+16*len(b) {
+			t.Errorf("%x is shown as %q", b, got)
 		}
 	})
 }

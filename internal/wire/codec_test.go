@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/frugal"
 )
 
 // seed returns the seed of a random test: SITU_SEED, or one from the clock. It
@@ -165,7 +166,9 @@ func fuzz[T any](f *testing.F) {
 	f.Add(bytes.Repeat([]byte{10<<1 | 1, 2}, 300))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var like T
-		v, err := decodeLike(like, b)
+		var v any
+		var err error
+		frugal.Check(t, len(b), func() { v, err = decodeLike(like, b) })
 		if err != nil {
 			if !fault.Is(err, fault.Corrupt) {
 				t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/frugal"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/workproto"
@@ -298,7 +299,9 @@ func FuzzTasks(f *testing.F) {
 	f.Add(b[5:])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var got turn.Frame
-		if _, err := workproto.DecodeTasks(&got, b); err != nil {
+		var err error
+		frugal.Check(t, len(b), func() { got = turn.Frame{}; _, err = workproto.DecodeTasks(&got, b) })
+		if err != nil {
 			return
 		}
 		again, _ := workproto.AppendTasks(nil, &got, workproto.MaxFrame)
@@ -313,11 +316,16 @@ func FuzzReport(f *testing.F) {
 	f.Add(b[5:])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var got turn.Report
-		if _, err := workproto.DecodeReport(&got, b); err != nil {
+		var err error
+		frugal.Check(t, len(b), func() { got = turn.Report{}; _, err = workproto.DecodeReport(&got, b) })
+		if err != nil {
 			return
 		}
 		again, _ := workproto.AppendReport(nil, &got, workproto.MaxFrame)
-		decodeReport(t, again)
+		back := decodeReport(t, again)
+		if twice, _ := workproto.AppendReport(nil, back, workproto.MaxFrame); !bytes.Equal(again, twice) {
+			t.Errorf("got  %x\nback %x", again, twice)
+		}
 	})
 }
 
@@ -326,7 +334,9 @@ func FuzzControl(f *testing.F) {
 		f.Add(byte(m.Type()), workproto.Append(nil, m))
 	}
 	f.Fuzz(func(t *testing.T, typ byte, b []byte) {
-		m, err := workproto.Decode(workproto.Type(typ), b)
+		var m workproto.Message
+		var err error
+		frugal.Check(t, len(b), func() { m, err = workproto.Decode(workproto.Type(typ), b) })
 		if err != nil {
 			return
 		}
@@ -342,16 +352,17 @@ func FuzzConn(f *testing.F) {
 	f.Add(b)
 	f.Add([]byte(strings.Repeat("\x01\x00\x00\x00\x06", 3)))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c := workproto.NewConn(readConn{Reader: bytes.NewReader(b)})
-		c.Limit(1 << 16)
-		for n := 0; ; n++ {
-			if _, _, err := c.Next(); err != nil {
-				return
+		frugal.Check(t, len(b)+1<<17, func() { // a step of reading is 1 MiB
+			c := workproto.NewConn(readConn{Reader: bytes.NewReader(b)})
+			for n := 0; ; n++ {
+				if _, _, err := c.Next(); err != nil {
+					return
+				}
+				if n > len(b)/5 {
+					t.Fatal("messages from nothing")
+				}
 			}
-			if n > len(b)/5 {
-				t.Fatal("messages from nothing")
-			}
-		}
+		})
 	})
 }
 

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/hex"
 	"flag"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,6 +37,48 @@ func TestGolden(t *testing.T) {
 	}
 	if got, err := decodeMark(want); err != nil || got != m {
 		t.Errorf("decoded %+v, %v", got, err)
+	}
+}
+
+// TestGoldenFile holds the layout of the whole file: where each slot is.
+func TestGoldenFile(t *testing.T) {
+	const path = "testdata/marks.v1.golden"
+	m := New(store, 70) // more than a page of slots
+	for i := range m.All {
+		m.All[i].Seq, m.All[i].Hash = uint64(i+1), uint64(i)<<32
+	}
+	b := m.Encode()
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d bytes\n", len(b))
+	for at := 0; at < len(b); at += slotSize {
+		if slot := b[at : at+slotSize]; !bytes.Equal(slot, make([]byte, slotSize)) {
+			fmt.Fprintf(&text, "%d %x\n", at, slot)
+		}
+	}
+	if *rewrite {
+		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil || string(want) != text.String() {
+		t.Errorf("got %s\nwant %s, %v", text.String(), want, err)
+	}
+	var size, at int
+	lines := strings.Split(strings.TrimSpace(string(want)), "\n")
+	if _, err := fmt.Sscanf(lines[0], "%d bytes", &size); err != nil {
+		t.Fatal(err)
+	}
+	file := make([]byte, size)
+	for _, line := range lines[1:] {
+		var slot []byte
+		if _, err := fmt.Sscanf(line, "%d %x", &at, &slot); err != nil {
+			t.Fatal(err)
+		}
+		copy(file[at:], slot)
+	}
+	if got, lost := Decode(file, store, 70); lost >= 0 || !slices.Equal(got.All, m.All) {
+		t.Errorf("the file reads as %+v, lost %d", got.All, lost)
 	}
 }
 
@@ -99,8 +143,15 @@ func FuzzMark(f *testing.F) {
 func FuzzMarks(f *testing.F) {
 	f.Add(New(store, 2).Encode())
 	f.Fuzz(func(t *testing.T, p []byte) {
-		if m, lost := Decode(p, store, 2); lost < 0 && len(m.All) != 3 {
+		m, lost := Decode(p, store, 2)
+		if lost >= 0 {
+			return
+		}
+		if len(m.All) != 3 {
 			t.Error("no marks and no problem")
+		}
+		if again, lost := Decode(m.Encode(), store, 2); lost >= 0 || !slices.Equal(again.All, m.All) {
+			t.Errorf("%+v is written, and read as %+v", m.All, again.All)
 		}
 	})
 }
