@@ -63,6 +63,11 @@ func (in *instance[S]) Load(st *turn.State) error {
 			return fmt.Errorf("element of %q: %w", e.Field, err)
 		}
 	}
+	for i, k := range in.kept {
+		if err := k.whole(); err != nil {
+			return fmt.Errorf("elements of %q: %w", fields[i].name, err)
+		}
+	}
 	return nil
 }
 
