@@ -28,8 +28,6 @@ type container interface {
 type tracked interface {
 	// load adds a stored element.
 	load(key, value []byte) error
-	// whole returns an error if an element is missing among those loaded.
-	whole() error
 	// begin starts a turn: from here rollback takes changes back. Changing a
 	// container in a read-only turn panics.
 	begin(readOnly bool)

@@ -64,8 +64,10 @@ func (in *instance[S]) Load(st *turn.State) error {
 		}
 	}
 	for i, k := range in.kept {
-		if err := k.whole(); err != nil {
-			return fmt.Errorf("elements of %q: %w", fields[i].name, err)
+		if l, ok := k.(interface{ whole() error }); ok {
+			if err := l.whole(); err != nil {
+				return fmt.Errorf("elements of %q: %w", fields[i].name, err)
+			}
 		}
 	}
 	return nil

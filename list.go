@@ -131,6 +131,7 @@ func (s *listState[T]) load(key, value []byte) error {
 	return s.m.load(key, value)
 }
 
+// whole returns an error if an element is missing among those loaded.
 func (s *listState[T]) whole() error {
 	if n := uint64(len(s.m.cells)); s.to-s.from != n {
 		return fmt.Errorf("there are %d elements of a list from %d to %d", n, s.from, s.to)
@@ -212,8 +213,6 @@ func (s *counterState) load(_, value []byte) error {
 	s.size = len(value)
 	return codec.Decode(value, &s.n)
 }
-
-func (s *counterState) whole() error { return nil }
 
 func (s *counterState) begin(readOnly bool) {
 	s.saved, s.savedChanged, s.frozen = s.n, s.changed, readOnly

@@ -128,15 +128,11 @@ To run it yourself, in an IDE or a debugger, while the platform runs:
 	_, _ = io.WriteString(p.stderr, b.String()) // nobody to tell
 }
 
-// maxStack bounds the stack of a handler in a worker: one that calls itself
-// without end is told from one that needs much memory, and soon.
-const maxStack = 64 << 20
-
 // work is a worker process that the platform started. A terminal's Ctrl-C is
 // for the platform, which asks its workers to end.
 func (p *program) work(addr string, set *host.Set) int {
 	signal.Ignore(syscall.SIGINT)
-	debug.SetMaxStack(maxStack)
+	debug.SetMaxStack(64 << 20) // a handler that calls itself without end is found soon
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewJSONHandler(p.stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))

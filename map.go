@@ -180,8 +180,6 @@ func (s *mapState[K, V]) load(key, value []byte) error {
 	return nil
 }
 
-func (s *mapState[K, V]) whole() error { return nil } // any elements are a map
-
 func (s *mapState[K, V]) begin(readOnly bool) {
 	clear(s.undo)
 	s.undo, s.frozen, s.read = s.undo[:0], readOnly, false
