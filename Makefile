@@ -58,6 +58,10 @@ lint: tools ## gofmt, vet, staticcheck, errcheck, errorlint
 fuzz: ## fuzz every target for FUZZSECONDS, all within FUZZBUDGET
 	@$(STAGE) "fuzz" tools/fuzz $(FUZZSECONDS) $(FUZZBUDGET)
 
+.PHONY: golden
+golden: ## write every golden file anew; read the diff, it is the review
+	@$(STAGE) "golden files" tools/golden
+
 .PHONY: bench
 bench: build ## run all workloads of situ bench BENCHREPEAT times, with results and tables in BENCHOUT
 	@$(STAGE) "bench" tools/bench $(BENCHOUT) $(BENCHREPEAT)
