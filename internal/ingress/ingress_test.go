@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -177,6 +178,41 @@ func FuzzRequest(f *testing.F) {
 		h.ServeHTTP(w, r)
 		if w.Code == 500 {
 			t.Errorf("%s %s: %s", method, path, w.Body)
+		}
+	})
+}
+
+// FuzzRoute gives the router any names: whatever they are, a path that was
+// made of them by escaping brings just them to the handler; and any path is
+// routed without harm.
+func FuzzRoute(f *testing.F) {
+	for _, s := range [][3]string{{"flight", "BA 123/x", "cancel"}, {"a", "..", "b"}, {"a", ".", "b"}, {"t", "%2F", "m"}, {"t", "ключ\x00", "m"}, {"t", "a+b&c=d?e#f;g", "m"},
+		{"..", "..", ".."}, {"", "", ""}, {"t", "\xff", "m"}} {
+		f.Add(s[0], s[1], s[2], "/v1/objects/"+s[0]+"/"+s[1]+"/"+s[2])
+	}
+	for _, path := range []string{"//v1/objects/a/b/c", "/v1//objects", "/v1/objects/a/%", "/v1/objects/a/%2f%2E%2e/c", "/v1/objects/a/b/c/", "/healthz/", "*", "/v1/objects/a/b/c/d/e/f"} {
+		f.Add("t", "k", "m", path)
+	}
+	route := func(t *testing.T, method, path string) (*exchange, *route, error) {
+		u, err := url.ParseRequestURI(path)
+		if err != nil {
+			t.Skip()
+		}
+		x := &exchange{r: &http.Request{Method: method, URL: u}, w: httptest.NewRecorder()}
+		rt, err := x.route()
+		return x, rt, err
+	}
+	f.Fuzz(func(t *testing.T, typ, key, method, path string) {
+		if strings.HasPrefix(path, "/") {
+			for _, m := range []string{"GET", "POST", "DELETE", "HEAD", "PUT"} {
+				if _, rt, err := route(t, m, path); (rt == nil) == (err == nil) {
+					t.Errorf("%s %s is routed to %v, %v", m, path, rt, err)
+				}
+			}
+		}
+		x, rt, err := route(t, "POST", "/v1/objects/"+url.PathEscape(typ)+"/"+url.PathEscape(key)+"/"+url.PathEscape(method))
+		if err != nil || rt.pattern != "/v1/objects/{type}/{key}/{method}" || x.args[0] != typ || x.args[1] != key || x.args[2] != method {
+			t.Errorf("%q %q %q is routed to %v with %q, %v", typ, key, method, rt, x.args, err)
 		}
 	})
 }

@@ -47,6 +47,9 @@ func Compile(raw json.RawMessage) (*Schema, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, "schema.compile", "", err)
 	}
+	if anyEndless(js) {
+		return nil, fault.New(fault.Invalid, "schema.compile", "", "a reference leads back to itself without an end")
+	}
 	c := compiler{root: js, known: map[*jsonschema.Schema]*node{}, done: map[*jsonschema.Schema]bool{}}
 	s := &Schema{root: c.compile(js)}
 	if c.partial {

@@ -190,7 +190,9 @@ func TestGeneral(t *testing.T) {
 			t.Errorf("%s on %s: %v, %v", c.schema, c.doc, found, bad)
 		}
 	}
-	for _, raw := range []string{`{"type":5}`, `{"$ref":"#/$defs/none"}`, `{`} {
+	for _, raw := range []string{`{"type":5}`, `{"$ref":"#/$defs/none"}`, `{`,
+		// What would never end:
+		`{"$ref":"#"}`, `{"anyOf":[{"type":"null"},{"$ref":"#"}]}`, `{"items":{"$ref":"#/$defs/a"},"$defs":{"a":{"not":{"$ref":"#/$defs/b"}},"b":{"allOf":[{"$ref":"#/$defs/a"}]}}}`} {
 		if _, err := Compile([]byte(raw)); err == nil {
 			t.Errorf("%s compiled", raw)
 		}
@@ -233,6 +235,24 @@ func FuzzCheck(f *testing.F) {
 		var in input
 		if bad == nil && len(found) == 0 && json.Unmarshal(doc, &in) != nil && !strings.Contains(string(doc), `"raw"`) && !strings.Contains(string(doc), "e") {
 			t.Errorf("%q fits, but cannot be decoded", doc)
+		}
+	})
+}
+
+// FuzzCompile compiles any text as a schema, which programs bring along, and
+// checks values with what comes of it. Neither panics.
+func FuzzCompile(f *testing.F) {
+	for _, s := range []string{`{"type":"object","properties":{"a":{"$ref":"#/$defs/x"}},"$defs":{"x":{"type":["integer","null"],"minimum":1}},"required":["a"]}`,
+		`{"anyOf":[{"type":"string","pattern":"^a+$"},{"enum":[1,null]}]}`, `true`, `{"$ref":"#"}`, `{"items":{"$ref":"#"}}`, `{"type":"array","maxItems":-1}`, `{"properties":{"a":null}}`} {
+		f.Add([]byte(s), []byte(`{"a":1,"b":[true,"x"]}`))
+	}
+	f.Fuzz(func(t *testing.T, raw, doc []byte) {
+		s, err := Compile(raw)
+		if err != nil {
+			return
+		}
+		if found, bad := s.Check(doc); bad == nil && len(found) > maxMisfits+1 {
+			t.Errorf("%d misfits", len(found))
 		}
 	})
 }
