@@ -1,6 +1,7 @@
 package client
 
 import (
+	"errors"
 	"net/http"
 	"testing"
 
@@ -21,7 +22,7 @@ func FuzzProblem(f *testing.F) {
 		if err == nil || err.Error() == "" {
 			t.Errorf("%d %q is no error", status, body)
 		}
-		if e, ok := err.(*Error); !ok || e.fault.Retry < 0 || fault.KindOf(err).String() == "" {
+		if e, ok := errors.AsType[*Error](err); !ok || e.fault.Retry < 0 || fault.KindOf(err).String() == "" {
 			t.Errorf("%d %q %q: %+v", status, after, body, err)
 		}
 	})
