@@ -2,12 +2,13 @@ package shard
 
 // lost gives a host up that has ended.
 func (s *Shard) lost() {
-	why := ""
-	if h, ok := s.host.(interface{ Why() error }); ok {
+	h, ok := s.host.(interface{ Why() error })
+	s.host = nil
+	if ok {
 		if err := h.Why(); err != nil {
-			why = err.Error()
+			s.core.DeadHost(err.Error())
+			return
 		}
 	}
-	s.host = nil
-	s.core.DeadHost(why)
+	s.core.LostHost(true)
 }

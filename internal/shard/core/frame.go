@@ -243,9 +243,8 @@ func (c *Core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry
 // one that may have killed it is found by trying each alone.
 func (c *Core) LostHost(died bool) { c.lost(died, "") }
 
-// DeadHost is LostHost for one that died, when it is known why: that is told
-// with the message that is found.
-func (c *Core) DeadHost(why string) { c.lost(true, why) }
+// DeadHost is LostHost(true) when it is known why.
+func (c *Core) DeadHost(why string) { c.lost(true, ": "+why) }
 
 func (c *Core) lost(died bool, why string) {
 	for _, seq := range slices.Sorted(maps.Keys(c.frames)) { // older work first
@@ -276,10 +275,7 @@ func (c *Core) lostTask(t *flightTask, died, trial bool, why string) {
 	if died {
 		c.suspect(t.env)
 		if trial {
-			crash = &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.env.To.String()}
-			if why != "" {
-				crash.Message += ": " + why
-			}
+			crash = &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.env.To.String() + why}
 		}
 	}
 	switch {
