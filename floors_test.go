@@ -34,6 +34,7 @@ const floors = `
 	internal/shard/core
 	internal/shard
 	internal/worker internal/node
+	internal/ingress/h1
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest
 	internal/dev internal/server

@@ -1,12 +1,11 @@
 package ingress
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/situ-dev/situ/internal/api"
@@ -15,21 +14,19 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// bodyTimeout is how long a body may take to arrive.
-const bodyTimeout = 30 * time.Second
-
 func (x *exchange) callObject() error {
-	to := wire.Address{Type: x.args[0], Key: x.args[1], Method: x.args[2]}
 	if err := x.fitting(); err != nil {
 		return err
 	}
-	op, err := x.h.catalogue().method(to.Type, to.Method)
+	op, err := x.h.catalogue().method(x.args[0], x.args[2])
 	if err != nil {
 		return err
 	}
-	if err := wire.CheckKey(to.Key); err != nil {
+	if err := wire.CheckKey(x.args[1]); err != nil {
 		return err
 	}
+	to := op.to
+	to.Key = strings.Clone(x.args[1]) // it may be kept, the request's head must not
 	return x.call(to, op)
 }
 
@@ -41,13 +38,13 @@ func (x *exchange) callFunction() error {
 	if err != nil {
 		return err
 	}
-	return x.call(wire.Address{Method: x.args[0]}, op)
+	return x.call(op.to, op)
 }
 
 // fitting refuses a body that is announced as too large, before anything else.
 func (x *exchange) fitting() error {
-	if x.r.ContentLength > x.h.cfg.MaxBody {
-		return x.tooLarge(fmt.Sprintf("has %d bytes", x.r.ContentLength))
+	if x.head.Length > x.h.cfg.MaxBody {
+		return x.tooLarge(fmt.Sprintf("has %d bytes", x.head.Length))
 	}
 	return nil
 }
@@ -58,58 +55,42 @@ func (x *exchange) tooLarge(has string) error {
 
 // call reads a request for op, has it carried out and answers.
 func (x *exchange) call(to wire.Address, op *operation) error {
-	req := wire.Request{To: to, Trace: x.trace()}
-	x.w.Header()[api.HeaderTrace] = []string{req.Trace}
-	wait, err := x.options(&req)
-	if err != nil {
+	req := &wire.Request{To: to, Trace: x.trace()}
+	x.req = req
+	x.set(api.HeaderTrace, req.Trace)
+	if err := x.options(req); err != nil {
 		return err
 	}
 	if err := x.input(&req.Body, op); err != nil {
 		return err
 	}
-	patience := x.h.cfg.Patience
-	ctx, cancel := context.WithTimeout(x.r.Context(), patience)
-	defer cancel()
-	resp, err := x.h.p.Engine.Invoke(ctx, &req)
-	if err != nil {
-		return unknown(err, &req, patience)
-	}
-	if resp.ID != "" {
-		x.w.Header()[api.HeaderInvocation] = []string{string(resp.ID)}
-	}
-	if resp.Again {
-		x.w.Header()[api.HeaderReplayed] = []string{"true"}
-	}
-	if !req.Async {
-		return x.answer(resp.Body, resp.Fail, req.Want)
-	}
-	return x.accepted(resp, wait, req.Want)
+	return x.ask()
 }
 
 // options reads what the headers say about the call.
-func (x *exchange) options(req *wire.Request) (wait time.Duration, err error) {
-	if len(x.r.Header["Situ-Callback-Url"]) > 0 {
-		return 0, malformed("Situ-Callback-Url is not supported yet; use Prefer: respond-async and fetch the answer")
+func (x *exchange) options(req *wire.Request) (err error) {
+	if _, n := x.head.Value("Situ-Callback-Url"); n > 0 {
+		return malformed("Situ-Callback-Url is not supported yet; use Prefer: respond-async and fetch the answer")
 	}
-	if req.Async, wait, err = x.preference(); err != nil {
-		return 0, err
+	if req.Async, x.wait, err = x.preference(); err != nil {
+		return err
 	}
 	if req.Key, err = x.idempotencyKey(); err != nil {
-		return 0, err
+		return err
 	}
 	if req.Due, err = x.due(); err != nil {
-		return 0, err
+		return err
 	}
 	if req.Due != 0 {
 		req.Async = true // nobody holds a connection until then
 	}
-	given, err := x.given()
+	given, err := x.format()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	req.Body.Format = given
 	req.Want, err = x.wanted(given)
-	return wait, err
+	return err
 }
 
 // input reads the body and checks it against op's schema.
@@ -157,37 +138,6 @@ func (x *exchange) input(body *wire.Payload, op *operation) error {
 	return r
 }
 
-// smallBody is read in one piece; a larger one as it arrives, so that an
-// announced length costs no memory.
-const smallBody = 64 << 10
-
-// body reads the request's body.
-func (x *exchange) body() ([]byte, error) {
-	r := x.r
-	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
-		return nil, nil
-	}
-	ctl := http.NewResponseController(x.w)
-	_ = ctl.SetReadDeadline(time.Now().Add(bodyTimeout)) // not every writer has one
-	defer func() { _ = ctl.SetReadDeadline(time.Time{}) }()
-	if n := r.ContentLength; n > 0 && n <= smallBody {
-		b := make([]byte, n)
-		if _, err := io.ReadFull(r.Body, b); err != nil {
-			return nil, malformed("the body ended early: %v", err)
-		}
-		return b, nil
-	}
-	var b bytes.Buffer
-	n, err := b.ReadFrom(io.LimitReader(r.Body, x.h.cfg.MaxBody+1))
-	if err != nil {
-		return nil, malformed("the body ended early: %v", err)
-	}
-	if n > x.h.cfg.MaxBody {
-		return nil, x.tooLarge(fmt.Sprintf("has more than %d bytes", x.h.cfg.MaxBody))
-	}
-	return b.Bytes(), nil
-}
-
 // unknown adds what a caller can do when the outcome of a call is not known.
 func unknown(err error, req *wire.Request, patience time.Duration) error {
 	if fault.KindOf(err) == fault.Internal && errors.Is(err, context.DeadlineExceeded) {
@@ -205,12 +155,6 @@ func unknown(err error, req *wire.Request, patience time.Duration) error {
 	return &refusal{kind: fault.Timeout, detail: text}
 }
 
-// The media types of answers, ready to be put in a header.
-var (
-	headJSON = []string{typeJSON}
-	headCBOR = []string{typeCBOR}
-)
-
 // answer sends the answer of a handler.
 func (x *exchange) answer(body wire.Payload, fail *wire.Failure, want wire.Format) error {
 	if fail != nil {
@@ -227,31 +171,31 @@ func (x *exchange) answer(body wire.Payload, fail *wire.Failure, want wire.Forma
 		}
 		body = wire.Payload{Format: wire.JSON, Data: text}
 	}
-	head := headJSON
+	media := typeJSON
 	if body.Format == wire.CBOR {
-		head = headCBOR
+		media = typeCBOR
 	}
-	x.w.Header()["Content-Type"] = head
-	x.bytes(http.StatusOK, body.Data)
+	x.set("Content-Type", media)
+	x.c.Reply(http.StatusOK, x.fields, body.Data)
 	return nil
 }
 
 // accepted answers an asynchronous call: with its answer, if the caller waits
 // for it and it comes in time.
-func (x *exchange) accepted(resp *wire.Response, wait time.Duration, want wire.Format) error {
-	if wait > 0 {
-		inv, err := x.h.p.Engine.Invocation(x.r.Context(), resp.ID, wait)
+func (x *exchange) accepted(resp *wire.Response) error {
+	if x.wait > 0 {
+		x.c.Within(x.wait + x.h.cfg.Patience)
+		inv, err := x.h.p.Engine.Invocation(x.c, resp.ID, x.wait)
 		if err == nil && inv.Finished != 0 {
-			return x.answer(inv.Body, inv.Fail, want)
+			return x.answer(inv.Body, inv.Fail, x.req.Want)
 		}
 	}
 	status := api.Pending
 	if resp.Done {
 		status = outcome(resp.Fail)
 	}
-	h := x.w.Header()
-	h.Set("Location", "/v1/invocations/"+string(resp.ID))
-	h.Set("Preference-Applied", "respond-async")
+	x.set("Location", "/v1/invocations/"+string(resp.ID))
+	x.set("Preference-Applied", "respond-async")
 	return x.json(http.StatusAccepted, api.Invocation{ID: string(resp.ID), Status: status})
 }
 

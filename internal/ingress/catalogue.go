@@ -7,6 +7,7 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/schema"
+	"github.com/situ-dev/situ/internal/wire"
 )
 
 // catalogue is a manifest, made ready to look things up in. It is built once
@@ -28,6 +29,7 @@ type typeEntry struct {
 
 // operation is a method or a function.
 type operation struct {
+	to       wire.Address // without a key
 	internal bool
 	input    *schema.Schema
 	empty    bool // an input without fields fits, so a body may be left out
@@ -57,7 +59,7 @@ func (h *Handler) compile(m *host.Manifest) *catalogue {
 		line := api.Type{Name: t.Name, Doc: t.Doc, Methods: []api.Operation{}}
 		for i := range t.Methods {
 			mm := &t.Methods[i]
-			e.methods[mm.Name] = h.operation(mm, t.Name+"."+mm.Name)
+			e.methods[mm.Name] = h.operation(mm, wire.Address{Type: t.Name, Method: mm.Name}, t.Name+"."+mm.Name)
 			if !mm.Internal {
 				e.names = append(e.names, mm.Name)
 				line.Methods = append(line.Methods, api.Operation{Name: mm.Name, Doc: mm.Doc, ReadOnly: mm.ReadOnly})
@@ -69,7 +71,7 @@ func (h *Handler) compile(m *host.Manifest) *catalogue {
 	}
 	for i := range m.Functions {
 		mm := &m.Functions[i]
-		c.functions[mm.Name] = h.operation(mm, mm.Name)
+		c.functions[mm.Name] = h.operation(mm, wire.Address{Method: mm.Name}, mm.Name)
 		if !mm.Internal {
 			c.funcNames = append(c.funcNames, mm.Name)
 			c.listFuncs = append(c.listFuncs, api.Operation{Name: mm.Name, Doc: mm.Doc, ReadOnly: mm.ReadOnly})
@@ -78,8 +80,8 @@ func (h *Handler) compile(m *host.Manifest) *catalogue {
 	return c
 }
 
-func (h *Handler) operation(m *host.MethodManifest, name string) *operation {
-	op := &operation{internal: m.Internal}
+func (h *Handler) operation(m *host.MethodManifest, to wire.Address, name string) *operation {
+	op := &operation{to: to, internal: m.Internal}
 	s, err := schema.Compile(m.In)
 	if err != nil {
 		h.cfg.Log.Warn("input schema cannot be used: inputs are not checked", "of", name, "err", err)

@@ -21,8 +21,8 @@ const (
 	maxDelay = 10 * 366 * 24 * time.Hour
 )
 
-// values returns the values of a header. The name is in canonical form.
-func (x *exchange) values(name string) []string { return x.r.Header[name] }
+// values returns the values of a header.
+func (x *exchange) values(name string) []string { return x.head.Values(name) }
 
 // preference reads Prefer (RFC 7240): whether the caller will not wait for the
 // answer, and how long it does first.
@@ -54,7 +54,7 @@ func (x *exchange) idempotencyKey() (string, error) {
 	if len(v) > 1 {
 		return "", malformed("there are %d Idempotency-Key headers; send one", len(v))
 	}
-	key := strings.TrimSpace(v[0])
+	key := strings.Clone(strings.TrimSpace(v[0])) // it is kept, the request's head must not be
 	if n := len(key); n >= 2 && key[0] == '"' && key[n-1] == '"' {
 		key = key[1 : n-1]
 	}
@@ -111,11 +111,8 @@ func duration(s string) (time.Duration, bool) {
 // Context), else a new one, not sampled. One of a later version is taken for
 // what it has in common with ours.
 func (x *exchange) trace() string {
-	if v := x.values(api.HeaderTrace); len(v) == 1 && validTrace(v[0]) {
-		if v[0][:2] != "00" {
-			return "00" + v[0][2:traceLen]
-		}
-		return v[0]
+	if v, n := x.head.Value(api.HeaderTrace); n == 1 && validTrace(v) {
+		return "00" + v[2:traceLen]
 	}
 	return newTrace()
 }
@@ -165,13 +162,13 @@ const (
 	typeCBOR = "application/cbor"
 )
 
-// given returns the format of the request's body.
-func (x *exchange) given() (wire.Format, error) {
-	v := x.values("Content-Type")
-	if len(v) == 0 || v[0] == typeJSON {
+// format returns the format of the request's body.
+func (x *exchange) format() (wire.Format, error) {
+	v, n := x.head.Value("Content-Type")
+	if n == 0 || v == typeJSON {
 		return wire.JSON, nil
 	}
-	media, _, _ := strings.Cut(v[0], ";")
+	media, _, _ := strings.Cut(v, ";")
 	switch strings.ToLower(strings.TrimSpace(media)) {
 	case typeCBOR:
 		return wire.CBOR, nil
@@ -186,12 +183,12 @@ func (x *exchange) given() (wire.Format, error) {
 // wanted returns the format that the answer should have: what Accept likes
 // best, or that of the request.
 func (x *exchange) wanted(given wire.Format) (wire.Format, error) {
-	v := x.values("Accept")
-	if len(v) == 0 || v[0] == "*/*" || v[0] == "" {
+	first, n := x.head.Value("Accept")
+	if n == 0 || first == "*/*" || first == "" {
 		return given, nil
 	}
 	best, bestQ := wire.None, 0.0
-	for r := range strings.SplitSeq(strings.Join(v, ","), ",") {
+	for r := range strings.SplitSeq(strings.Join(x.values("Accept"), ","), ",") {
 		media, params, _ := strings.Cut(r, ";")
 		f := wire.None
 		switch strings.ToLower(strings.TrimSpace(media)) {

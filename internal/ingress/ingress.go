@@ -9,16 +9,20 @@ import (
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/ingress/h1"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
 // Engine carries out calls.
 type Engine interface {
-	// Invoke carries out r. An error means that the call was refused, or that
-	// its outcome is unknown (fault.Timeout); a handler's own error is in the
-	// response.
-	Invoke(ctx context.Context, r *wire.Request) (*wire.Response, error)
+	// Begin begins to carry out r. If the answer is there at once, it is
+	// returned, and leave is nil. Else done is called once with it, from any
+	// goroutine and perhaps before Begin returns; leave says that nobody waits
+	// for it any more. An error means that the call was refused, or that its
+	// outcome is unknown (fault.Timeout); a handler's own error is in the
+	// response. A function may run on the goroutine that calls Begin.
+	Begin(r *wire.Request, done func(*wire.Response, error)) (resp *wire.Response, leave func(), err error)
 	// Invocation returns the record of a call, after waiting up to wait for
 	// its answer. It is of kind fault.NotFound if there is no record.
 	Invocation(ctx context.Context, id wire.InvocationID, wait time.Duration) (*wire.Invocation, error)
@@ -101,7 +105,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Handler serves the HTTP API. It is an http.Handler, safe for concurrent use.
+// Handler serves the HTTP API. It is an h1.Handler and an http.Handler, safe
+// for concurrent use.
 type Handler struct {
 	p     Platform
 	cfg   Config
@@ -114,47 +119,8 @@ func New(p Platform, cfg Config) *Handler {
 	return &Handler{p: p, cfg: cfg.withDefaults(), cross: http.NewCrossOriginProtection()}
 }
 
-// exchange is one request and its response.
-type exchange struct {
-	h    *Handler
-	w    http.ResponseWriter
-	r    *http.Request
-	args [3]string // values of the route's parameters, decoded
-}
-
-// ServeHTTP answers one request.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := exchange{h: h, w: w, r: r}
-	if err := x.serve(); err != nil {
-		x.problem(err)
-	}
-}
-
-func (x *exchange) serve() error {
-	if err := x.admit(); err != nil {
-		return err
-	}
-	rt, err := x.route()
-	if err != nil {
-		return err
-	}
-	return rt.serve(x)
-}
-
-// Server returns a server for h with the limits that an open port needs. Its
-// address is for the caller to set, or to listen on.
-func Server(h *Handler, log *slog.Logger) *http.Server {
-	s := &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: 5 * time.Second,
-		IdleTimeout:       time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		// No ReadTimeout: it would cut off callers who wait. Bodies have a
-		// deadline of their own.
-		WriteTimeout: bodyTimeout + h.cfg.Patience + h.cfg.MaxWait + 30*time.Second,
-	}
-	if log != nil {
-		s.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelWarn)
-	}
-	return s
+// Server returns a server for h with the limits that an open port needs. Log
+// receives failures of ours; nil is nobody.
+func Server(h *Handler, log *slog.Logger) *h1.Server {
+	return &h1.Server{Handler: h, Log: log, Limits: h1.Limits{Answer: h.cfg.Patience + h.cfg.MaxWait, Body: bodyTimeout}}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/ingress/h1"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -24,8 +25,8 @@ type instantEngine struct {
 	resp     wire.Response
 }
 
-func (e *instantEngine) Invoke(context.Context, *wire.Request) (*wire.Response, error) {
-	return &e.resp, nil
+func (e *instantEngine) Begin(*wire.Request, func(*wire.Response, error)) (*wire.Response, func(), error) {
+	return &e.resp, nil, nil
 }
 func (e *instantEngine) Invocation(context.Context, wire.InvocationID, time.Duration) (*wire.Invocation, error) {
 	return nil, fault.New(fault.NotFound, "", "", "none")
@@ -73,7 +74,7 @@ func TestTraceparent(t *testing.T) {
 }
 
 func traceOf(header string) string {
-	x := exchange{r: &http.Request{Header: http.Header{"Traceparent": {header}}}}
+	x := exchange{head: &h1.Head{Fields: []h1.Field{{Name: "traceparent", Value: header}}}}
 	return x.trace()
 }
 
@@ -146,19 +147,11 @@ func TestPatience(t *testing.T) {
 	}
 }
 
-// slowEngine answers when nobody waits any more.
+// slowEngine never answers.
 type slowEngine struct{ instantEngine }
 
-func (e *slowEngine) Invoke(ctx context.Context, _ *wire.Request) (*wire.Response, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
-}
-
-func TestServer(t *testing.T) {
-	s := Server(New(Platform{Engine: newInstant()}, Config{}), nil)
-	if s.ReadHeaderTimeout != 5*time.Second || s.IdleTimeout != time.Minute || s.MaxHeaderBytes != 32<<10 || s.WriteTimeout < 2*time.Minute || s.ReadTimeout != 0 {
-		t.Errorf("%+v", s)
-	}
+func (e *slowEngine) Begin(*wire.Request, func(*wire.Response, error)) (*wire.Response, func(), error) {
+	return nil, func() {}, nil
 }
 
 func FuzzRequest(f *testing.F) {
@@ -198,7 +191,7 @@ func FuzzRoute(f *testing.F) {
 		if err != nil {
 			t.Skip()
 		}
-		x := &exchange{r: &http.Request{Method: method, URL: u}, w: httptest.NewRecorder()}
+		x := &exchange{head: &h1.Head{Method: method, Path: u.EscapedPath()}}
 		rt, err := x.route()
 		return x, rt, err
 	}

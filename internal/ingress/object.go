@@ -34,7 +34,7 @@ func (x *exchange) object() error {
 	if err != nil {
 		return err
 	}
-	st, info, err := x.h.p.Objects.Object(x.r.Context(), id)
+	st, info, err := x.h.p.Objects.Object(x.c, id)
 	if err != nil {
 		return x.noObject(id, err)
 	}
@@ -62,7 +62,7 @@ func (x *exchange) deleteObject() error {
 	if err != nil {
 		return err
 	}
-	if err := x.h.p.Objects.Delete(x.r.Context(), id); err != nil {
+	if err := x.h.p.Objects.Delete(x.c, id); err != nil {
 		return x.noObject(id, err)
 	}
 	return x.nothing()
@@ -92,7 +92,7 @@ func (x *exchange) listObjects() error {
 	if err != nil {
 		return err
 	}
-	infos, next, err := x.h.p.Objects.List(x.r.Context(), typ, q.Get("prefix"), q.Get("cursor"), limit)
+	infos, next, err := x.h.p.Objects.List(x.c, typ, q.Get("prefix"), q.Get("cursor"), limit)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (x *exchange) listObjects() error {
 
 // query reads the query; only known parameters are taken, each once.
 func (x *exchange) query(known ...string) (url.Values, error) {
-	q, err := url.ParseQuery(x.r.URL.RawQuery)
+	q, err := url.ParseQuery(x.head.Query)
 	if err != nil {
 		return nil, malformed("the query is malformed: %v", err)
 	}
@@ -160,7 +160,7 @@ func (x *exchange) describe() error {
 }
 
 func (x *exchange) status() error {
-	s, err := x.h.p.Monitor.Status(x.r.Context())
+	s, err := x.h.p.Monitor.Status(x.c)
 	if err != nil {
 		return err
 	}

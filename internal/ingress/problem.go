@@ -70,7 +70,7 @@ func (x *exchange) problem(err error) {
 			kind = fault.Canceled
 		}
 		if kind == fault.Internal || kind == fault.Corrupt {
-			x.h.cfg.Log.Error("request failed", "path", x.r.URL.Path, "err", err)
+			x.h.cfg.Log.Error("request failed", "path", x.head.Path, "err", err)
 		}
 	}
 	x.document(kind, &p)
@@ -106,20 +106,16 @@ func (x *exchange) document(kind fault.Kind, p *api.Problem) {
 	if p.Title == "" {
 		p.Title = titles[kind]
 	}
-	p.Instance = x.r.URL.EscapedPath()
-	h := x.w.Header()
-	if (p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable || p.Status == http.StatusInsufficientStorage) && h["Retry-After"] == nil {
+	p.Instance = x.head.Path
+	if (p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable || p.Status == http.StatusInsufficientStorage) && !x.has("Retry-After") {
 		x.retryAfter(time.Second)
-	}
-	if p.Status == http.StatusRequestEntityTooLarge {
-		h.Set("Connection", "close") // the body was not read
 	}
 	x.write(p.Status, api.ProblemType, p)
 }
 
 func (x *exchange) retryAfter(d time.Duration) {
 	if d > 0 {
-		x.w.Header().Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
+		x.set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
 	}
 }
 
@@ -132,24 +128,15 @@ func (x *exchange) json(status int, v any) error {
 func (x *exchange) write(status int, contentType string, v any) {
 	b, err := json.Marshal(v)
 	if err != nil {
-		x.h.cfg.Log.Error("response cannot be encoded", "path", x.r.URL.Path, "err", err)
+		x.h.cfg.Log.Error("response cannot be encoded", "path", x.head.Path, "err", err)
 		b, status = []byte(`{"type":"`+api.ProblemPrefix+`internal","title":"Internal error","status":500}`), 500
 	}
-	x.w.Header().Set("Content-Type", contentType)
-	x.bytes(status, append(b, '\n'))
-}
-
-// bytes sends a body; its type is set already.
-func (x *exchange) bytes(status int, b []byte) {
-	if len(b) > 2000 { // below, net/http finds the length without help
-		x.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
-	}
-	x.w.WriteHeader(status)
-	_, _ = x.w.Write(b) // a caller who went away is nobody to tell
+	x.set("Content-Type", contentType)
+	x.c.Reply(status, x.fields, append(b, '\n'))
 }
 
 func (x *exchange) nothing() error {
-	x.w.WriteHeader(http.StatusNoContent)
+	x.c.Reply(http.StatusNoContent, x.fields, nil)
 	return nil
 }
 

@@ -26,7 +26,8 @@ func (x *exchange) invocation() error {
 		wait = min(d, x.h.cfg.MaxWait)
 	}
 	id := wire.InvocationID(x.args[0])
-	inv, err := x.h.p.Engine.Invocation(x.r.Context(), id, wait)
+	x.c.Within(wait + x.h.cfg.Patience)
+	inv, err := x.h.p.Engine.Invocation(x.c, id, wait)
 	if err != nil {
 		if fault.Is(err, fault.NotFound) {
 			return &refusal{kind: fault.NotFound, detail: "there is no invocation " + strconv.Quote(string(id)) + "; records are kept for a stated time after the answer"}
@@ -72,7 +73,7 @@ func (x *exchange) listDead() error {
 	if err != nil {
 		return err
 	}
-	letters, next, err := x.h.p.DeadLetters.Dead(x.r.Context(), q.Get("type"), q.Get("cursor"), limit)
+	letters, next, err := x.h.p.DeadLetters.Dead(x.c, q.Get("type"), q.Get("cursor"), limit)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func letterDoc(l *wire.DeadLetter) api.DeadLetter {
 }
 
 func (x *exchange) deadLetter() error {
-	l, err := x.h.p.DeadLetters.DeadLetter(x.r.Context(), x.args[0])
+	l, err := x.h.p.DeadLetters.DeadLetter(x.c, x.args[0])
 	if err != nil {
 		return x.noLetter(err)
 	}
@@ -115,14 +116,14 @@ func (x *exchange) deadLetter() error {
 }
 
 func (x *exchange) retryDead() error {
-	if err := x.h.p.DeadLetters.RetryDead(x.r.Context(), x.args[0]); err != nil {
+	if err := x.h.p.DeadLetters.RetryDead(x.c, x.args[0]); err != nil {
 		return x.noLetter(err)
 	}
 	return x.nothing()
 }
 
 func (x *exchange) dropDead() error {
-	if err := x.h.p.DeadLetters.DropDead(x.r.Context(), x.args[0]); err != nil {
+	if err := x.h.p.DeadLetters.DropDead(x.c, x.args[0]); err != nil {
 		return x.noLetter(err)
 	}
 	return x.nothing()
@@ -141,7 +142,7 @@ func (x *exchange) noLetter(err error) error {
 var openapi []byte
 
 func (x *exchange) openAPI() error {
-	x.w.Header()["Content-Type"] = headJSON
-	x.bytes(200, openapi)
+	x.set("Content-Type", typeJSON)
+	x.c.Reply(200, x.fields, openapi)
 	return nil
 }

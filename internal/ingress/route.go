@@ -86,8 +86,8 @@ func (rt *route) fits(parts []string) bool {
 // route finds the route of the request and takes its parameters.
 func (x *exchange) route() (*route, error) {
 	var room [maxParts]string
-	parts := room[:split(x.r.URL.EscapedPath(), &room)]
-	method := x.r.Method
+	parts := room[:split(x.head.Path, &room)]
+	method := x.head.Method
 	if method == http.MethodHead {
 		method = http.MethodGet
 	}
@@ -105,9 +105,9 @@ func (x *exchange) route() (*route, error) {
 	if allow == nil {
 		return nil, &refusal{kind: fault.NotFound, detail: "there is no such path; " + pathHint(parts) + "the paths are described at /v1/openapi.json"}
 	}
-	x.w.Header().Set("Allow", strings.Join(allow, ", "))
+	x.set("Allow", strings.Join(allow, ", "))
 	return nil, &refusal{kind: fault.Invalid, status: http.StatusMethodNotAllowed, title: "Method not allowed",
-		detail: "this path takes " + strings.Join(allow, " and ") + ", not " + x.r.Method}
+		detail: "this path takes " + strings.Join(allow, " and ") + ", not " + x.head.Method}
 }
 
 // pathHint says what is often wrong with a path.
@@ -140,15 +140,28 @@ func (x *exchange) take(rt *route, parts []string) error {
 
 // admit refuses what a web page of somebody else may have made a browser send.
 func (x *exchange) admit() error {
-	if err := x.h.cross.Check(x.r); err != nil {
+	if x.foreign() {
 		return &refusal{kind: fault.Invalid, status: http.StatusForbidden, title: "Forbidden",
 			detail: "requests that change something are not taken from web pages of another origin"}
 	}
-	if x.h.cfg.Local && !localHost(x.r.Host) {
+	if x.h.cfg.Local && !localHost(x.head.Host) {
 		return &refusal{kind: fault.Invalid, status: http.StatusForbidden, title: "Forbidden",
-			detail: "this address serves only this machine: call it by localhost or an IP address, not " + x.r.Host}
+			detail: "this address serves only this machine: call it by localhost or an IP address, not " + x.head.Host}
 	}
 	return nil
+}
+
+// foreign reports whether a browser says that a page of another origin made
+// the request.
+func (x *exchange) foreign() bool {
+	_, site := x.head.Value("Sec-Fetch-Site")
+	_, origin := x.head.Value("Origin")
+	if site+origin == 0 {
+		return false
+	}
+	r := &http.Request{Method: x.head.Method, Host: x.head.Host, URL: &url.URL{Path: x.head.Path},
+		Header: http.Header{"Sec-Fetch-Site": x.values("Sec-Fetch-Site"), "Origin": x.values("Origin")}}
+	return x.h.cross.Check(r) != nil
 }
 
 // localHost reports whether the Host of a request is this machine's or an

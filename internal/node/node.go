@@ -167,23 +167,15 @@ func (n *Node) Store() *store.Store { return n.store }
 // or, of kind fault.Timeout or fault.Canceled, that its outcome is unknown; a
 // handler's own error is in the response.
 func (n *Node) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, error) {
-	if err := n.admit(r); err != nil {
-		return nil, err
-	}
-	size := int64(len(r.Body.Data)) + 512
-	if n.inFlight.Add(size) > n.cfg.Limits.InFlight {
-		n.inFlight.Add(-size)
-		e := fault.New(fault.Busy, "call", r.To.String(), "calls in flight hold more than %d MiB: try again later", n.cfg.Limits.InFlight>>20)
-		e.Retry = time.Second
-		return nil, e
-	}
-	defer n.inFlight.Add(-size)
 	type outcome struct {
 		resp *wire.Response
 		err  error
 	}
 	ch := make(chan outcome, 1)
-	leave := n.route(r).Call(r, func(resp *wire.Response, err error) { ch <- outcome{resp, err} })
+	resp, leave, err := n.Begin(r, func(resp *wire.Response, err error) { ch <- outcome{resp, err} })
+	if leave == nil {
+		return resp, err
+	}
 	select {
 	case out := <-ch:
 		return out.resp, out.err
@@ -194,6 +186,52 @@ func (n *Node) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, err
 			kind, how = fault.Timeout, "there was no answer in time"
 		}
 		return nil, fault.New(kind, "call", r.To.String(), "%s: the call may have been carried out; ask again with the same idempotency key", how)
+	}
+}
+
+// Begin begins to carry out a call from outside. If the answer is there at
+// once, it is returned, and leave is nil. Else done is called once with it,
+// from any goroutine and perhaps before Begin returns; it must not block.
+// Leave says that nobody waits for the answer any more. Errors are as those of
+// Invoke.
+func (n *Node) Begin(r *wire.Request, done func(*wire.Response, error)) (resp *wire.Response, leave func(), err error) {
+	if err := n.admit(r); err != nil {
+		return nil, nil, err
+	}
+	size := int64(len(r.Body.Data)) + 512
+	if n.inFlight.Add(size) > n.cfg.Limits.InFlight {
+		n.inFlight.Add(-size)
+		e := fault.New(fault.Busy, "call", r.To.String(), "calls in flight hold more than %d MiB: try again later", n.cfg.Limits.InFlight>>20)
+		e.Retry = time.Second
+		return nil, nil, e
+	}
+	c := &begun{n: n, size: size, done: done}
+	c.gone = n.route(r).Call(r, c.answered)
+	return nil, c.leave, nil
+}
+
+// begun is a call that a shard has.
+type begun struct {
+	n    *Node
+	size int64
+	done func(*wire.Response, error)
+	gone func()
+	over atomic.Bool // it counts no more
+}
+
+func (c *begun) answered(resp *wire.Response, err error) {
+	c.release()
+	c.done(resp, err)
+}
+
+func (c *begun) leave() {
+	c.release()
+	c.gone()
+}
+
+func (c *begun) release() {
+	if c.over.CompareAndSwap(false, true) {
+		c.n.inFlight.Add(-c.size)
 	}
 }
 

@@ -50,7 +50,11 @@ type Server struct {
 // door is a listener with what answers on it.
 type door struct {
 	ln  net.Listener
-	srv *http.Server
+	srv interface {
+		Serve(net.Listener) error // until Shutdown or Close: http.ErrServerClosed
+		Shutdown(context.Context) error
+		Close() error
+	}
 }
 
 // Open opens the data directory and listens. The error is of kind

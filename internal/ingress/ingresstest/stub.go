@@ -71,6 +71,12 @@ func encode(v any) []byte {
 // Manifest returns what the stub announces.
 func (p *Platform) Manifest() *host.Manifest { return p.Program }
 
+// Begin carries out a call at once.
+func (p *Platform) Begin(r *wire.Request, _ func(*wire.Response, error)) (*wire.Response, func(), error) {
+	resp, err := p.Invoke(context.Background(), r)
+	return resp, nil, err
+}
+
 // Invoke carries out a call at once, even a delayed one.
 func (p *Platform) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, error) {
 	p.mu.Lock()

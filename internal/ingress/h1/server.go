@@ -1,0 +1,327 @@
+package h1
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// ErrClosed is what Serve returns after Shutdown or Close.
+var ErrClosed = http.ErrServerClosed
+
+// Handler makes the sessions.
+type Handler interface {
+	Session(*Conn) Session
+}
+
+// Limits bounds what connections may ask for. Zero fields get the defaults.
+type Limits struct {
+	Conns  int           // connections at once; default 16,384; more are answered 503
+	Head   int           // bytes of a request line and its header fields; default 32 KiB (431)
+	Idle   time.Duration // between requests; default 1 minute
+	Arrive time.Duration // of a head; default 5 s (408)
+	Body   time.Duration // of a body; default 30 s (408)
+	Answer time.Duration // of the session; default 1 minute
+	Write  time.Duration // of an answer, until the client's side has taken it; default 30 s
+	Linger time.Duration // for the client to read the last answer; default 500 ms
+}
+
+func (l Limits) withDefaults() Limits {
+	def(&l.Conns, 16<<10)
+	def(&l.Head, 32<<10)
+	def(&l.Idle, time.Minute)
+	def(&l.Arrive, 5*time.Second)
+	def(&l.Body, 30*time.Second)
+	def(&l.Answer, time.Minute)
+	def(&l.Write, 30*time.Second)
+	def(&l.Linger, 500*time.Millisecond)
+	return l
+}
+
+func def[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+// tick is how often the server looks at its connections: they are interrupted
+// up to two ticks late, and a client that goes away is noticed after as long.
+// One look at all connections costs less than a timer for each request.
+const tick = 50 * time.Millisecond
+
+// Server serves HTTP/1.1. Handler is required.
+type Server struct {
+	Handler Handler
+	Limits  Limits
+	Log     *slog.Logger // failures of ours; default: discarded
+
+	limits   Limits
+	clock    atomic.Int64 // milliseconds since began, at the last look
+	began    time.Time
+	date     atomic.Pointer[string]
+	stopping atomic.Bool
+	once     sync.Once
+	group    sync.WaitGroup // connections
+	look     chan struct{}  // closed when looking is to end
+	looking  sync.WaitGroup
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[*Conn]struct{}
+}
+
+func (s *Server) open() {
+	s.once.Do(func() {
+		s.limits = s.Limits.withDefaults()
+		if s.Log == nil {
+			s.Log = slog.New(slog.DiscardHandler)
+		}
+		s.began = time.Now()
+		s.setDate(s.began)
+		s.look = make(chan struct{})
+		s.listeners, s.conns = map[net.Listener]struct{}{}, map[*Conn]struct{}{}
+	})
+}
+
+// Serve takes connections from ln, which it closes, until Shutdown or Close.
+// Then it returns ErrClosed.
+func (s *Server) Serve(ln net.Listener) error {
+	s.open()
+	defer func() { _ = ln.Close() }() // nothing was written to it
+	s.mu.Lock()
+	if s.stopping.Load() {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	if len(s.listeners) == 0 {
+		s.looking.Go(s.watch)
+	}
+	s.listeners[ln] = struct{}{}
+	s.mu.Unlock()
+	for pause := time.Duration(0); ; {
+		nc, err := ln.Accept()
+		if err == nil {
+			pause = 0
+			s.accept(nc)
+			continue
+		}
+		if s.stopping.Load() {
+			return ErrClosed
+		}
+		var ne net.Error
+		if !errors.As(err, &ne) || errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		// Out of files, most likely: some are given back soon.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		s.Log.Warn("a connection was not accepted", "err", err)
+		select {
+		case <-time.After(pause):
+		case <-s.look:
+		}
+	}
+}
+
+const overfull = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+func (s *Server) accept(nc net.Conn) {
+	s.mu.Lock()
+	full := len(s.conns) >= s.limits.Conns
+	if full || s.stopping.Load() {
+		s.mu.Unlock()
+		if full {
+			_ = nc.SetWriteDeadline(time.Now().Add(time.Second)) // nobody is told
+			_, _ = nc.Write([]byte(overfull))
+		}
+		_ = nc.Close()
+		return
+	}
+	c := newConn(s, nc)
+	s.conns[c] = struct{}{}
+	s.group.Add(1)
+	s.mu.Unlock()
+	go c.run()
+}
+
+func (s *Server) forget(c *Conn) {
+	s.mu.Lock()
+	delete(s.conns, c)
+	s.mu.Unlock()
+	s.group.Done()
+}
+
+// Shutdown stops taking connections and requests, and returns when all that
+// are under way have been answered, or with ctx's error when that is done.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.open()
+	s.stop()
+	gone := make(chan struct{})
+	go func() { // ends with the last connection, at the latest after Close
+		s.group.Wait()
+		close(gone)
+	}()
+	s.each(func(c *Conn) {
+		if c.mark.Load()>>48&0xf == idle {
+			c.interrupt()
+		}
+	})
+	select {
+	case <-gone:
+		s.looking.Wait()
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stop ends Serve.
+func (s *Server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping.Swap(true) {
+		return
+	}
+	for ln := range s.listeners {
+		_ = ln.Close() // nothing was written to it
+	}
+	if len(s.conns) == 0 {
+		close(s.look)
+		return
+	}
+	go func() {
+		s.group.Wait()
+		close(s.look)
+	}()
+}
+
+// Close stops taking connections and closes those that there are.
+func (s *Server) Close() error {
+	s.open()
+	s.stop()
+	s.each(func(c *Conn) {
+		_ = c.nc.Close() // what was under way is lost: that is asked for
+		c.cancel(context.Canceled)
+	})
+	return nil
+}
+
+func (s *Server) each(f func(*Conn)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		f(c)
+	}
+}
+
+func (s *Server) crashed(v any) {
+	s.Log.Error("a request made the door panic", "panic", v, "stack", string(debug.Stack()))
+}
+
+func (s *Server) setDate(now time.Time) {
+	d := now.UTC().Format(http.TimeFormat)
+	s.date.Store(&d)
+}
+
+// watch looks at the connections from time to time.
+func (s *Server) watch() {
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	second := s.began.Unix()
+	for {
+		select {
+		case now := <-t.C:
+			s.clock.Store(now.Sub(s.began).Milliseconds())
+			if now.Unix() != second {
+				second = now.Unix()
+				s.setDate(now)
+			}
+			s.each(s.inspect)
+		case <-s.look:
+			return
+		}
+	}
+}
+
+// expired reports whether a step that has taken d takes too long.
+func (s *Server) expired(step uint64, d time.Duration) bool {
+	switch step {
+	case idle:
+		return d > s.limits.Idle
+	case inHead:
+		return d > s.limits.Arrive
+	case inBody:
+		return d > s.limits.Body
+	case writing:
+		return d > s.limits.Write
+	}
+	return false
+}
+
+// inspect sees to a connection whose step takes long.
+func (s *Server) inspect(c *Conn) {
+	m := c.mark.Load()
+	step, took := m>>48&0xf, time.Duration(uint64(s.clock.Load())-m&markSince)*time.Millisecond
+	switch {
+	case s.expired(step, took):
+		c.interrupt()
+	case step == idle && s.stopping.Load():
+		c.interrupt()
+	case step == busy || step == awaiting:
+		c.attend(m, step, took)
+	}
+}
+
+// interrupt makes what the connection reads or writes return. If it has gone
+// on to another step, it finds out that it was not meant.
+func (c *Conn) interrupt() { _ = c.nc.SetDeadline(time.Unix(1, 0)) } // closed is as good
+
+// attend sees to a session that takes long.
+func (c *Conn) attend(m, step uint64, took time.Duration) {
+	late := took > time.Duration(c.limit.Load())*time.Millisecond
+	if t := c.ticket.Load(); step == awaiting && t != nil {
+		n := t.state.Load()
+		take := n&over == asking && late || n&over == settled && n == t.seen
+		t.seen = n
+		// With the mark as it was, the state is that of the same request.
+		if take && c.mark.Load() == m && t.state.CompareAndSwap(n, n|over) {
+			go c.resume(n&over == asking)
+			return
+		}
+	}
+	if late && m&markCanceled == 0 && c.mark.CompareAndSwap(m, m|markCanceled) {
+		c.cancel(context.DeadlineExceeded)
+		m |= markCanceled
+	}
+	if step == awaiting && m&markWatched == 0 && took >= tick {
+		watched := make(chan struct{})
+		c.watched = watched
+		if c.mark.CompareAndSwap(m, m|markWatched) {
+			go c.watch(watched)
+		}
+	}
+}
+
+// watch reads what comes while the session works, to notice when the client
+// goes away. It has the buffer until it is interrupted.
+func (c *Conn) watch(done chan struct{}) {
+	defer close(done)
+	for c.w < len(c.buf) {
+		n, err := c.nc.Read(c.buf[c.w:])
+		c.w += n
+		if err == nil {
+			continue
+		}
+		var ne net.Error
+		if !errors.As(err, &ne) || !ne.Timeout() {
+			c.cancel(context.Canceled)
+		}
+		return
+	}
+}
