@@ -48,6 +48,7 @@ type Options struct {
 type Platform struct {
 	node    *node.Node
 	runners []*host.Runner
+	funcs   *host.Functions
 	stop    context.CancelFunc
 	done    chan struct{}
 	err     error
@@ -72,12 +73,16 @@ func Open(dir string, o Options, components ...situ.Component) (*Platform, error
 	return start(n, set, host.Config{Timeout: o.Timeout, Log: o.Logger}), nil
 }
 
+// maxFunctions is how many functions run at once, called from outside.
+const maxFunctions = 2048
+
 func start(n *node.Node, set *host.Set, cfg host.Config) *Platform {
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Platform{node: n, stop: stop, done: make(chan struct{})}
+	p := &Platform{node: n, stop: stop, done: make(chan struct{}), funcs: host.NewFunctions(set, cfg, maxFunctions)}
 	go func() {
 		defer close(p.done)
 		p.err = n.Run(ctx)
+		p.funcs.Close()
 		for _, r := range p.runners {
 			r.Close()
 		}
@@ -85,6 +90,7 @@ func start(n *node.Node, set *host.Set, cfg host.Config) *Platform {
 	for range n.Shards() {
 		p.runners = append(p.runners, host.NewRunner(set, cfg))
 	}
+	n.SetFunctions(p.funcs)
 	m := set.Manifest()
 	n.SetHosts(func(id wire.ShardID) shard.Host { return p.runners[id] }, &m)
 	return p

@@ -30,6 +30,8 @@ type rig struct {
 	mu      sync.Mutex
 	node    *node.Node // under mu, for callers that a crash surprises
 	runners []*host.Runner
+	beside  int // functions that run at once without a shard; 0: they run in the shards
+	funcs   *host.Functions
 	stop    context.CancelFunc
 	done    chan error
 	dead    atomic.Bool
@@ -37,12 +39,19 @@ type rig struct {
 
 func bubble(t *testing.T, cfg node.Config, components []situ.Component, f func(*rig)) {
 	t.Helper()
+	bubbleBeside(t, cfg, 0, components, f)
+}
+
+// bubbleBeside runs functions that are called from outside without a shard,
+// most at once.
+func bubbleBeside(t *testing.T, cfg node.Config, most int, components []situ.Component, f func(*rig)) {
+	t.Helper()
 	set, err := situ.Assemble(components...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		r := &rig{t: t, cfg: cfg, set: set, fs: vfs.NewMem()}
+		r := &rig{t: t, cfg: cfg, set: set, fs: vfs.NewMem(), beside: most}
 		r.open()
 		f(r)
 		r.close()
@@ -92,6 +101,10 @@ func (r *rig) setHosts() {
 	for _, o := range old {
 		o.Close()
 	}
+	if r.beside > 0 {
+		r.funcs = host.NewFunctions(r.set, r.host, r.beside)
+		r.node.SetFunctions(r.funcs)
+	}
 }
 
 func (r *rig) close() {
@@ -103,6 +116,9 @@ func (r *rig) close() {
 		o.Close()
 	}
 	r.runners = nil
+	if r.funcs != nil {
+		r.funcs.Close()
+	}
 }
 
 // crash stops everything without another commit, and starts again.

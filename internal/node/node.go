@@ -10,6 +10,8 @@ import (
 	"errors"
 	"hash/fnv"
 	"log/slog"
+	"math/rand/v2"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +45,8 @@ type Node struct {
 	offered   atomic.Pointer[host.Index] // of manifest
 	inFlight  atomic.Int64
 	turnstile atomic.Uint64 // spreads calls of functions over the shards
+	functions atomic.Pointer[Functions]
+	boot      string // makes the names of calls of this run different
 	started   time.Time
 	draining  atomic.Bool
 	ran       atomic.Bool
@@ -74,7 +78,7 @@ func Open(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, store: st, started: time.Now()}
+	n := &Node{cfg: cfg, store: st, started: time.Now(), boot: "f" + strconv.FormatUint(rand.Uint64(), 36)}
 	trials := &shard.Trials{}
 	for i := range st.Shards() {
 		sc := cfg.Shard
@@ -99,7 +103,8 @@ func Open(cfg Config) (*Node, error) {
 // shard.
 func (n *Node) Run(ctx context.Context) error {
 	n.ran.Store(true)
-	ctx, stop := context.WithCancelCause(ctx)
+	asked := ctx
+	ctx, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	var group sync.WaitGroup
 	errs := make([]error, len(n.shards))
@@ -111,7 +116,15 @@ func (n *Node) Run(ctx context.Context) error {
 			}
 		})
 	}
-	group.Go(func() { <-ctx.Done(); n.draining.Store(true) })
+	group.Go(func() {
+		defer n.draining.Store(true)
+		select {
+		case <-asked.Done():
+			n.drain(ctx)
+			stop(context.Cause(asked))
+		case <-ctx.Done():
+		}
+	})
 	group.Wait()
 	return errors.Join(errors.Join(errs...), n.store.Close())
 }
@@ -172,7 +185,7 @@ func (n *Node) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, err
 		err  error
 	}
 	ch := make(chan outcome, 1)
-	resp, leave, err := n.Begin(r, func(resp *wire.Response, err error) { ch <- outcome{resp, err} })
+	resp, leave, err := n.invoke(r, func(resp *wire.Response, err error) { ch <- outcome{resp, err} })
 	if leave == nil {
 		return resp, err
 	}
@@ -204,6 +217,9 @@ func (n *Node) Begin(r *wire.Request, done func(*wire.Response, error)) (resp *w
 		e := fault.New(fault.Busy, "call", r.To.String(), "calls in flight hold more than %d MiB: try again later", n.cfg.Limits.InFlight>>20)
 		e.Retry = time.Second
 		return nil, nil, e
+	}
+	if f := n.besides(r); f != nil {
+		return n.function(f, r, size, done)
 	}
 	c := &begun{n: n, size: size, done: done}
 	c.gone = n.route(r).Call(r, c.answered)

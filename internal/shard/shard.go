@@ -205,6 +205,8 @@ func (s *Shard) shut(err error) {
 		switch v := v.(type) {
 		case request:
 			v.w.Done(nil, why)
+		case finished:
+			v.w.Done(nil, why)
 		case op:
 			v.done(why)
 		case hostChange:
@@ -314,6 +316,8 @@ func (s *Shard) take(v any, stopping bool) bool {
 			return true
 		}
 		c.TakeRequest(v.r, v.w)
+	case finished:
+		s.takeFinished(v, stopping)
 	case rows.Segment:
 		c.TakeSegment(v)
 	case Ack:

@@ -66,22 +66,32 @@ func statusLine(status int) string {
 
 // write writes head and body. The step is writing.
 func (c *Conn) write(head, body []byte) error {
-	var parts net.Buffers
+	if body != nil {
+		return c.writeAll(net.Buffers{head, body})
+	}
 	for {
-		n, err := 0, error(nil)
-		switch {
-		case parts != nil:
-			_, err = parts.WriteTo(c.nc) // parts are what is left
-		case body != nil:
-			parts = net.Buffers{head, body}
-			continue
-		default:
-			n, err = c.nc.Write(head)
-			head = head[n:]
-		}
-		if err == nil || !errors.Is(err, os.ErrDeadlineExceeded) || c.expired() {
+		n, err := c.nc.Write(head)
+		if err == nil || !c.resumable(err) {
 			return err
 		}
-		_ = c.nc.SetWriteDeadline(time.Time{}) // a late interruption, of the step before
+		head = head[n:]
 	}
+}
+
+func (c *Conn) writeAll(parts net.Buffers) error {
+	for {
+		_, err := parts.WriteTo(c.nc) // parts are what is left
+		if err == nil || !c.resumable(err) {
+			return err
+		}
+	}
+}
+
+// resumable reports whether a write was interrupted by mistake: the step that
+// took too long was the one before.
+func (c *Conn) resumable(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || c.expired() {
+		return false
+	}
+	return c.nc.SetWriteDeadline(time.Time{}) == nil
 }

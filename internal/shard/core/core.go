@@ -69,6 +69,7 @@ func (ch *change) net() []turn.Entry {
 // Waiter is a caller outside that waits in this process.
 type Waiter struct {
 	Done func(*wire.Response, error) // called once, must not block
+	Seed uint64                      // of the call's random source; 0: from the message
 	gone atomic.Bool
 }
 

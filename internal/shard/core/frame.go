@@ -166,6 +166,9 @@ func (c *Core) addFunction(f *turn.Frame, fl *flight, env *wire.Envelope) {
 // seed makes the seed of a turn's random source from its message: the same
 // whenever the same message is run.
 func (c *Core) seed(env *wire.Envelope) uint64 {
+	if w, ok := env.Local.(*Waiter); ok && w.Seed != 0 {
+		return w.Seed // it ran with it before it came here
+	}
 	h := uint64(env.Seq)*0x9e3779b97f4a7c15 + uint64(env.Made)
 	h ^= h >> 29
 	return h*0xbf58476d1ce4e5b9 + uint64(c.id)

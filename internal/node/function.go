@@ -1,0 +1,144 @@
+package node
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Functions runs functions without a shard between them and their callers.
+type Functions interface {
+	// Run runs the function that env calls. The result is returned, or, if
+	// that is nil, later is called once with it, from another goroutine; with
+	// nil if the host died while it ran. An error says that it was not run.
+	// It may keep the goroutine for as long as the handler does.
+	Run(env *wire.Envelope, now wire.Time, seed uint64, later func(*turn.Result)) (*turn.Result, error)
+	// Drain takes no more calls, and returns when none runs or ctx is done.
+	Drain(ctx context.Context)
+}
+
+// SetFunctions makes calls of functions from outside run on f; with a nil f
+// they run in the shards, as messages to functions do.
+func (n *Node) SetFunctions(f Functions) {
+	if f == nil {
+		n.functions.Store(nil)
+		return
+	}
+	n.functions.Store(&f)
+}
+
+// drain takes no more calls, and lets functions that run beside the shards
+// finish, because the shards may have to commit what they leave.
+func (n *Node) drain(ctx context.Context) {
+	n.draining.Store(true)
+	if f := n.functions.Load(); f != nil {
+		ctx, cancel := context.WithTimeout(ctx, n.cfg.Drain)
+		defer cancel()
+		(*f).Drain(ctx)
+	}
+}
+
+// besides returns what runs r without a shard, nil if a shard is needed: for a
+// record, for a timer, or because nothing else runs functions.
+func (n *Node) besides(r *wire.Request) Functions {
+	if !r.To.Function() || r.Key != "" || r.Async || r.Due != 0 {
+		return nil
+	}
+	if f := n.functions.Load(); f != nil {
+		return *f
+	}
+	return nil
+}
+
+// functionCall is a function that runs beside the shards. Should it need one,
+// it gets that of its callback.
+type functionCall struct {
+	begun
+	env   wire.Envelope
+	back  wire.Callback
+	shard *shard.Shard
+	seed  uint64
+	resp  wire.Response
+
+	mu   sync.Mutex
+	away bool // nobody waits
+}
+
+// function runs a function and returns as Begin does. With a result that
+// leaves nothing behind, no shard ever hears of it (law 1 asks for a commit
+// only of what is to last).
+func (n *Node) function(f Functions, r *wire.Request, size int64, done func(*wire.Response, error)) (*wire.Response, func(), error) {
+	i := n.turnstile.Add(1)
+	id := wire.ShardID(i % uint64(len(n.shards)))
+	now := wire.Time(time.Now().UnixNano())
+	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], seed: rand.Uint64() | 1}
+	c.back = wire.Callback{Kind: wire.ToInvocation, ID: rows.ID(id, n.boot, i), Shard: id, Format: r.Want}
+	c.env = wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Back: &c.back, Policy: r.Policy, Trace: r.Trace, Made: now, Note: wire.Volatile}
+	res, err := f.Run(&c.env, now, c.seed, c.later)
+	switch {
+	case err != nil:
+		c.release()
+		return nil, nil, err
+	case res == nil:
+		return nil, c.left, nil
+	case plain(res):
+		c.release()
+		return c.response(res), nil, nil
+	}
+	c.gone = c.shard.Finish(&c.env, res, c.seed, c.answered)
+	return nil, c.leave, nil
+}
+
+// plain reports whether a result is an answer and nothing else.
+func plain(res *turn.Result) bool {
+	return res.Outcome == turn.Done && len(res.Sends) == 0 && !res.Moved
+}
+
+func (c *functionCall) response(res *turn.Result) *wire.Response {
+	c.resp = wire.Response{Done: true, Body: res.Answer, Fail: res.Fail}
+	return &c.resp
+}
+
+// later takes a result that did not come at once.
+func (c *functionCall) later(res *turn.Result) {
+	if res != nil && plain(res) {
+		c.answered(c.response(res), nil)
+		return
+	}
+	leave := c.shard.Finish(&c.env, res, c.seed, c.answered)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.gone = leave; c.away {
+		leave()
+	}
+}
+
+// left says that nobody waits any more.
+func (c *functionCall) left() {
+	c.release()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.away = true; c.gone != nil {
+		c.gone()
+	}
+}
+
+// invoke runs a function for a caller who may leave before it returns: on a
+// goroutine of its own.
+func (n *Node) invoke(r *wire.Request, done func(*wire.Response, error)) (*wire.Response, func(), error) {
+	if n.besides(r) == nil {
+		return n.Begin(r, done)
+	}
+	go func() { // ends with the handler
+		if resp, leave, err := n.Begin(r, done); leave == nil {
+			done(resp, err)
+		}
+	}()
+	return nil, func() {}, nil
+}

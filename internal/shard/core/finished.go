@@ -1,0 +1,32 @@
+package core
+
+import (
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// TakeFinished takes the turn of a function that ran beside the shard, for a
+// caller who waits at w. What it sent and answered becomes part of the batch;
+// if it failed, it is run again here, by policy. A nil res says that its host
+// died while it ran.
+func (c *Core) TakeFinished(env *wire.Envelope, res *turn.Result, w *Waiter) {
+	if err := c.room(env.To); err != nil {
+		c.AnswerNow(w, nil, err) // as if it had not run
+		return
+	}
+	c.arrival++
+	env.Seq = c.arrival
+	env.Local = w
+	env.Note |= wire.Volatile
+	c.mail++
+	c.held += envelopeSize(env)
+	if c.batch.since == 0 {
+		c.batch.since = c.now
+	}
+	if res == nil {
+		c.suspect(env)
+		c.funcs = append(c.funcs, env)
+		return
+	}
+	c.plainResult(nil, env, res)
+}
