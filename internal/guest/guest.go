@@ -91,7 +91,8 @@ func Serve(ctx context.Context, cfg Config) error {
 	return fault.New(fault.Unavailable, "worker", cfg.Addr, "the engine went away")
 }
 
-// open says hello and attaches to every shard.
+// open says hello and attaches to every shard, and to the lanes of functions,
+// which are numbered after them.
 func (w *worker) open(ctx context.Context) (err error) {
 	if w.control, err = w.dial(ctx); err != nil {
 		return err
@@ -123,7 +124,7 @@ func (w *worker) open(ctx context.Context) (err error) {
 	default:
 		return fault.New(fault.Corrupt, "worker", w.cfg.Addr, "the platform answered hello with %v", answer.Type())
 	}
-	for i := range w.welcome.Shards {
+	for i := range w.welcome.Shards + w.welcome.Lanes {
 		c, err := w.dial(ctx)
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package ingress_test
 
 import (
+	"errors"
 	"io"
 	"net"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/embedded"
 	"github.com/situ-dev/situ/internal/ingress"
+	"github.com/situ-dev/situ/internal/ingress/h1"
 )
 
 type note struct {
@@ -79,7 +81,9 @@ func BenchmarkFunction(b *testing.B) {
 	<-c.done
 	b.StopTimer()
 	_ = s.Close()
-	<-ended
+	if err := <-ended; !errors.Is(err, h1.ErrClosed) {
+		b.Error(err)
+	}
 	if err := p.Close(); err != nil {
 		b.Error(err)
 	}

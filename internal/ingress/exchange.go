@@ -64,7 +64,7 @@ var errTaken = errors.New("the exchange was taken from its goroutine")
 func (x *exchange) Serve() (kept bool) {
 	x.fields = x.fields[:0]
 	err := x.serve()
-	if err == errTaken { //nolint:errorlint // x is another's
+	if errors.Is(err, errTaken) { // x is another's now
 		return false
 	}
 	if err != nil {

@@ -12,20 +12,9 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// Functions runs functions without a shard between them and their callers.
-type Functions interface {
-	// Run runs the function that env calls. The result is returned, or, if
-	// that is nil, later is called once with it, from another goroutine; with
-	// nil if the host died while it ran. An error says that it was not run.
-	// It may keep the goroutine for as long as the handler does.
-	Run(env *wire.Envelope, now wire.Time, seed uint64, later func(*turn.Result)) (*turn.Result, error)
-	// Drain takes no more calls, and returns when none runs or ctx is done.
-	Drain(ctx context.Context)
-}
-
 // SetFunctions makes calls of functions from outside run on f; with a nil f
 // they run in the shards, as messages to functions do.
-func (n *Node) SetFunctions(f Functions) {
+func (n *Node) SetFunctions(f shard.Functions) {
 	if f == nil {
 		n.functions.Store(nil)
 		return
@@ -46,7 +35,7 @@ func (n *Node) drain(ctx context.Context) {
 
 // besides returns what runs r without a shard, nil if a shard is needed: for a
 // record, for a timer, or because nothing else runs functions.
-func (n *Node) besides(r *wire.Request) Functions {
+func (n *Node) besides(r *wire.Request) shard.Functions {
 	if !r.To.Function() || r.Key != "" || r.Async || r.Due != 0 {
 		return nil
 	}
@@ -73,7 +62,7 @@ type functionCall struct {
 // function runs a function and returns as Begin does. With a result that
 // leaves nothing behind, no shard ever hears of it (law 1 asks for a commit
 // only of what is to last).
-func (n *Node) function(f Functions, r *wire.Request, size int64, done func(*wire.Response, error)) (*wire.Response, func(), error) {
+func (n *Node) function(f shard.Functions, r *wire.Request, size int64, done func(*wire.Response, error)) (*wire.Response, func(), error) {
 	i := n.turnstile.Add(1)
 	id := wire.ShardID(i % uint64(len(n.shards)))
 	now := wire.Time(time.Now().UnixNano())

@@ -45,7 +45,7 @@ type Node struct {
 	offered   atomic.Pointer[host.Index] // of manifest
 	inFlight  atomic.Int64
 	turnstile atomic.Uint64 // spreads calls of functions over the shards
-	functions atomic.Pointer[Functions]
+	functions atomic.Pointer[shard.Functions]
 	boot      string // makes the names of calls of this run different
 	started   time.Time
 	draining  atomic.Bool

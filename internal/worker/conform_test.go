@@ -39,6 +39,8 @@ func (n *fakeNode) SetHosts(of func(wire.ShardID) shard.Host, _ *host.Manifest) 
 	n.hosts <- hosts
 }
 
+func (n *fakeNode) SetFunctions(shard.Functions) {}
+
 // quick is how turns are run in these tests: only what blocks is detached.
 var quick = host.Config{Patience: 300 * time.Millisecond, Slice: time.Hour, MaxState: 1 << 20}
 

@@ -133,7 +133,7 @@ func lie(name string) {
 	m, err := control.Receive()
 	must(err)
 	w := m.(*workproto.Welcome)
-	for i := range w.Shards {
+	for i := range w.Shards + w.Lanes {
 		c := dial()
 		must(c.Send(&workproto.Attach{Token: w.Token, Shard: wire.ShardID(i)}))
 		go lieOn(c, name)

@@ -34,6 +34,12 @@ var (
 	boom        = situ.NewMethod[int, int](counterType, "boom", situ.Retries(situ.RetryPolicy(2, time.Millisecond, time.Millisecond)))
 	whoami      = situ.NewFunc[situ.None, who]("whoami")
 	speak       = situ.NewFunc[string, situ.None]("speak")
+	spread      = situ.NewFunc[int, int]("spread")
+	refuse      = situ.NewFunc[int, int]("refuse")
+	burst       = situ.NewFunc[int, int]("burst", situ.Retries(situ.RetryPolicy(2, time.Millisecond, time.Millisecond)))
+	quit        = situ.NewFunc[int, int]("quit", situ.Retries(situ.RetryPolicy(2, time.Millisecond, time.Millisecond)))
+	hang        = situ.NewFunc[int, int]("hang", situ.Timeout(100*time.Millisecond), situ.Retries(situ.RetryPolicy(1, 0, 0)))
+	await       = situ.NewFunc[string, int]("await")
 )
 
 type who struct {
@@ -86,6 +92,26 @@ func components() []situ.Component {
 		),
 		situ.Function(whoami, func(*situ.Turn, situ.None) (who, error) {
 			return who{os.Getpid(), os.Getenv("TEST_PROGRAM")}, nil
+		}),
+		situ.Function(spread, func(t *situ.Turn, n int) (int, error) {
+			for i := range n {
+				situ.Send(t, add.To("s"+strconv.Itoa(i), 1))
+			}
+			return situ.Tail(t, add.To("tail", n))
+		}),
+		situ.Function(refuse, func(*situ.Turn, int) (int, error) { return 0, situ.Errorf("no", "it is refused") }),
+		situ.Function(burst, func(*situ.Turn, int) (int, error) { panic("burst") }),
+		situ.Function(quit, func(*situ.Turn, int) (int, error) { os.Exit(7); return 0, nil }),
+		situ.Function(hang, func(*situ.Turn, int) (int, error) { select {} }),
+		situ.Function(await, func(_ *situ.Turn, gate string) (int, error) {
+			f, err := os.Open(gate) // a named pipe: until somebody opens it to write
+			if err != nil {
+				return 0, err
+			}
+			if _, err := io.Copy(io.Discard, f); err != nil { // and closes it
+				return 0, err
+			}
+			return 1, f.Close()
 		}),
 		situ.Function(speak, func(t *situ.Turn, text string) (situ.None, error) {
 			t.Log().Info(text, "n", 1)

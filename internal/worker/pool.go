@@ -272,7 +272,7 @@ func (p *Pool) land(l *launch) {
 
 // install makes a session that is ready the worker.
 func (p *Pool) install(s *session) {
-	p.node.SetHosts(s.host, s.manifest)
+	p.use(s)
 	old := p.managed
 	p.managed, p.since = s, time.Now()
 	p.dismiss(old, "another program has taken over")
@@ -307,6 +307,12 @@ func (p *Pool) refresh(ctx context.Context, s *session) {
 	p.begin(ctx, &launch{path: p.path})
 }
 
+// use makes a session's program the one that runs the node's turns.
+func (p *Pool) use(s *session) {
+	p.node.SetHosts(s.host, s.manifest)
+	p.node.SetFunctions(s.lane)
+}
+
 // dismiss drains a session in the background.
 func (p *Pool) dismiss(s *session, why string) {
 	if s != nil {
@@ -330,6 +336,7 @@ func (p *Pool) died() {
 	p.cfg.Log.Error("the program ended; it is started again", "program", p.path, "pid", p.managed.hello.PID,
 		"reason", p.managed.reason(), "in a row", p.deaths)
 	p.managed = nil
+	p.node.SetFunctions(nil) // until there is another, the shards keep them
 	p.restarts++
 	p.deaths++
 	p.calm.Reset(healthy)
@@ -357,7 +364,7 @@ func (p *Pool) take(s *session) {
 	p.drop("a program was attached")
 	p.guest = s
 	p.guestPID.Store(int64(s.hello.PID))
-	p.node.SetHosts(s.host, s.manifest)
+	p.use(s)
 	p.dismiss(p.managed, "a program was attached")
 	p.managed = nil
 	p.cfg.Log.Info("a program was attached and runs the turns now", "pid", s.hello.PID, "build", s.hello.Build)
@@ -367,6 +374,7 @@ func (p *Pool) take(s *session) {
 func (p *Pool) detached(ctx context.Context) {
 	p.cfg.Log.Info("the attached program has ended", "pid", p.guest.hello.PID, "reason", p.guest.reason())
 	p.guest = nil
+	p.node.SetFunctions(nil)
 	p.guestPID.Store(0)
 	p.begin(ctx, &launch{path: p.path})
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -16,6 +17,9 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/workproto"
 )
+
+// lanes is how many links a session has for functions.
+const lanes = 1
 
 // session is a program that said hello: its control connection, and a link for
 // each shard. It ends when any of its connections breaks, when it says
@@ -40,7 +44,8 @@ type session struct {
 	leave   sync.Once
 
 	mu      sync.Mutex
-	links   []*link
+	links   []*link // of the shards, and of the lane
+	lane    *lane   // set when all links are there
 	missing int
 	err     error
 	heard   time.Time // the last pong
@@ -54,7 +59,7 @@ func newSession(p *Pool, hello *workproto.Hello, control *workproto.Conn, proc *
 	if err := json.Unmarshal(hello.Manifest, m); err != nil {
 		return nil, fault.New(fault.Invalid, "worker.hello", "", "its manifest cannot be read: %v", err)
 	}
-	n := p.node.Shards()
+	n := p.node.Shards() + lanes
 	return &session{bounds: p.cfg.bounds(m), pool: p, hello: hello, manifest: m, control: control, proc: proc, token: newToken(),
 		ready: make(chan struct{}), retired: make(chan struct{}), leaving: make(chan struct{}),
 		over: make(chan struct{}), settled: make(chan struct{}), ended: make(chan struct{}), links: make([]*link, n), missing: n, heard: time.Now()}, nil
@@ -63,7 +68,7 @@ func newSession(p *Pool, hello *workproto.Hello, control *workproto.Conn, proc *
 // welcome is what the session's program is told.
 func (s *session) welcome() *workproto.Welcome {
 	run := s.pool.cfg.Run
-	w := &workproto.Welcome{Version: workproto.Version, Token: s.token, Shards: len(s.links), MaxFrame: s.pool.cfg.maxFrame(),
+	w := &workproto.Welcome{Version: workproto.Version, Token: s.token, Shards: len(s.links) - lanes, Lanes: lanes, MaxFrame: s.pool.cfg.maxFrame(),
 		Patience: run.Patience, Slice: run.Slice, Timeout: run.Timeout, Grace: run.Grace, MaxState: run.MaxState, Verify: run.Verify}
 	if s.proc == nil {
 		w.Timeout = -1 // a breakpoint is not a hang
@@ -269,6 +274,10 @@ func (s *session) join(id wire.ShardID, c *workproto.Conn) (*link, error) {
 		return nil, err
 	}
 	s.links[id] = l
+	if int(id) == len(s.links)-lanes {
+		s.lane = newLane(l)
+		s.readers.Go(s.lane.serve)
+	}
 	s.readers.Add(1)
 	if s.missing--; s.missing == 0 {
 		close(s.ready)
@@ -279,6 +288,7 @@ func (s *session) join(id wire.ShardID, c *workproto.Conn) (*link, error) {
 // drain asks the worker to end when what it runs has ended, and returns when
 // it is gone. It is called when no shard uses it.
 func (s *session) drain(why string) {
+	s.drainLane()
 	s.retire.Do(func() { close(s.retired) })
 	s.leave.Do(func() { close(s.leaving) })
 	if err := s.control.Send(&workproto.Shutdown{Why: why}); err != nil {
@@ -308,6 +318,26 @@ func (s *session) drain(why string) {
 		<-s.ended
 		return
 	}
+}
+
+// drainLane lets functions finish: they are not the shards', which have taken
+// theirs back.
+func (s *session) drainLane() {
+	if s.lane == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.pool.cfg.Drain/2)
+	var group sync.WaitGroup
+	group.Go(func() {
+		select {
+		case <-s.pool.hurry:
+			cancel()
+		case <-ctx.Done():
+		}
+	})
+	s.lane.Drain(ctx)
+	cancel()
+	group.Wait()
 }
 
 // reason returns why the session ended. That its own end of a connection was

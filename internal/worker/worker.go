@@ -26,6 +26,9 @@ type Node interface {
 	// returns when none uses its old host. The manifest is a new one for each
 	// program.
 	SetHosts(func(wire.ShardID) shard.Host, *host.Manifest)
+	// SetFunctions makes calls of functions from outside run there; with nil,
+	// in the shards.
+	SetFunctions(shard.Functions)
 }
 
 // Config says how programs are run. Its zero value works.

@@ -58,6 +58,7 @@ type Welcome struct {
 	Grace    time.Duration
 	MaxState int
 	Verify   bool
+	Lanes    int // connections for functions, which are attached after those of the shards
 }
 
 // Refuse answers Hello when the program cannot be the worker.
@@ -126,6 +127,7 @@ func (m *Welcome) encode(e *wire.Encoder) {
 	if m.Verify {
 		e.Int(10, 1)
 	}
+	e.Int(11, uint64(m.Lanes))
 }
 
 func (m *Refuse) encode(e *wire.Encoder) { e.String(1, m.Why) }
@@ -235,6 +237,8 @@ func (m *Welcome) field(n byte, d *wire.Decoder) {
 		m.MaxState = count(d)
 	case 10:
 		m.Verify = d.Int() != 0
+	case 11:
+		m.Lanes = count(d)
 	}
 }
 
