@@ -33,6 +33,7 @@ const floors = `
 	internal/shard/rows internal/shard/conf
 	internal/shard/core
 	internal/shard
+	internal/worker/lane
 	internal/worker internal/node
 	internal/ingress/h1
 	internal/ingress situtest embedded

@@ -15,6 +15,7 @@ import (
 	"github.com/situ-dev/situ/internal/proc"
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/wire"
+	"github.com/situ-dev/situ/internal/worker/lane"
 	"github.com/situ-dev/situ/internal/workproto"
 )
 
@@ -44,8 +45,8 @@ type session struct {
 	leave   sync.Once
 
 	mu      sync.Mutex
-	links   []*link // of the shards, and of the lane
-	lane    *lane   // set when all links are there
+	links   []*link    // of the shards, and of the lane
+	lane    *lane.Lane // set when all links are there
 	missing int
 	err     error
 	heard   time.Time // the last pong
@@ -275,8 +276,8 @@ func (s *session) join(id wire.ShardID, c *workproto.Conn) (*link, error) {
 	}
 	s.links[id] = l
 	if int(id) == len(s.links)-lanes {
-		s.lane = newLane(l)
-		s.readers.Go(s.lane.serve)
+		s.lane = lane.New(l)
+		s.readers.Go(s.lane.Serve)
 	}
 	s.readers.Add(1)
 	if s.missing--; s.missing == 0 {

@@ -1,4 +1,7 @@
-package worker
+// Package lane runs functions for a node on a host that runs frames, without a
+// shard between: calls of all callers gather in frames. It knows no process and
+// no socket; whoever has the host, or a connection to one, makes a [Lane] for it.
+package lane
 
 import (
 	"context"
@@ -14,16 +17,15 @@ import (
 // maxFunctions is how many functions run at once, called from outside.
 const maxFunctions = 2048
 
-// lane runs functions in the worker, without a shard between. It has a link of
-// its own, and does with it what a shard does: while a frame is out, calls
-// gather for the next, so that many go in one write when there are many.
-type lane struct {
-	l *link
+// Lane does with a host of its own what a shard does: while a frame is out,
+// calls gather for the next, so that many go in one write when there are many.
+type Lane struct {
+	host shard.Host
 
 	mu       sync.Mutex
-	waiting  []laneCall
-	out      map[uint64][]laneCall // frames of which results are to come
-	flying   bool                  // the last frame has not been reported
+	waiting  []call
+	out      map[uint64][]call // frames of which results are to come
+	flying   bool              // the last frame has not been reported
 	seq      uint64
 	running  int
 	draining bool          // no more calls are taken
@@ -31,19 +33,20 @@ type lane struct {
 	none     chan struct{} // closed when nothing runs, after Drain
 }
 
-var _ shard.Functions = (*lane)(nil)
+var _ shard.Functions = (*Lane)(nil)
 
-type laneCall struct {
+type call struct {
 	env   *wire.Envelope
 	seed  uint64
 	later func(*turn.Result) // nil: it was told
 }
 
-func newLane(l *link) *lane { return &lane{l: l, out: map[uint64][]laneCall{}} }
+// New returns a lane to h. Serve it.
+func New(h shard.Host) *Lane { return &Lane{host: h, out: map[uint64][]call{}} }
 
 // Run implements shard.Functions. It does not block. What it cannot take it
 // gives back: a shard keeps it until there is another worker.
-func (a *lane) Run(env *wire.Envelope, _ wire.Time, seed uint64, later func(*turn.Result)) (*turn.Result, error) {
+func (a *Lane) Run(env *wire.Envelope, _ wire.Time, seed uint64, later func(*turn.Result)) (*turn.Result, error) {
 	a.mu.Lock()
 	if a.over || a.draining {
 		a.mu.Unlock()
@@ -56,13 +59,13 @@ func (a *lane) Run(env *wire.Envelope, _ wire.Time, seed uint64, later func(*tur
 		return nil, e
 	}
 	a.running++
-	a.waiting = append(a.waiting, laneCall{env, seed, later})
+	a.waiting = append(a.waiting, call{env, seed, later})
 	a.submit()
 	return nil, nil
 }
 
 // submit sends what waits, unless a frame is out. Called with the lock.
-func (a *lane) submit() {
+func (a *Lane) submit() {
 	if a.flying || a.over || len(a.waiting) == 0 {
 		return
 	}
@@ -72,13 +75,13 @@ func (a *lane) submit() {
 		f.Tasks[i] = turn.Task{Env: c.env, Seed: c.seed}
 	}
 	a.out[f.Seq], a.waiting, a.flying = a.waiting, nil, true
-	a.l.Submit(f)
+	a.host.Submit(f)
 }
 
-// serve tells results until the worker is gone, and then what became of the
+// Serve tells results until the worker is gone, and then what became of the
 // rest: nobody knows.
-func (a *lane) serve() {
-	for rep := range a.l.Reports() {
+func (a *Lane) Serve() {
+	for rep := range a.host.Reports() {
 		a.report(rep)
 	}
 	a.mu.Lock()
@@ -101,7 +104,7 @@ func (a *lane) serve() {
 }
 
 // report takes the report of a frame, or a late one.
-func (a *lane) report(rep *turn.Report) {
+func (a *Lane) report(rep *turn.Report) {
 	a.mu.Lock()
 	calls := a.out[rep.Frame]
 	told := make([]func(*turn.Result), len(rep.Results))
@@ -140,7 +143,7 @@ func (a *lane) report(rep *turn.Report) {
 }
 
 // idle notes that nothing runs. Called with the lock.
-func (a *lane) idle() {
+func (a *Lane) idle() {
 	if a.running == 0 && a.none != nil {
 		close(a.none)
 		a.none = nil
@@ -148,7 +151,7 @@ func (a *lane) idle() {
 }
 
 // Drain implements shard.Functions.
-func (a *lane) Drain(ctx context.Context) {
+func (a *Lane) Drain(ctx context.Context) {
 	a.mu.Lock()
 	a.draining = true
 	if a.running == 0 {
