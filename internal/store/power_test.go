@@ -1,9 +1,14 @@
 package store
 
 import (
+	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,37 +17,183 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// cycles is the number of power losses of the plain test.
-const cycles = 60
-
-// TestPowerLoss loses power again and again, each time keeping a random
-// share of what was not synced: every acknowledged commit must be there.
-func TestPowerLoss(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
-	fs := vfs.NewCrashableMem()
-	o := Options{Shards: 3, MemTable: 32 << 10, Cache: 1 << 20}
-	acked := make([]wire.Seq, 3)
-	total := 0
-	for c := range cycles {
-		o.FS = fs
-		s := open(t, "d", o)
-		for i, n := range acked {
-			sh := s.Shard(wire.ShardID(i))
-			if sh.Last() < n {
-				t.Fatalf("cycle %d: %s ends at %d, %d was acknowledged", c, sh.ID(), sh.Last(), n)
-			}
-			acked[i] = sh.Last()
-			checkRows(t, sh, acked[i])
+// powerCycles returns how often TestPowerLoss loses power: POWER_CYCLES, or
+// what the promise asks for.
+func powerCycles(t *testing.T) int {
+	n := 400
+	if env := os.Getenv("POWER_CYCLES"); env != "" {
+		var err error
+		if n, err = strconv.Atoi(env); err != nil || n < 1 {
+			t.Fatalf("POWER_CYCLES: %q is not a number of cycles", env)
 		}
-		fs = crashDuring(t, s, fs, rng, acked)
-		_ = s.Close()
 	}
-	for _, n := range acked {
-		total += int(n)
+	return n
+}
+
+// powerSeed returns SITU_SEED, or a seed from the clock, and says how to use
+// it. The seed gives the plan of a run; goroutines are scheduled as they are.
+func powerSeed(t *testing.T) uint64 {
+	seed := uint64(time.Now().UnixNano())
+	if env := os.Getenv("SITU_SEED"); env != "" {
+		var err error
+		if seed, err = strconv.ParseUint(env, 10, 64); err != nil {
+			t.Fatalf("SITU_SEED: %v", err)
+		}
 	}
-	t.Logf("%d commits acknowledged over %d power losses, none lost", total, cycles)
+	t.Logf("replay with SITU_SEED=%d", seed)
+	return seed
+}
+
+// lane is the number of power losses that one directory goes through.
+const lane = 20
+
+// TestPowerLoss loses power again and again, each time keeping a random share
+// of what was not synced: every acknowledged commit must be there. Memtables
+// are small, so that power is lost in flushes and compactions, too. Half of
+// the losses come between commits, half at some sync of some file: before it,
+// with all that it would have made durable in the balance.
+func TestPowerLoss(t *testing.T) {
+	seed, left := powerSeed(t), powerCycles(t)
+	cycles := left
+	var total, flushes, inSync atomic.Int64
+	t.Run("lanes", func(t *testing.T) { // returns when all lanes have ended
+		for l := 0; left > 0; l++ {
+			n := min(left, lane)
+			left -= n
+			t.Run(strconv.Itoa(l), func(t *testing.T) {
+				t.Parallel()
+				p := &power{t: t, rng: rand.New(rand.NewPCG(seed, uint64(l))), acked: make([]wire.Seq, 3)}
+				p.run(n)
+				for _, n := range p.acked {
+					total.Add(int64(n))
+				}
+				flushes.Add(p.flushes)
+				inSync.Add(p.inSync)
+			})
+		}
+	})
+	t.Logf("%d commits acknowledged over %d power losses (%d of them within a sync, %d bytes flushed on the way), none lost",
+		total.Load(), cycles, inSync.Load(), flushes.Load())
+	if flushes.Load() == 0 || inSync.Load() == 0 {
+		t.Error("no flush, or no loss within a sync: the test does not see what it is for")
+	}
+}
+
+// power is a directory that loses power.
+type power struct {
+	t     *testing.T
+	rng   *rand.Rand
+	acked []wire.Seq // of each shard
+
+	flushes, inSync int64 // bytes; losses
+
+	mu    sync.Mutex
+	fs    *vfs.MemFS // what runs now
+	clone *vfs.MemFS // what the loss left
+	live  []wire.Seq // acknowledged by now
+	syncs int
+	at    int // the sync to lose power at, 0: none
+	keep  vfs.CrashCloneCfg
+}
+
+func (p *power) run(cycles int) {
+	p.fs = vfs.NewCrashableMem()
+	for c := range cycles {
+		p.keep = vfs.CrashCloneCfg{UnsyncedDataPercent: p.rng.IntN(101), RNG: p.rng}
+		p.syncs, p.at, p.clone = 0, 0, nil
+		if c%2 == 1 {
+			p.at = 1 + p.rng.IntN(70)
+		}
+		p.live = slices.Clone(p.acked)
+		fs := syncHook{p.fs, p.sync}
+		s, err := Open("d", Options{FS: fs, Shards: len(p.acked), MemTable: 32 << 10, Cache: 1 << 20})
+		if err != nil {
+			p.t.Fatalf("cycle %d: %v", c, err)
+		}
+		for i := range p.acked {
+			sh := s.Shard(wire.ShardID(i))
+			if sh.Last() < p.acked[i] {
+				p.t.Fatalf("cycle %d: %s ends at %d, %d was acknowledged", c, sh.ID(), sh.Last(), p.acked[i])
+			}
+			checkRows(p.t, sh, sh.Last())
+			p.acked[i] = max(p.acked[i], p.seen(i, sh.Last()))
+		}
+		p.work(s)
+		p.flushes += int64(s.Stats().FlushBytes)
+		if err := s.Close(); err != nil {
+			p.t.Fatal(err)
+		}
+		p.fs = p.clone
+		if p.t.Failed() {
+			return
+		}
+	}
+}
+
+// seen notes what a start has shown to be there: it is durable now, so if power
+// was lost before, it is not yet promised to what that left behind.
+func (p *power) seen(i int, last wire.Seq) wire.Seq {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live[i] = last
+	if p.clone != nil {
+		return 0
+	}
+	return last
+}
+
+// sync is called before each sync, and may lose power there.
+func (p *power) sync() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.syncs++; p.syncs == p.at && p.clone == nil {
+		p.inSync++
+		p.lose()
+	}
+}
+
+func (p *power) lose() {
+	if p.clone == nil {
+		copy(p.acked, p.live)
+		p.clone = p.fs.CrashClone(p.keep)
+	}
+}
+
+// work commits on every shard at once, and loses power somewhere in the middle
+// unless that has happened.
+func (p *power) work(s *Store) {
+	limit, size := 10+p.rng.IntN(50), 1+p.rng.IntN(1200)
+	var wg sync.WaitGroup
+	for i := range p.acked {
+		wg.Go(func() {
+			sh := s.Shard(wire.ShardID(i))
+			for n := range limit {
+				b := sh.NewBatch()
+				b.Set(Objects, fmt.Appendf(nil, "%08d", sh.Last()+1), rowOf(sh.Last()+1, size))
+				seq, err := sh.Commit(b)
+				b.Close()
+				if err != nil {
+					p.t.Error(err)
+					return
+				}
+				p.mu.Lock()
+				p.live[i] = seq
+				if i == 0 && n == limit/2 && p.at == 0 {
+					p.lose()
+				}
+				p.mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lose() // there were fewer syncs than that
+}
+
+// rowOf returns the value of the row of a commit: its number over and over.
+func rowOf(seq wire.Seq, size int) []byte {
+	return bytes.Repeat(fmt.Appendf(nil, "%08d", seq), 1+size/8)
 }
 
 // checkRows reads the row of every commit.
@@ -53,6 +204,9 @@ func checkRows(t *testing.T, sh *Shard, n wire.Seq) {
 		if want++; string(k) != fmt.Sprintf("%08d", want) {
 			return false, fmt.Errorf("%s: row %q where %d is due", sh.ID(), k, want)
 		}
+		if len(bytes.ReplaceAll(v, k, nil)) > 0 || len(v) == 0 {
+			return false, fmt.Errorf("%s: row %q holds another value: %q", sh.ID(), k, v)
+		}
 		return true, nil
 	})
 	if err != nil || want != n {
@@ -60,50 +214,10 @@ func checkRows(t *testing.T, sh *Shard, n wire.Seq) {
 	}
 }
 
-// crashDuring commits on every shard at once and clones the disk somewhere
-// in the middle; acked is what was acknowledged before the clone.
-func crashDuring(t *testing.T, s *Store, fs *vfs.MemFS, rng *rand.Rand, acked []wire.Seq) *vfs.MemFS {
-	var mu sync.Mutex
-	var clone *vfs.MemFS
-	live := make([]wire.Seq, len(acked))
-	copy(live, acked)
-	limit := 10 + rng.IntN(80)
-	size := 1 + rng.IntN(800)
-	keep := vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng}
-	var wg sync.WaitGroup
-	for i := range acked {
-		wg.Go(func() {
-			sh := s.Shard(wire.ShardID(i))
-			for n := range limit {
-				b := sh.NewBatch()
-				b.Set(Objects, fmt.Appendf(nil, "%08d", sh.Last()+1), make([]byte, size))
-				seq, err := sh.Commit(b)
-				b.Close()
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				mu.Lock()
-				if clone == nil {
-					live[i] = seq
-				}
-				if i == 0 && n == limit/2 {
-					copy(acked, live)
-					clone = fs.CrashClone(keep)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	wg.Wait()
-	return clone
-}
-
 // TestPowerLossWhileCreating loses power at every sync of the making of a
 // directory: the next Open makes it, or finds it whole.
 func TestPowerLossWhileCreating(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := powerSeed(t)
 	for n := 0; ; n++ {
 		mem := vfs.NewCrashableMem()
 		var clone *vfs.MemFS
