@@ -2,16 +2,20 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
@@ -19,11 +23,12 @@ import (
 )
 
 // image is a directory as kill -9 leaves it: tables, two or more live logs,
-// a manifest with edits; stale is the same directory a little earlier.
+// a manifest with edits; stale is the same directory at earlier times.
 type image struct {
-	dir, stale string
-	acked      []wire.Seq
-	files      map[string]string // what the matrix calls them: path in dir
+	dir   string
+	stale map[string]string // place of a stale file in the matrix: directory
+	acked []wire.Seq
+	files map[string]string // what the matrix calls them: path in dir
 }
 
 const imageShards = 3
@@ -69,7 +74,11 @@ func fill(t testing.TB, s *Store, n int) {
 
 func makeImage(t testing.TB) *image {
 	root := t.TempDir()
-	im := &image{dir: filepath.Join(root, "image"), stale: filepath.Join(root, "stale")}
+	im := &image{dir: filepath.Join(root, "image"), stale: map[string]string{}}
+	keep := func(place string) {
+		im.stale[place] = filepath.Join(root, "stale "+place)
+		copyDir(t, filepath.Join(root, "live"), im.stale[place])
+	}
 	live := filepath.Join(root, "live")
 	var shut chan struct{}
 	o := imageOptions()
@@ -81,13 +90,16 @@ func makeImage(t testing.TB) *image {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keep("5%")
 	fill(t, s, 120)
-	copyDir(t, live, im.stale)
+	keep("50%")
 	fill(t, s, 120)
 	// Flushes that wait for a table let two more logs fill.
 	_ = s.db.Flush()
 	shut = make(chan struct{})
-	fill(t, s, 150)
+	fill(t, s, 149)
+	keep("tail")
+	fill(t, s, 1)
 	copyDir(t, live, im.dir)
 	for _, sh := range s.shards {
 		im.acked = append(im.acked, sh.Last())
@@ -145,17 +157,19 @@ func copyDir(t testing.TB, from, to string) {
 // tail is where the data of a preallocated file ends.
 func tail(b []byte) int { return len(bytes.TrimRight(b, "\x00")) }
 
-// harm returns what is left of a file; nil is nothing.
+// harm returns what is left of a file; nil is nothing. A block is 4 KiB, or a
+// quarter of a file that has less than four of them.
 func harm(kind string, b []byte, place string, stale []byte) []byte {
 	end := tail(b)
 	at := map[string]int{"5%": end / 20, "50%": end / 2, "tail": max(0, end-10)}[place]
+	block := min(4096, end/4)
 	b = bytes.Clone(b)
 	switch kind {
 	case "flip":
 		b[at] ^= 0x10
 	case "zero":
-		from := min(at, max(0, end-4096))
-		clear(b[from:min(len(b), from+4096)])
+		from := min(at, end-block)
+		clear(b[from : from+block])
 	case "truncate":
 		b = b[:at]
 	case "delete":
@@ -163,43 +177,74 @@ func harm(kind string, b []byte, place string, stale []byte) []byte {
 	case "stale":
 		return stale
 	case "duplicate": // the block before, once more
-		from := max(0, min(at, end-4096))
-		copy(b[from:min(len(b), from+4096)], b[max(0, from-4096):])
+		from := max(block, min(at, end-block))
+		copy(b[from:from+block], b[from-block:])
 	case "swap":
-		from := max(0, min(at, end-8192))
-		if from+8192 <= len(b) {
-			x := bytes.Clone(b[from : from+4096])
-			copy(b[from:], b[from+4096:from+8192])
-			copy(b[from+4096:], x)
-		}
+		from := min(at, end-2*block)
+		x := bytes.Clone(b[from : from+block])
+		copy(b[from:], b[from+block:from+2*block])
+		copy(b[from+block:], x)
 	}
 	return b
 }
 
-// TestDamage harms each kind of file in each way: the store opens with all
-// that was acknowledged, or refuses (to open, or to read what is harmed)
-// and names the file. It never loses anything in silence.
+// The verdicts. There is no other: a loss in silence fails the test.
+const (
+	refusedOpen = "refused to open"
+	refusedRead = "refused to read"
+	intact      = "intact"
+	unharmed    = "unharmed" // the damage left the bytes as they were
+)
+
+// TestDamage harms each kind of file in each way at each place: the store
+// opens with all that was acknowledged, or refuses (to open, or to read what
+// is harmed) and names the file. It never loses anything in silence. A file is
+// deleted once; the places of a stale one are ages: from the last start, from
+// the middle, and from one commit ago.
 func TestDamage(t *testing.T) {
 	im := makeImage(t)
-	outcomes := map[string]int{}
-	for name, path := range im.files {
-		for _, kind := range []string{"flip", "zero", "truncate", "duplicate", "swap", "delete", "stale"} {
-			for _, place := range []string{"5%", "50%", "tail"} {
-				if (kind == "delete" || kind == "stale") && place != "tail" {
-					continue
-				}
-				what := strings.Join([]string{name, kind, place}, "/")
-				got := im.try(t, what, path, kind, place)
-				outcomes[got]++
-				if testing.Verbose() {
-					t.Logf("%-32s %s", what, got)
+	kinds := []string{"flip", "zero", "truncate", "duplicate", "swap", "stale", "delete"}
+	places := []string{"5%", "50%", "tail"}
+	var mu sync.Mutex
+	verdicts, counts := map[string]string{}, map[string]int{}
+	t.Run("cases", func(t *testing.T) { // returns when all have ended
+		for name, path := range im.files {
+			for _, kind := range kinds {
+				for _, place := range places {
+					if kind == "delete" && place != "tail" {
+						continue
+					}
+					what := strings.Join([]string{name, kind, place}, "/")
+					t.Run(what, func(t *testing.T) {
+						t.Parallel()
+						got := im.try(t, what, path, kind, place)
+						mu.Lock()
+						defer mu.Unlock()
+						verdicts[what] = got
+						counts[got]++
+					})
 				}
 			}
 		}
+	})
+	if len(verdicts) < 126 {
+		t.Errorf("only %d cases have a verdict", len(verdicts))
 	}
-	t.Logf("outcomes: %v", outcomes)
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-14s %-10s %-16s %-16s %s\n", "file", "damage", places[0], places[1], places[2])
+	for _, name := range slices.Sorted(maps.Keys(im.files)) {
+		for _, kind := range kinds {
+			fmt.Fprintf(&b, "%-14s %-10s", name, kind)
+			for _, place := range places {
+				fmt.Fprintf(&b, " %-16s", cmp.Or(verdicts[strings.Join([]string{name, kind, place}, "/")], "-"))
+			}
+			b.WriteString("\n")
+		}
+	}
+	t.Logf("%d cases, none silent: %v\n%s", len(verdicts), counts, &b)
 }
 
+// try carries out one case and returns its verdict.
 func (im *image) try(t *testing.T, what, path, kind, place string) string {
 	dir := filepath.Join(t.TempDir(), "d")
 	copyDir(t, im.dir, dir)
@@ -207,11 +252,7 @@ func (im *image) try(t *testing.T, what, path, kind, place string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stale, err := os.ReadFile(filepath.Join(im.stale, path))
-	if err != nil { // there was none yet: as it was when a third was written
-		stale = append(bytes.Clone(whole[:tail(whole)/3]), make([]byte, len(whole)-tail(whole)/3)...)
-	}
-	left := harm(kind, whole, place, stale)
+	left := im.harmed(t, whole, path, kind, place)
 	if left == nil {
 		_ = os.Remove(filepath.Join(dir, path))
 	} else if err := os.WriteFile(filepath.Join(dir, path), left, 0o644); err != nil {
@@ -224,34 +265,70 @@ func (im *image) try(t *testing.T, what, path, kind, place string) string {
 	}
 	s, err := Open(dir, Options{MemTable: 64 << 10, Fatal: func(err error) { t.Errorf("%s: fatal: %v", what, err) }})
 	if err != nil {
-		if !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "/") {
-			t.Errorf("%s: refused with %v: %v", what, fault.KindOf(err), err)
-		}
-		// A log file that is gone leaves nobody who knows its name.
-		base := strings.TrimSuffix(filepath.Base(path), ".sst")
-		if !strings.Contains(err.Error(), base) && !(kind == "delete" && strings.Contains(err.Error(), ".log")) {
-			t.Errorf("%s: another file is named: %v", what, err)
-		}
-		if len(r.Problems) == 0 {
-			t.Errorf("%s: Check saw nothing, Open said %v", what, err)
-		}
+		im.refused(t, what, path, kind, r, err)
 		if after := snapshot(t, dir); after != before {
 			t.Errorf("%s: a refusal changed the directory:\n%s\n%s", what, before, after)
 		}
-		return "refused to open"
+		return refusedOpen
 	}
-	defer func() { _ = s.Close() }()
 	refused := im.read(t, what, s, path)
-	if refused && len(r.Problems) == 0 {
-		t.Errorf("%s: Check saw nothing, reads are refused", what)
+	if refused != (len(r.Problems) > 0) {
+		t.Errorf("%s: reads were refused: %v, and Check saw %v", what, refused, r.Problems)
+	}
+	if err := s.Close(); err != nil && !refused {
+		t.Errorf("%s: Close: %v", what, err)
+	}
+	// What opened has been written to. It is as good, or as bad, as before.
+	if r, err = Check(dir, nil); err != nil || refused != (len(r.Problems) > 0) {
+		t.Errorf("%s: after the open: reads were refused: %v, and Check saw %v, %v", what, refused, r.Problems, err)
 	}
 	switch {
 	case refused:
-		return "refused to read"
+		return refusedRead
 	case bytes.Equal(whole, left):
-		return "intact (the damage changed nothing)"
+		return unharmed
 	}
-	return "intact"
+	return intact
+}
+
+// harmed returns what is left of a file; nil is nothing. A file that never
+// changes has no older self: what stands in for it is the identity of another
+// directory, or another table.
+func (im *image) harmed(t *testing.T, whole []byte, path, kind, place string) []byte {
+	stale, err := os.ReadFile(filepath.Join(im.stale[place], path))
+	end := float64(tail(whole))
+	switch {
+	case path == identityFile:
+		id := newIdentity(imageShards, time.Now())
+		stale = id.encode()
+	case strings.HasSuffix(path, ".sst") && bytes.Equal(stale, whole):
+		other := im.files["oldest table"]
+		if other == path {
+			other = im.files["newest table"]
+		}
+		if stale, err = os.ReadFile(filepath.Join(im.dir, other)); err != nil {
+			t.Fatal(err)
+		}
+	case err != nil || bytes.Equal(stale, whole): // as it was when a part was written
+		n := int(end * map[string]float64{"5%": 0.05, "50%": 0.5, "tail": 0.95}[place])
+		stale = append(bytes.Clone(whole[:n]), make([]byte, len(whole)-n)...)
+	}
+	return harm(kind, whole, place, stale)
+}
+
+// refused checks what a refusal to open says.
+func (im *image) refused(t *testing.T, what, path, kind string, r Report, err error) {
+	if !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), "/") {
+		t.Errorf("%s: refused with %v: %v", what, fault.KindOf(err), err)
+	}
+	// A log file that is gone leaves nobody who knows its name.
+	base := strings.TrimSuffix(filepath.Base(path), ".sst")
+	if !strings.Contains(err.Error(), base) && !(kind == "delete" && strings.Contains(err.Error(), ".log")) {
+		t.Errorf("%s: another file is named: %v", what, err)
+	}
+	if len(r.Problems) == 0 {
+		t.Errorf("%s: Check saw nothing, Open said %v", what, err)
+	}
 }
 
 // read reads every acknowledged row. It fails the test for a row that is
