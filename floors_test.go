@@ -27,7 +27,7 @@ const floors = `
 	internal/host internal/view internal/codec
 	internal/workproto
 	internal/guest
-	internal/api internal/store/mark
+	internal/api internal/store/mark internal/store/space
 	internal/store internal/client
 	.
 	internal/shard/rows internal/shard/conf

@@ -103,7 +103,7 @@ func TestFullDisk(t *testing.T) {
 			full bool
 		}{{5000, false}, {1000, false}, {999, true}, {1249, true}, {1250, false}, {1000, false}, {1, true}} {
 			fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: c.free, TotalBytes: 9999})
-			time.Sleep(watchEvery)
+			time.Sleep(100 * time.Millisecond)
 			err := s.Writable()
 			if fault.Is(err, fault.Full) != c.full || s.Stats().Full != c.full {
 				t.Errorf("%d free: %v", c.free, err)

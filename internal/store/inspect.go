@@ -17,6 +17,7 @@ type inspection struct {
 	tips     []tip
 	problems []*Problem
 	old      bool
+	log      uint64 // bytes at most that a start makes tables of
 	damaged  string // a file Pebble found damaged
 }
 
@@ -57,6 +58,7 @@ func inspect(o Options, dir string, id identity) (*inspection, error) {
 		}
 		return nil, err
 	}
+	ins.log = min(ins.db.Metrics().MemTable.Size, logBytes(fs, dir))
 	ins.old = ins.db.FormatMajorVersion() < pebble.FormatNewest
 	ins.chains(o, dir, missing)
 	return ins, nil

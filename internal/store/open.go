@@ -24,6 +24,9 @@ const (
 	acceptFile = "situ.accept"   // made by a person who accepts a loss
 )
 
+// openBytes is what an Open writes besides tables: a manifest, options, marks.
+const openBytes = 64 << 10
+
 const doAccept = "nothing was changed; restore this directory from a backup, or, to go on without what is lost, " +
 	"write the \"id\" of situ.json into a file " + acceptFile + " beside it and start again"
 
@@ -84,6 +87,11 @@ func (s *Store) open(o Options) error {
 	sv, err := s.verify(o)
 	if err != nil {
 		return err
+	}
+	// Pebble would try for ever.
+	if need := sv.log + sv.log/8 + openBytes; !s.disk.Fits(need) {
+		return fault.New(fault.Full, opOpen, dir,
+			"to start takes up to %d bytes on this disk, and not so many are free: free some space and start again; nothing was changed", need)
 	}
 	s.adopt(sv)
 	return s.start(o, sv)
@@ -192,7 +200,8 @@ func readIdentity(fs vfs.FS, dir string) (identity, error) {
 type survey struct {
 	marks mark.Marks
 	tips  []tip
-	old   bool // Pebble's format is older than ours: its log must be left first
+	log   uint64 // bytes at most that a start makes tables of
+	old   bool   // Pebble's format is older than ours: its log must be left first
 }
 
 // verify reads the directory without changing it, and refuses it when
@@ -213,7 +222,7 @@ func (s *Store) verify(o Options) (survey, error) {
 		}
 		s.log.Error("store: a loss was accepted by "+acceptFile, "problem", p.Error())
 	}
-	return survey{ins.marks, ins.tips, ins.old}, nil
+	return survey{ins.marks, ins.tips, ins.log, ins.old}, nil
 }
 
 // adopt makes the shards from their tips.
@@ -318,6 +327,18 @@ func openDB(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
 		}
 	}()
 	return pebble.Open(dir, opts)
+}
+
+// logBytes returns the size of all log files.
+func logBytes(fs vfs.FS, dir string) (n uint64) {
+	db := fs.PathJoin(dir, pebbleDir)
+	names, _ := fs.List(db)
+	for _, name := range names {
+		if info, err := fs.Stat(fs.PathJoin(db, name)); err == nil && strings.HasSuffix(name, ".log") {
+			n += uint64(info.Size())
+		}
+	}
+	return n
 }
 
 // newestLog returns the path of the newest log file, for messages.

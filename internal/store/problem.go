@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"syscall"
 
 	crdb "github.com/cockroachdb/errors"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/space"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -78,7 +78,7 @@ func classify(damaged fault.Kind, op, on string, err error) error {
 	switch {
 	case errors.As(err, &fe):
 		return err
-	case errors.Is(err, syscall.ENOSPC):
+	case space.IsFull(err):
 		return &fault.Error{Kind: fault.Full, Op: op, On: on, Msg: "the disk is full: free some space and start again", Err: err}
 	case errors.Is(err, os.ErrPermission):
 		return fault.Wrap(fault.Invalid, op, on, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/store/mark"
+	"github.com/situ-dev/situ/internal/store/space"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -24,7 +25,9 @@ type Store struct {
 	guard  *mark.Guard
 	shards []*Shard
 	logs   logs
-	watch  watch
+	disk   *space.Disk
+	min    uint64      // Options.MinFree
+	full   atomic.Bool // the disk was when last looked at
 
 	commits, bytes atomic.Uint64
 	damaged        atomic.Pointer[string] // the last damaged file met
@@ -70,11 +73,14 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dir: dir, log: o.Logger, onFail: o.Fatal, lock: l, idle: make(chan struct{})}
-	s.watch = watch{fs: o.FS, dir: dir, min: o.MinFree}
+	s.disk = space.New(o.FS, dir, o.MinFree, o.Logger)
+	o.FS = s.disk.FS()
 	if err := s.open(o); err != nil {
+		s.disk.Close()
 		_ = l.Close()
 		return nil, classify(fault.Corrupt, opOpen, dir, err)
 	}
+	s.disk.Hold()
 	return s, nil
 }
 
@@ -95,6 +101,7 @@ func (s *Store) Close() error {
 		if s.users.Or(closing) == 0 {
 			s.idled.Do(func() { close(s.idle) })
 		}
+		s.disk.Close() // what waits for room will not get it
 		<-s.idle
 		err := s.db.Close()
 		if e := s.guard.Close(); err == nil {

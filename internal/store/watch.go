@@ -1,69 +1,51 @@
 package store
 
 import (
-	"errors"
-	"sync"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/space"
 )
-
-// watch answers whether the disk has room for new work. It asks the file
-// system at most ten times a second.
-type watch struct {
-	fs  vfs.FS
-	dir string
-	min uint64
-
-	mu    sync.Mutex
-	until time.Time // the answer holds until then
-	free  uint64
-	known bool // false: the file system cannot say
-	full  bool
-}
-
-const watchEvery = 100 * time.Millisecond
-
-// look refreshes the answer when it is old. Once full, the disk counts as
-// full until a quarter more than the reserve is free, so that work does not
-// flicker at the mark.
-func (w *watch) look() (free uint64, known, full bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if now := time.Now(); !now.Before(w.until) {
-		w.until = now.Add(watchEvery)
-		u, err := w.fs.GetDiskUsage(w.dir)
-		if err == nil {
-			w.free, w.known = u.AvailBytes, true
-			w.full = w.free < w.need()
-		} else if errors.Is(err, vfs.ErrUnsupported) {
-			w.known, w.full = false, false
-		} // any other failure says nothing new: the last answer stays
-	}
-	return w.free, w.known, w.full
-}
-
-func (w *watch) need() uint64 {
-	if w.full {
-		return w.min + w.min/4
-	}
-	return w.min
-}
 
 // Writable returns nil, or an error of kind Full when less than
 // Options.MinFree bytes are free: take no new work then. What is under way
-// may still be committed, into the reserve. It resumes by itself.
+// may still be committed, into the room that is left, then into the reserve;
+// after that, commits wait. It resumes by itself.
 func (s *Store) Writable() error {
-	free, _, full := s.watch.look()
-	if !full {
+	d := s.look()
+	if !d.Full {
 		return nil
 	}
 	err := fault.New(fault.Full, "store.writable", s.dir,
 		"%d bytes are free and %d are needed to take new work: free some space on this disk; reads go on, and writes resume by themselves",
-		free, s.watch.min+s.watch.min/4)
+		d.Free, d.Need)
 	err.Retry = time.Second
 	return err
+}
+
+// look asks about the disk. The moment it is full, the log becomes tables,
+// while there is room for them: to open a directory takes room for what is in
+// its log, and it may have to be opened before there is more.
+func (s *Store) look() space.State {
+	d := s.disk.Look()
+	if s.full.Swap(d.Full) == d.Full || !d.Full {
+		return d
+	}
+	if s.enter() == nil {
+		go s.flush(d.Free) // it waits for commits that wait for room
+	}
+	return d
+}
+
+// flush makes tables of the log if there is room for them. It is a user of the
+// store, so Close waits for it.
+func (s *Store) flush(free uint64) {
+	defer s.leave()
+	if free > s.db.Metrics().WAL.Size {
+		if _, err := s.db.AsyncFlush(); err != nil {
+			s.log.Error("store: flush on a full disk", "error", err)
+		}
+	}
 }
 
 // Stats is a store's counters since it was opened, and its size.
@@ -82,8 +64,9 @@ type Stats struct {
 
 // Stats returns the counters. After Close, only those of commits.
 func (s *Store) Stats() Stats {
-	st := Stats{BytesWritten: s.bytes.Load(), Commits: s.commits.Load(), MinFree: s.watch.min}
-	st.Free, st.FreeKnown, st.Full = s.watch.look()
+	st := Stats{BytesWritten: s.bytes.Load(), Commits: s.commits.Load(), MinFree: s.min}
+	d := s.look()
+	st.Free, st.FreeKnown, st.Full = d.Free, d.Known, d.Full
 	if s.enter() != nil {
 		return st
 	}

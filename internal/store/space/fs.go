@@ -1,0 +1,127 @@
+package space
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// FS returns the file system of the disk for those who cannot take ENOSPC for
+// an answer. Writing a table can, once the database is open: Pebble drops it
+// and tries again later, and the log has what is in it. So after Hold a table
+// gets nothing of the reserve, and that of a compaction nothing of the room
+// that new work needs.
+//
+// A failed sync is never tried again: nobody knows what it left out.
+func (d *Disk) FS() vfs.FS { return diskFS{d.fs, d} }
+
+// compaction is what Pebble says that a file is for.
+const compaction = vfs.DiskWriteCategory("pebble-compaction")
+
+type diskFS struct {
+	vfs.FS
+	d *Disk
+}
+
+// Unwrap returns the file system below.
+func (fs diskFS) Unwrap() vfs.FS { return fs.FS }
+
+func isTable(name string) bool {
+	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
+}
+
+// again calls f until it finds room.
+func (fs diskFS) again(f func() error) error {
+	for {
+		err := f()
+		if err == nil || !IsFull(err) || !fs.d.room() {
+			return err
+		}
+	}
+}
+
+// open makes a file by means of f.
+func (fs diskFS) open(name string, c vfs.DiskWriteCategory, f func() (vfs.File, error)) (vfs.File, error) {
+	file := &diskFile{d: fs.d, compact: c == compaction, table: isTable(name)}
+	if file.mayFail() {
+		fs.d.rest(file.compact)
+	}
+	for {
+		inner, err := f()
+		if err == nil {
+			file.File = inner
+			return file, nil
+		}
+		if !IsFull(err) || !file.again() {
+			return nil, err
+		}
+	}
+}
+
+// Create implements vfs.FS.
+func (fs diskFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return fs.open(name, c, func() (vfs.File, error) { return fs.FS.Create(name, c) })
+}
+
+// ReuseForWrite implements vfs.FS.
+func (fs diskFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return fs.open(name, c, func() (vfs.File, error) { return fs.FS.ReuseForWrite(old, name, c) })
+}
+
+// Link implements vfs.FS.
+func (fs diskFS) Link(old, name string) error {
+	return fs.again(func() error { return fs.FS.Link(old, name) })
+}
+
+// Rename implements vfs.FS.
+func (fs diskFS) Rename(old, name string) error {
+	return fs.again(func() error { return fs.FS.Rename(old, name) })
+}
+
+// MkdirAll implements vfs.FS.
+func (fs diskFS) MkdirAll(dir string, perm os.FileMode) error {
+	return fs.again(func() error { return fs.FS.MkdirAll(dir, perm) })
+}
+
+var errSpare = fmt.Errorf("a compaction has to leave alone what room there is: %w", syscall.ENOSPC)
+
+type diskFile struct {
+	vfs.File
+	d       *Disk
+	table   bool
+	compact bool // it is made by a compaction
+	written uint64
+}
+
+// mayFail reports whether the file gets nothing of the reserve.
+func (f *diskFile) mayFail() bool { return f.compact || f.table && f.d.isPatient() }
+
+// again reports whether what has met the end of the disk is worth another try.
+func (f *diskFile) again() bool {
+	if f.mayFail() {
+		f.d.tableFailed(true, f.compact, f.written)
+		return false
+	}
+	// A database that is being opened makes tables of its log, and would try
+	// that for ever without a pause.
+	return f.d.room() || f.table && f.d.pause()
+}
+
+// Write writes all of p, when there is room for it.
+func (f *diskFile) Write(p []byte) (n int, err error) {
+	if f.compact && !f.d.spare() {
+		f.d.tableFailed(false, true, f.written)
+		return 0, errSpare
+	}
+	for {
+		m, err := f.File.Write(p[n:])
+		n += m
+		f.written += uint64(m)
+		if err == nil || !IsFull(err) || !f.again() {
+			return n, err
+		}
+	}
+}
