@@ -281,11 +281,12 @@ func (s *Shard) pause() time.Duration {
 // step does everything that can be done now.
 func (s *Shard) step(stopping bool) {
 	c := s.core
-	c.TakeTime(wire.Time(s.cfg.Now().UnixNano()))
 	s.mu.Lock()
 	in := s.inbox
 	s.inbox = nil
 	s.mu.Unlock()
+	// After that: a call has no time before it was made, and its timers none.
+	c.TakeTime(wire.Time(s.cfg.Now().UnixNano()))
 	for i, v := range in {
 		if !s.take(v, stopping) {
 			s.mu.Lock()
