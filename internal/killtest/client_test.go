@@ -160,13 +160,13 @@ func (c *caller) loops() (all []func()) {
 	})
 	loop(2, func(r *rand.Rand, _ int) op { return op{Kind: alarm, Key: alarmKey(r), Delay: pause(r)} })
 	loop(1, func(r *rand.Rand, _ int) op { return op{Kind: later, Key: alarmKey(r), Delay: pause(r)} })
-	writes := make([]int, registers)
-	loop(registers, func(r *rand.Rand, i int) op {
-		if writes[i]++; writes[i]%2 == 0 {
-			return op{Kind: read, Key: c.key("x%d", i)}
+	loop(3*registers, func(r *rand.Rand, i int) op { // three callers on each
+		key := c.key("x%d", i%registers)
+		if r.IntN(2) == 0 {
+			return op{Kind: read, Key: key}
 		}
 		n := c.last.Add(1)
-		return op{ID: c.key("%d", n), Kind: write, Key: c.key("x%d", i), N: int(n)}
+		return op{ID: c.key("%d", n), Kind: write, Key: key, N: int(n)}
 	})
 	loop(5, func(r *rand.Rand, _ int) op {
 		from := r.IntN(accounts)

@@ -3,7 +3,8 @@
 // its test, which runs `situ serve` as a user does, has a client in a process
 // of its own make thousands of calls, and kills the server again and again in
 // the middle of them (kill -9; sometimes only its worker, sometimes both,
-// sometimes the client with it, now and then a polite SIGTERM). The client
+// sometimes the client with it; one is frozen for a while, or gets a polite
+// SIGTERM). The client
 // keeps its own history in a file, one line for each event; the verdict comes
 // from that history and from what the objects say, never from the server's own
 // figures. A client that was killed is followed by another, which reads the
@@ -13,13 +14,16 @@
 // exactly once, compared as sets (I3); transfers neither make nor lose money
 // (I1); messages arrive in order and without a gap (I5); every asynchronous
 // call that was accepted has its right answer; timers fire once and not early
-// (I6); the airline loses nobody (I2); a read never goes back behind an
-// acknowledged write; all that was acknowledged is there (I8); and when nobody
+// (I6); the airline loses nobody (I2); the calls of each register are
+// linearizable (I4); all that was acknowledged is there (I8); and when nobody
 // calls, all queues become empty (I9). Then the server ends on SIGTERM,
 // `situ doctor` finds nothing wrong, and a server that is started once more
 // says the same.
 //
-// KILL_CYCLES is the number of kills (default 50). SITU_SEED replays the plan
+// The same process meets disks that fail: a sync that says EIO (strace), and a
+// file system that is full to its last byte.
+//
+// KILL_CYCLES is the number of kills (default 200). SITU_SEED replays the plan
 // of a run: what is killed and when. When something is wrong, the test says
 // where the data directory, the histories and the logs are kept.
 package killtest

@@ -60,6 +60,7 @@ const (
 type fate struct {
 	op
 	At      time.Time // when it was invoked
+	End     time.Time // when it was answered
 	Word    string    // the last word: ok, accepted or refused; "" if it was never answered
 	Answer  json.RawMessage
 	Retries int // unknown outcomes
@@ -141,7 +142,7 @@ func readHistory(path string) ([]*fate, error) {
 		case word == unknown:
 			o.Retries++
 		case word != invoked: // a second client goes on with what the first began
-			o.Word, o.Answer = word, rest
+			o.Word, o.Answer, o.End = word, rest, when
 		}
 	}
 }

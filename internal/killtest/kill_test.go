@@ -42,7 +42,7 @@ func seed(t *testing.T) uint64 {
 
 // cycles returns the number of times that the server is killed.
 func cycles(t *testing.T) int {
-	n := 50
+	n := 200
 	if testing.Short() {
 		n = 8
 	}
@@ -57,7 +57,7 @@ func cycles(t *testing.T) int {
 
 // perRound is the number of kills after which everything is verified. The next
 // round goes on with the same directory and other keys.
-const perRound = 50
+const perRound = 100
 
 // step is what happens to whom, and how long after the server's first answer.
 type step struct {
@@ -72,13 +72,15 @@ const (
 	killWorker = "kill worker"
 	killAll    = "kill client and server"
 	stopServer = "stop server"
+	freeze     = "freeze server"
+	freezeWork = "freeze worker"
 )
 
 // plan returns the steps of a round with n kills of the server.
 func plan(r *rand.Rand, n int) (steps []step) {
 	some := func(what string, n int) {
 		for range n {
-			steps = append(steps, step{what, time.Duration(20_000+r.IntN(380_001)) * time.Microsecond})
+			steps = append(steps, step{what, time.Duration(5_000+r.IntN(295_001)) * time.Microsecond})
 		}
 	}
 	both, all := (n+7)/8, (n+12)/16
@@ -87,6 +89,8 @@ func plan(r *rand.Rand, n int) (steps []step) {
 	some(killAll, all)
 	some(killWorker, (n+9)/10)
 	some(stopServer, (n+12)/25)
+	some(freeze, (n+12)/25)
+	some(freezeWork, (n+12)/25)
 	r.Shuffle(len(steps), func(i, j int) { steps[i], steps[j] = steps[j], steps[i] })
 	return steps
 }
@@ -199,6 +203,13 @@ func (r *run) do(what string, rng *rand.Rand, i int) {
 	case killWorker:
 		r.renewWorker()
 		return
+	case freeze, freezeWork:
+		pid := r.worker
+		if what == freeze {
+			pid = r.proc.cmd.Process.Pid
+		}
+		r.freeze(pid, time.Duration(rng.IntN(300_000))*time.Microsecond)
+		return
 	case killAll:
 		r.kill()
 		_ = r.client.end(r.t, syscall.SIGKILL, 30*time.Second) // "signal: killed"
@@ -220,6 +231,20 @@ func (r *run) do(what string, rng *rand.Rand, i int) {
 	r.start()
 }
 
+// freeze stops a process for a while (SIGSTOP): then it goes on as if nothing
+// had happened.
+func (r *run) freeze(pid int, d time.Duration) {
+	r.t.Helper()
+	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
+		if err := syscall.Kill(pid, sig); err != nil {
+			r.t.Fatalf("%v to %d: %v", sig, pid, err)
+		}
+		if sig == syscall.SIGSTOP {
+			<-time.After(d)
+		}
+	}
+}
+
 // connect starts a client process.
 func (r *run) connect(cfg clientConfig, rng *rand.Rand) {
 	r.t.Helper()
@@ -233,11 +258,7 @@ func (r *run) connect(cfg clientConfig, rng *rand.Rand) {
 		r.t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }() // the process has its own
-	self, err := os.Executable()
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	cmd := exec.Command(self)
+	cmd := exec.Command(filepath.Join(r.dir, "client"))
 	cmd.Env = append(os.Environ(), envClient+"="+string(b))
 	cmd.Stdout, cmd.Stderr = log, log
 	p := &peer{}
@@ -273,6 +294,9 @@ func (r *run) note(v *verdict) {
 
 // report says what was done.
 func (r *run) report(took time.Duration) {
+	if kills := r.counts[killServer] + r.counts[killBoth] + r.counts[killAll]; r.acked < 500*kills && !r.t.Failed() {
+		r.t.Errorf("only %d operations were acknowledged in %d cycles; 500 in each are asked for", r.acked, kills)
+	}
 	slices.Sort(r.restart)
 	slices.Sort(r.workers)
 	ms := func(all []time.Duration, p int) int64 {
@@ -281,8 +305,8 @@ func (r *run) report(took time.Duration) {
 		}
 		return all[(len(all)-1)*p/100].Milliseconds()
 	}
-	r.t.Logf("%d cycles (and %d workers, %d clients killed, %d orderly ends) in %.1f s: %d operations acknowledged, %d of them or others with an unknown outcome at first; "+
+	r.t.Logf("%d cycles (and %d workers, %d clients killed, %d processes frozen, %d orderly ends) in %.1f s: %d operations acknowledged, %d of them or others with an unknown outcome at first; "+
 		"restart to first reply p50 %d ms, p99 %d ms; worker killed to first reply p50 %d ms, p99 %d ms; timers late p50 %d ms, p99 %d ms",
-		r.counts[killServer]+r.counts[killBoth]+r.counts[killAll], r.counts[killWorker], r.counts[killAll], r.counts[stopServer], took.Seconds(),
+		r.counts[killServer]+r.counts[killBoth]+r.counts[killAll], r.counts[killWorker], r.counts[killAll], r.counts[freeze]+r.counts[freezeWork], r.counts[stopServer], took.Seconds(),
 		r.acked, r.unknown, ms(r.restart, 50), ms(r.restart, 99), ms(r.workers, 50), ms(r.workers, 99), ms(r.late, 50), ms(r.late, 99))
 }

@@ -1,6 +1,7 @@
 package killtest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,6 +73,10 @@ func (p *process) wait(t *testing.T, within time.Duration) error {
 
 // server is `situ serve` on one directory and one port, again and again.
 type server struct {
+	prefix []string // what runs it, with arguments; nil: it runs by itself
+	where  string   // data directory; "" is one in dir
+	flags  []string // more of them
+
 	t       *testing.T
 	dir     string // data, logs and histories are below
 	listen  string
@@ -84,12 +90,17 @@ type server struct {
 	workers []time.Duration // how long after the death of a worker there was an answer
 }
 
-func (s *server) data() string { return filepath.Join(s.dir, "data") }
+func (s *server) data() string { return cmp.Or(s.where, filepath.Join(s.dir, "data")) }
 
 // newServer builds what is run, into dir, and chooses ports.
 func newServer(t *testing.T, dir string) *server {
 	t.Helper()
 	build := exec.Command("go", "build", "-o", dir+"/", "github.com/situ-dev/situ/cmd/situ", "github.com/situ-dev/situ/internal/killtest/program")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", build, err, out)
+	}
+	// The client is this test without the race detector: it is to make many calls.
+	build = exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "client"), "github.com/situ-dev/situ/internal/killtest")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", build, err, out)
 	}
@@ -133,22 +144,29 @@ func freePorts(t *testing.T, n int) (addrs []string) {
 // start starts the server and returns when it has carried out a call.
 func (s *server) start() {
 	s.t.Helper()
+	began := time.Now()
+	s.launch()
+	s.probe()
+	s.restart = append(s.restart, time.Since(began))
+	s.worker = s.status().Worker.PID
+}
+
+// launch starts the server and does not wait for it.
+func (s *server) launch() {
+	s.t.Helper()
 	log, err := os.OpenFile(filepath.Join(s.dir, "server.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }()                                                                 // the process has its own
 	_, _ = fmt.Fprintf(log, "---- start %d at %v\n", len(s.restart), time.Now().Format(time.TimeOnly)) // a log
-	cmd := exec.Command(filepath.Join(s.dir, "situ"), "serve", filepath.Join(s.dir, "program"),
-		"--data", s.data(), "--listen", s.listen, "--admin", s.admin)
+	args := slices.Concat(s.prefix, []string{filepath.Join(s.dir, "situ"), "serve", filepath.Join(s.dir, "program"),
+		"--data", s.data(), "--listen", s.listen, "--admin", s.admin}, s.flags)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
-	began := time.Now()
 	if s.proc, err = startProcess(cmd); err != nil {
 		s.t.Fatal(err)
 	}
-	s.probe()
-	s.restart = append(s.restart, time.Since(began))
-	s.worker = s.status().Worker.PID
 }
 
 // probe writes to a register of the test's own until that is acknowledged.

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/anishathalye/porcupine"
+
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/examples/bank/account"
 	"github.com/situ-dev/situ/internal/api"
@@ -260,30 +262,45 @@ func (v *verdict) alarms() {
 	slices.Sort(v.late)
 }
 
-// registers checks that no read went back behind an acknowledged write, or
-// behind another read.
+// registers checks that the calls of each register are linearizable (I4), and
+// its value at the end with them. A call took effect between its first attempt
+// and its answer, in whichever process of the client.
 func (v *verdict) registers() {
-	acked, last := map[string]int{}, map[string]int{}
-	for _, f := range v.fates {
-		switch {
-		case f.Kind == write:
-			last[f.Key] = f.N
-			if f.Word == answered {
-				acked[f.Key] = f.N
-			}
-		case f.Kind == read && f.Word == answered:
-			if got := f.int(); got < acked[f.Key] || got > last[f.Key] {
-				v.wrong("register %s: read %s got %d after a write of %d was acknowledged", f.Key, f.ID, got, acked[f.Key])
-			} else {
-				acked[f.Key] = got
-			}
+	ops := map[string][]porcupine.Operation{}
+	for i, f := range v.fates {
+		if (f.Kind == write || f.Kind == read) && f.Word == answered {
+			in := registerOp{f.Kind == write, f.N}
+			ops[f.Key] = append(ops[f.Key], porcupine.Operation{ClientId: i, Input: in, Output: f.int(), Call: f.At.UnixNano(), Return: f.End.UnixNano()})
 		}
 	}
-	for key, want := range last {
-		if got := ask(v, witness.Read.To(key, situ.None{})); got != want {
-			v.wrong("I8: register %s has %d; the last write was %d", key, got, want)
-		}
+	var group sync.WaitGroup
+	for key, history := range ops {
+		now := time.Now().UnixNano()
+		last := porcupine.Operation{ClientId: len(v.fates), Input: registerOp{}, Call: now, Output: ask(v, witness.Read.To(key, situ.None{}))}
+		last.Return = time.Now().UnixNano()
+		group.Go(func() {
+			if got := porcupine.CheckOperationsTimeout(registerModel, append(history, last), 30*time.Second); got != porcupine.Ok {
+				v.t.Errorf("I4: the %d calls of register %s are not linearizable: %s", len(history), key, got)
+			}
+		})
 	}
+	group.Wait()
+}
+
+// registerOp is a write of n, or a read.
+type registerOp struct {
+	write bool
+	n     int
+}
+
+var registerModel = porcupine.Model{
+	Init: func() any { return 0 },
+	Step: func(state, input, output any) (bool, any) {
+		if in := input.(registerOp); in.write {
+			return output == in.n, in.n
+		}
+		return output == state, state
+	},
 }
 
 // airline has the airline's own check made (I2).
