@@ -6,13 +6,18 @@ FUZZBUDGET  ?= 60
 SOAKSECONDS ?= 600
 SOAKTESTS   ?= Model|Random|Crash|Soak
 KILLCYCLES  ?= 2000
+POWERCYCLES ?= 10000
+SIMSEEDS    ?= 20000
+LEAKSECONDS ?= 3600
+SOAKREPORT  ?= soak.md
 BENCH       ?= .
 BENCHOUT    ?= /tmp/situ-bench
 BENCHREPEAT ?= 3
 TESTFLAGS   ?=
 
-# What the tests need besides Go: the race detector needs a C compiler.
-DEBIAN_PACKAGES := gcc libc6-dev curl
+# What the tests need besides Go: the race detector needs a C compiler, and a
+# disk whose syncs fail is made by strace.
+DEBIAN_PACKAGES := gcc libc6-dev curl strace
 
 BIN   := .tools
 STAGE := tools/stage
@@ -71,9 +76,9 @@ gobench: ## run the Go benchmarks that match BENCH
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 .PHONY: soak
-soak: ## run the random tests with new seeds for SOAKSECONDS, and kill the server KILLCYCLES times
-	@$(STAGE) "soak" tools/soak $(SOAKSECONDS) '$(SOAKTESTS)'
-	@$(STAGE) "kill -9" env KILL_CYCLES=$(KILLCYCLES) go test -race -count=1 -timeout 3h -v -run TestKill ./internal/killtest
+soak: ## the long versions of the random tests, with a report in SOAKREPORT
+	@$(STAGE) "soak" env SECONDS_RANDOM=$(SOAKSECONDS) TESTS_RANDOM='$(SOAKTESTS)' KILL_CYCLES=$(KILLCYCLES) \
+		POWER_CYCLES=$(POWERCYCLES) SIM_SEEDS=$(SIMSEEDS) LEAK_SECONDS=$(LEAKSECONDS) tools/soak $(SOAKREPORT)
 
 # The tools are rebuilt when their versions or Go change.
 .PHONY: tools
