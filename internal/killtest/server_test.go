@@ -241,7 +241,7 @@ func alive(pid int) bool {
 func (s *server) killWorker() {
 	s.t.Helper()
 	if err := syscall.Kill(s.worker, syscall.SIGKILL); err != nil {
-		s.t.Fatalf("kill worker %d: %v", s.worker, err)
+		s.t.Fatalf("kill worker %d: %v\n%s", s.worker, err, s.tail())
 	}
 }
 
