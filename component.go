@@ -86,7 +86,7 @@ func Object[S any](t *Type, bindings ...Binding[S]) Component {
 	if err != nil {
 		return Component{err: fmt.Errorf("type %s: %w", t.name, err)}
 	}
-	code := &code[S]{shape: shape, methods: map[string]method[S]{}}
+	code := &code[S]{shape: shape, methods: map[*host.Method]func(*S, *Turn) (wire.Payload, error){}}
 	ht := &host.Type{Name: t.name, Doc: t.doc, Policy: t.retry, Methods: map[string]*host.Method{},
 		State: schemaOf[S](), New: func() host.Instance { return &instance[S]{code: code} }}
 	for _, b := range bindings {
@@ -97,7 +97,7 @@ func Object[S any](t *Type, bindings ...Binding[S]) Component {
 			return Component{err: fmt.Errorf("%s.%s is bound twice", t.name, b.m.Name)}
 		}
 		ht.Methods[b.m.Name] = b.m
-		code.methods[b.m.Name] = method[S]{b.m, b.call}
+		code.methods[b.m] = b.call
 	}
 	for _, m := range t.methods {
 		if ht.Methods[m.Name] == nil {
@@ -112,15 +112,11 @@ func Object[S any](t *Type, bindings ...Binding[S]) Component {
 func Function[I, O any](f Func[I, O], h func(*Turn, I) (O, error)) Component {
 	m := f.m
 	return Component{fn: &host.Function{Method: *m, Run: func(ht *host.Turn) host.Outcome {
-		t := newTurn(ht, m)
+		t := turnOf(ht)
 		return t.run(func() (wire.Payload, error) {
 			return answer(t, func(in I) (O, error) { return h(t, in) })
 		})
 	}}}
-}
-
-func newTurn(ht *host.Turn, m *host.Method) *Turn {
-	return &Turn{Context: ht, h: ht, quiet: m.ReadOnly}
 }
 
 // run calls user code and gathers what it left behind.
@@ -157,7 +153,7 @@ func misuse(text string) host.Outcome {
 // Assemble checks components and makes them one set that a host can run. It is
 // for the packages of Situ: programs call Main, embedded.Open or situtest.Run.
 func Assemble(components ...Component) (*host.Set, error) {
-	set := &host.Set{Types: map[string]*host.Type{}, Functions: map[string]*host.Function{}}
+	set := &host.Set{Types: map[string]*host.Type{}, Functions: map[string]*host.Function{}, Turns: newTurns}
 	var wrong []string
 	for _, c := range components {
 		switch {

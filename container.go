@@ -86,6 +86,9 @@ func keyKind[K Key]() containerKind {
 
 // encodeKey returns a key so that the order of bytes is the order of keys.
 func encodeKey[K Key](k K) []byte {
+	if s, ok := any(k).(string); ok {
+		return []byte(s)
+	}
 	v := reflect.ValueOf(&k).Elem()
 	switch {
 	case v.Kind() == reflect.String:

@@ -3,7 +3,6 @@ package situ
 import (
 	"bytes"
 	"fmt"
-	"reflect"
 	"slices"
 
 	"github.com/situ-dev/situ/internal/codec"
@@ -15,12 +14,7 @@ import (
 // code is what all objects of one type share.
 type code[S any] struct {
 	shape   *shape
-	methods map[string]method[S]
-}
-
-type method[S any] struct {
-	m    *host.Method
-	call func(*S, *Turn) (wire.Payload, error)
+	methods map[*host.Method]func(*S, *Turn) (wire.Payload, error)
 }
 
 // instance is one live object.
@@ -34,10 +28,17 @@ type method[S any] struct {
 type instance[S any] struct {
 	code  *code[S]
 	s     S
-	kept  []tracked // what the containers in s point to between turns
-	dirty bool      // differs from what Changes reported last
-	clear bool      // was deleted since
-	gone  bool      // was deleted, and not used after that
+	kept  []keptContainer
+	dirty bool // differs from what Changes reported last
+	clear bool // was deleted since
+	gone  bool // was deleted, and not used after that
+}
+
+// keptContainer is a container of an instance, and what it points to between
+// turns.
+type keptContainer struct {
+	tracked
+	field container
 }
 
 // Load implements host.Instance.
@@ -49,10 +50,11 @@ func (in *instance[S]) Load(st *turn.State) error {
 	}
 	fields := in.code.shape.containers
 	if len(fields) > 0 {
-		in.kept = make([]tracked, len(fields))
+		in.kept = make([]keptContainer, len(fields))
 	}
 	for i := range fields {
-		in.kept[i] = in.container(i).kept()
+		field := in.code.shape.container(&in.s, i)
+		in.kept[i] = keptContainer{field.kept(), field}
 	}
 	for _, e := range st.Entries {
 		i := slices.IndexFunc(fields, func(f containerField) bool { return f.name == e.Field })
@@ -73,15 +75,10 @@ func (in *instance[S]) Load(st *turn.State) error {
 	return nil
 }
 
-func (in *instance[S]) container(i int) container {
-	index := in.code.shape.containers[i].index
-	return reflect.ValueOf(&in.s).Elem().FieldByIndex(index).Addr().Interface().(container)
-}
-
 // Run implements host.Instance.
 func (in *instance[S]) Run(ht *host.Turn) host.Outcome {
-	b, flat := in.code.methods[ht.Env.To.Method], in.code.shape.Flat
-	t := newTurn(ht, b.m)
+	call, flat := in.code.methods[ht.Method], in.code.shape.Flat
+	t := turnOf(ht)
 	for _, k := range in.kept {
 		k.begin(t.quiet)
 	}
@@ -93,7 +90,7 @@ func (in *instance[S]) Run(ht *host.Turn) host.Outcome {
 	if verify := t.quiet && ht.Verify; verify || !flat && in.dirty && !t.quiet {
 		before, _ = codec.EncodeSorted(&in.s) // if it cannot be had, the instance is lost below
 	}
-	out := t.run(func() (wire.Payload, error) { return b.call(&in.s, t) })
+	out := t.run(func() (wire.Payload, error) { return call(&in.s, t) })
 	if t.quiet && ht.Verify && out.Fail == nil {
 		if after, err := codec.EncodeSorted(&in.s); err != nil || !bytes.Equal(before, after) {
 			out = misuse(fmt.Sprintf("%v is declared ReadOnly and changed the state", ht.Env.To))
@@ -126,9 +123,9 @@ func (in *instance[S]) wrote(deleted bool) {
 		in.s = in.empty()
 		return
 	}
-	for i, k := range in.kept {
-		if c := in.container(i); c.kept() != k {
-			c.adopt(k) // the handler assigned another container, or a whole new state
+	for _, k := range in.kept {
+		if k.field.kept() != k.tracked {
+			k.field.adopt(k.tracked) // the handler assigned another container, or a whole new state
 		}
 	}
 }
@@ -136,9 +133,7 @@ func (in *instance[S]) wrote(deleted bool) {
 // empty returns a new state with the containers as they are.
 func (in *instance[S]) empty() (s S) {
 	for i, k := range in.kept {
-		index := in.code.shape.containers[i].index
-		c := reflect.ValueOf(&s).Elem().FieldByIndex(index).Addr().Interface().(container)
-		c.point(k)
+		in.code.shape.container(&s, i).point(k.tracked)
 	}
 	return s
 }

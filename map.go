@@ -21,22 +21,24 @@ type Map[K Key, V any] struct{ m *mapState[K, V] }
 type mapState[K Key, V any] struct {
 	cells   map[K]cell[V]
 	sorted  []K // keys in order, nil if to be made
-	changed map[K]struct{}
+	changed []K // since the last collect: each that is dirty or removed, some twice
 	undo    []undoCell[K, V]
+	mark    int // of changed, when the turn began
 	size    int
 	frozen  bool
 	read    bool // elements were handed out in this turn
 }
 
 type cell[V any] struct {
-	v    V
-	size int // bytes of the element's row, 0 until it is collected
+	v     V
+	size  int32 // bytes of the element's row, 0 until it is collected
+	dirty bool  // differs from the row
 }
 
 type undoCell[K Key, V any] struct {
-	k            K
-	old          cell[V]
-	had, changed bool
+	k   K
+	old cell[V]
+	had bool
 }
 
 func (m *Map[K, V]) state() *mapState[K, V] {
@@ -47,7 +49,7 @@ func (m *Map[K, V]) state() *mapState[K, V] {
 }
 
 func newMapState[K Key, V any]() *mapState[K, V] {
-	return &mapState[K, V]{cells: map[K]cell[V]{}, changed: map[K]struct{}{}}
+	return &mapState[K, V]{cells: map[K]cell[V]{}}
 }
 
 // Get returns the element at k, and whether there is one.
@@ -135,7 +137,7 @@ func (s *mapState[K, V]) set(k K, v V) {
 	if !had {
 		s.sorted = nil
 	}
-	s.cells[k] = cell[V]{v, old.size}
+	s.cells[k] = cell[V]{v, old.size, true}
 }
 
 func (s *mapState[K, V]) del(k K) {
@@ -143,7 +145,7 @@ func (s *mapState[K, V]) del(k K) {
 		return
 	}
 	old, _ := s.note(k)
-	s.size -= old.size
+	s.size -= int(old.size)
 	delete(s.cells, k)
 	s.sorted = nil
 }
@@ -159,9 +161,10 @@ func (s *mapState[K, V]) keys() []K {
 func (s *mapState[K, V]) note(k K) (old cell[V], had bool) {
 	noWrite(s.frozen)
 	old, had = s.cells[k]
-	_, changed := s.changed[k]
-	s.undo = append(s.undo, undoCell[K, V]{k, old, had, changed})
-	s.changed[k] = struct{}{}
+	s.undo = append(s.undo, undoCell[K, V]{k, old, had})
+	if !old.dirty {
+		s.changed = append(s.changed, k)
+	}
 	return old, had
 }
 
@@ -175,14 +178,14 @@ func (s *mapState[K, V]) load(key, value []byte) error {
 		return fmt.Errorf("at %v: %w", k, err)
 	}
 	size := len(key) + len(value)
-	s.cells[k] = cell[V]{v, size}
+	s.cells[k] = cell[V]{v, int32(size), false}
 	s.size += size
 	return nil
 }
 
 func (s *mapState[K, V]) begin(readOnly bool) {
 	clear(s.undo)
-	s.undo, s.frozen, s.read = s.undo[:0], readOnly, false
+	s.undo, s.mark, s.frozen, s.read = s.undo[:0], len(s.changed), readOnly, false
 }
 
 func (s *mapState[K, V]) rollback() bool {
@@ -192,37 +195,45 @@ func (s *mapState[K, V]) rollback() bool {
 	whole := s.frozen || !s.read || traitsOf(reflect.TypeFor[V]()).Flat
 	for _, u := range slices.Backward(s.undo) {
 		if c, has := s.cells[u.k]; has {
-			s.size -= c.size
+			s.size -= int(c.size)
 			delete(s.cells, u.k)
 		}
 		if u.had {
-			s.size += u.old.size
+			s.size += int(u.old.size)
 			s.cells[u.k] = u.old
 		}
-		if !u.changed {
-			delete(s.changed, u.k)
-		}
 	}
+	s.changed = s.changed[:s.mark]
 	clear(s.undo)
 	s.undo = s.undo[:0]
 	return whole
 }
 
 func (s *mapState[K, V]) collect(field string, c *turn.Change) error {
-	for k := range s.changed {
+	if len(s.changed) == 0 {
+		return nil
+	}
+	traits := traitsOf(reflect.TypeFor[V]())
+	c.Entries = slices.Grow(c.Entries, len(s.changed))
+	for _, k := range s.changed {
+		cl, ok := s.cells[k]
+		if ok && !cl.dirty {
+			continue // was twice in the list
+		}
 		e := turn.Entry{Field: field, Key: encodeKey(k)}
-		if cl, ok := s.cells[k]; ok {
+		if ok {
 			var err error
-			if e.Value, err = codec.Store(&cl.v, traitsOf(reflect.TypeFor[V]())); err != nil {
+			if e.Value, err = codec.Store(&cl.v, traits); err != nil {
 				return err
 			}
 			size := len(e.Key) + len(e.Value)
-			s.size += size - cl.size
-			s.cells[k] = cell[V]{cl.v, size}
+			s.size += size - int(cl.size)
+			s.cells[k] = cell[V]{cl.v, int32(size), false}
 		}
 		c.Entries = append(c.Entries, e)
 	}
 	clear(s.changed)
+	s.changed = s.changed[:0]
 	return nil
 }
 

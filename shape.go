@@ -24,6 +24,11 @@ type containerField struct {
 	index []int
 }
 
+// container returns container i of a state, of which s is the address.
+func (sh *shape) container(s any, i int) container {
+	return reflect.ValueOf(s).Elem().FieldByIndex(sh.containers[i].index).Addr().Interface().(container)
+}
+
 var (
 	containerType = reflect.TypeFor[container]()
 	timeType      = reflect.TypeFor[time.Time]()

@@ -28,7 +28,35 @@ type Turn struct {
 	over    atomic.Bool
 	quiet   bool // read-only: sends are refused
 	rand    *rand.Rand
-	err     error // what a verb could not do: fails the turn
+	err     error             // what a verb could not do: fails the turn
+	few     [2]*wire.Envelope // where out begins
+}
+
+// sides is a turn with both its sides, the user's and the host's.
+type sides struct {
+	Turn
+	h host.Turn
+}
+
+// newTurns makes n turns at once, for a host.
+func newTurns(n int) []*host.Turn {
+	both, turns := make([]sides, n), make([]*host.Turn, n)
+	for i := range both {
+		b := &both[i]
+		b.Context, b.Turn.h, b.h.User = &b.h, &b.h, &b.Turn
+		turns[i] = &b.h
+	}
+	return turns
+}
+
+// turnOf returns the user's side of a host's turn.
+func turnOf(ht *host.Turn) *Turn {
+	t, ok := ht.User.(*Turn)
+	if !ok { // of a host that makes its turns itself
+		t = &Turn{Context: ht, h: ht}
+	}
+	t.quiet, t.out = ht.Method.ReadOnly, t.few[:0]
+	return t
 }
 
 // Key returns the key of the object taking the turn, "" in a function.

@@ -57,6 +57,9 @@ func Encode(v any) ([]byte, error) { return encode(encMode, v) }
 func EncodeSorted(v any) ([]byte, error) { return encode(sortedMode, v) }
 
 func encode(m cbor.EncMode, v any) ([]byte, error) {
+	if b, ok := plain(v); ok {
+		return b, nil
+	}
 	b, err := m.Marshal(v)
 	if err != nil {
 		return nil, unencodable(v, err)
@@ -69,7 +72,15 @@ func unencodable(v any, err error) error {
 }
 
 // Decode decodes CBOR into v, a pointer.
-func Decode(b []byte, v any) error { return decMode.Unmarshal(b, v) }
+func Decode(b []byte, v any) error {
+	if s, ok := v.(*string); ok {
+		if text, ok := plainText(b); ok {
+			*s = text
+			return nil
+		}
+	}
+	return decMode.Unmarshal(b, v)
+}
 
 // Check reports whether Decode would follow b to its end: whether it is well
 // formed and not nested too deep.

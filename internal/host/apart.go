@@ -10,21 +10,38 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// apart is one run of a task. Should it be detached from its frame, it ends on
-// its own goroutine and reports for itself.
-type apart struct {
-	r     *Runner
-	frame uint64
-	index int
-	task  *turn.Task
-	obj   *live     // nil in a function
-	fn    *Function // nil on an object
-	turn  Turn
-	*parting
+// run is one run of user code: of a method on its object, or of a function.
+type run struct {
+	turn *Turn
+	obj  *live     // nil in a function
+	fn   *Function // nil on an object
 }
 
-// parting is what a run has that is detached.
-type parting struct {
+// run runs user code and turns a panic into an outcome. The turn's context is
+// done afterwards. It touches nothing but its own turn and object: the baton
+// may be another's when the handler returns.
+func (x run) run() (out Outcome) {
+	defer func() {
+		if v := recover(); v != nil {
+			out = Outcome{Panic: true, Lost: true, Fail: Panic(v)}
+		}
+		x.turn.cancel(context.Canceled)
+	}()
+	if x.obj != nil {
+		return x.obj.inst.Run(x.turn)
+	}
+	return x.fn.Run(x.turn)
+}
+
+// apart is a run that was detached from its frame. It ends on its own
+// goroutine and reports for itself.
+type apart struct {
+	run
+	r        *Runner
+	frame    uint64
+	index    int // of the task in its frame
+	slot     turn.Slot
+	copy     bool          // it runs on a copy of the object
 	earlier  []turn.Result // finished tasks of the object in the frame: their changes are in the instance
 	dirty    bool          // there are such changes
 	reported chan struct{} // closed after the frame's own report
@@ -34,25 +51,20 @@ type parting struct {
 	unhook   func() bool
 }
 
-func (a *apart) operation() operation { return operation{a.task.Env.To.Type, a.task.Env.To.Method} }
+// apart makes what a detached run of task i needs. Called with the baton.
+func (r *Runner) apart(p *progress, i int, x run) *apart {
+	task := &p.frame.Tasks[i]
+	a := &apart{run: x, r: r, frame: p.frame.Seq, index: i, slot: task.Slot, copy: task.Copy}
+	x.turn.apart = a
+	return a
+}
+
+func (a *apart) operation() operation {
+	return operation{a.turn.Env.To.Type, a.turn.Env.To.Method}
+}
 
 // own reports whether the task runs on the object itself, not on a copy.
-func (a *apart) own() bool { return a.obj != nil && !a.task.Copy }
-
-// run runs user code and turns a panic into an outcome. The turn's context is
-// done afterwards.
-func (a *apart) run() (out Outcome) {
-	defer func() {
-		if v := recover(); v != nil {
-			out = Outcome{Panic: true, Lost: true, Fail: Panic(v)}
-		}
-		a.turn.cancel(context.Canceled)
-	}()
-	if a.obj != nil {
-		return a.obj.inst.Run(&a.turn)
-	}
-	return a.fn.Run(&a.turn)
-}
+func (a *apart) own() bool { return a.obj != nil && !a.copy }
 
 // detach takes a task out of its frame, and with it the earlier tasks of its
 // object: their changes cannot be told from its own. Called with the baton.
@@ -60,20 +72,20 @@ func (r *Runner) detach(p *progress, a *apart) {
 	if p.reported == nil {
 		p.reported = make(chan struct{})
 	}
-	a.parting = &parting{reported: p.reported}
+	a.reported = p.reported
 	p.rep.Results[a.index] = turn.Result{Index: a.index, Outcome: turn.Detached}
 	if a.own() {
 		a.obj.away.Store(true)
 		a.dirty, a.obj.dirty = a.obj.dirty, false
 		for j := range p.frame.Tasks[:a.index] {
-			if res := &p.rep.Results[j]; p.frame.Tasks[j].Slot == a.task.Slot && res.Outcome == turn.Done {
+			if res := &p.rep.Results[j]; p.frame.Tasks[j].Slot == a.slot && res.Outcome == turn.Done {
 				a.earlier = append(a.earlier, *res)
 				*res = turn.Result{Index: j, Outcome: turn.Detached}
 			}
 		}
 	}
 	a.unhook = context.AfterFunc(r.ctx, func() {
-		a.turn.cancel(fault.New(fault.Unavailable, "run", a.task.Env.To.String(), "the worker is shutting down"))
+		a.turn.cancel(fault.New(fault.Unavailable, "run", a.turn.Env.To.String(), "the worker is shutting down"))
 	})
 	if deadline, ok := a.turn.Deadline(); ok {
 		a.timer = time.AfterFunc(time.Hour, a.expire)
@@ -103,7 +115,7 @@ func (a *apart) abandon() {
 	}
 	a.unhook()
 	rep := &turn.Report{Frame: a.frame, Late: true, Results: append(a.earlier, turn.Result{Index: a.index, Outcome: turn.Panicked,
-		Unloaded: true, Fail: expired(a.task.Env.To, a.turn.timeout), Took: wire.Time(time.Since(a.turn.began))})}
+		Unloaded: true, Fail: expired(a.turn.Env.To, a.turn.timeout), Took: wire.Time(a.r.clock() - a.turn.began)})}
 	if len(a.earlier) > 0 {
 		redo(rep)
 	}
@@ -121,7 +133,7 @@ func (a *apart) end(out Outcome) {
 		a.timer.Stop()
 	}
 	rep := &turn.Report{Frame: a.frame, Late: true, Results: append(a.earlier, turn.Result{Index: a.index})}
-	fill(&rep.Results[len(rep.Results)-1], out, time.Since(a.turn.began))
+	fill(&rep.Results[len(rep.Results)-1], &out, a.r.clock()-a.turn.began)
 	if a.own() {
 		a.gather(rep, out)
 	}
@@ -140,8 +152,8 @@ func (a *apart) gather(rep *turn.Report, out Outcome) {
 		redo(rep)
 	case out.Lost || !out.Wrote && !a.dirty:
 	default:
-		c := turn.Change{Slot: a.task.Slot}
-		fail := a.r.changes(a.obj, &c)
+		c := turn.Change{Slot: a.slot}
+		fail := a.r.changes(a.obj, &c, a.turn.Env.To.Object)
 		switch {
 		case fail == nil:
 			rep.Changes = append(rep.Changes, c)

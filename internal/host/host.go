@@ -19,6 +19,20 @@ import (
 type Set struct {
 	Types     map[string]*Type
 	Functions map[string]*Function
+	// Turns, if set, makes n turns that are not used yet, with User as their
+	// code wants it.
+	Turns func(n int) []*Turn
+}
+
+func (s *Set) turns(n int) []*Turn {
+	if s.Turns != nil {
+		return s.Turns(n)
+	}
+	turns := make([]*Turn, n)
+	for i := range turns {
+		turns[i] = new(Turn)
+	}
+	return turns
 }
 
 // Type is an object type.

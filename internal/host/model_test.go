@@ -147,8 +147,9 @@ func (s *shard) submit() {
 	var fl []flying
 	for _, i := range s.rand.Perm(len(s.objs)) {
 		o := s.objs[i]
-		envs, solo := o.box.Take(0, 1+s.rand.IntN(8))
-		for _, env := range envs {
+		env := o.box.Queue()
+		n, solo := o.box.Take(0, 1+s.rand.IntN(8))
+		for ; n > 0; n, env = n-1, env.Next {
 			task := turn.Task{Slot: o.slot, Env: env, Solo: solo}
 			if !o.resident {
 				o.resident = true
@@ -233,11 +234,10 @@ func (s *shard) result(o *object, env *wire.Envelope, res *turn.Result, late boo
 // done checks that results come in order.
 func (s *shard) done(o *object, env *wire.Envelope) {
 	var first *wire.Envelope
-	o.box.Each(func(e *wire.Envelope) {
-		if first == nil {
-			first = e
-		}
-	})
+	for e := range o.box.All() {
+		first = e
+		break
+	}
 	if first != env || !o.box.Running() || env.Seq <= o.last {
 		s.t.Fatalf("%v %d has a result out of order", env.To, env.Seq)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,13 +17,13 @@ import (
 // live is a resident object. All but away belong to the goroutine that holds
 // the baton; while away is set, inst belongs to the detached turn.
 type live struct {
-	id     wire.ObjectID
+	typ    *Type
 	inst   Instance
-	away   atomic.Bool
 	frame  uint64 // the frame that dirty, failed and runs speak of
+	runs   int32
+	away   atomic.Bool
 	dirty  bool
 	failed bool // a task of this frame did not end well: skip the rest
-	runs   int
 }
 
 // Runner runs the frames of one shard, one at a time and in order. Submit
@@ -58,9 +59,14 @@ type Runner struct {
 	active  atomic.Pointer[progress]
 	steal   sync.Mutex // held from taking the baton until its task is detached
 
+	base time.Time // what the clock of the turns counts from
+
 	// Owned by the goroutine that holds the baton.
 	objects []*live           // by slot
 	slow    map[operation]int // methods that were slow: runs to make apart
+	turns   []*Turn           // not used yet
+	dirty   []turn.Slot       // of the frame, with changes
+	spare   *turn.Report      // of an earlier frame, to be used again
 }
 
 // operation names a method of a type, or a function.
@@ -72,17 +78,20 @@ const slowRuns = 64
 // lookEvery is after how many tasks the clock is looked at.
 const lookEvery = 16
 
+// turnsAtOnce is how many turns are made at a time: one after another costs
+// more than twice as much.
+const turnsAtOnce = 16
+
 // progress is the state of a frame being run. It outlives the goroutine that
 // began it. All but baton belong to who holds the baton.
 type progress struct {
 	frame    *turn.Frame
-	began    time.Time
-	clock    time.Time // when the task before ended
+	began    time.Duration // since the runner's base
+	clock    time.Duration // when the task before ended
 	next     int
 	look     int // the task before which the clock is looked at
 	rep      *turn.Report
-	dirty    []turn.Slot
-	run      *apart        // the task being run
+	run      run           // the task being run
 	reported chan struct{} // made when a task is detached; closed after the report
 
 	// baton is the number of the task being run, shifted left; the lowest bit
@@ -90,7 +99,7 @@ type progress struct {
 	// the frame: the goroutine that ran the handler, or the timer.
 	baton  atomic.Uint64
 	seen   uint64 // what the timer saw last; its own, under steal
-	seenAt time.Time
+	seenAt time.Duration
 }
 
 // skip gives the rest of the frame back.
@@ -103,7 +112,7 @@ func (p *progress) skip() {
 // NewRunner starts a runner for set. Close it.
 func NewRunner(set *Set, cfg Config) *Runner {
 	ctx, stop := context.WithCancel(context.Background())
-	r := &Runner{set: set, cfg: cfg.withDefaults(), ctx: ctx, stop: stop,
+	r := &Runner{set: set, cfg: cfg.withDefaults(), ctx: ctx, stop: stop, base: time.Now(),
 		frames: make(chan *turn.Frame, 1), reports: make(chan *turn.Report, 64),
 		objects: make([]*live, 1), slow: map[operation]int{}}
 	r.timer = time.AfterFunc(time.Hour, r.check)
@@ -114,7 +123,8 @@ func NewRunner(set *Set, cfg Config) *Runner {
 }
 
 // Submit hands a frame over. The next one may be submitted after the report of
-// this one. It does nothing after Close.
+// this one, which is then not to be looked at any more. It does nothing after
+// Close.
 func (r *Runner) Submit(f *turn.Frame) {
 	select {
 	case r.frames <- f:
@@ -145,7 +155,7 @@ func (r *Runner) work(p *progress) {
 		}
 		for ; p.next < len(p.frame.Tasks); p.next++ {
 			if p.next >= p.look {
-				if r.ctx.Err() != nil || time.Since(p.began) > r.cfg.Slice {
+				if r.ctx.Err() != nil || r.clock()-p.began > r.cfg.Slice {
 					p.skip()
 					break
 				}
@@ -158,6 +168,9 @@ func (r *Runner) work(p *progress) {
 		r.active.Store(nil)
 		r.timer.Stop()
 		r.finish(p)
+		if p.reported == nil {
+			r.spare = p.rep
+		}
 		r.report(p.rep)
 		if p.reported != nil {
 			close(p.reported)
@@ -166,13 +179,16 @@ func (r *Runner) work(p *progress) {
 	}
 }
 
+// clock returns the time since the runner was made. Reading it costs less than
+// reading the time of day.
+func (r *Runner) clock() time.Duration { return time.Since(r.base) }
+
 // begin waits for a frame. It returns nil after Close.
 func (r *Runner) begin() *progress {
 	select {
 	case f := <-r.frames:
-		now := time.Now()
-		p := &progress{frame: f, began: now, clock: now, look: lookEvery,
-			rep: &turn.Report{Frame: f.Seq, Results: make([]turn.Result, len(f.Tasks))}}
+		now := r.clock()
+		p := &progress{frame: f, began: now, clock: now, look: lookEvery, rep: r.blank(f)}
 		for _, s := range f.Drop {
 			if int(s) < len(r.objects) {
 				r.objects[s] = nil
@@ -184,6 +200,19 @@ func (r *Runner) begin() *progress {
 	case <-r.ctx.Done():
 		return nil
 	}
+}
+
+// blank returns a report for f, of the memory of the one before if that is done
+// with.
+func (r *Runner) blank(f *turn.Frame) *turn.Report {
+	rep := r.spare
+	if r.spare = nil; rep == nil || cap(rep.Results) < len(f.Tasks) {
+		rep = &turn.Report{Results: make([]turn.Result, 0, len(f.Tasks))}
+	}
+	clear(rep.Results)
+	clear(rep.Changes)
+	rep.Frame, rep.Results, rep.Changes = f.Seq, rep.Results[:len(f.Tasks)], rep.Changes[:0]
+	return rep
 }
 
 func (r *Runner) report(rep *turn.Report) {
@@ -204,12 +233,12 @@ func (r *Runner) check() {
 	if p == nil {
 		return
 	}
-	now, clock := p.baton.Load(), time.Now()
+	now, clock := p.baton.Load(), r.clock()
 	switch {
 	case now != p.seen || now&1 == 0:
 		p.seen, p.seenAt = now, clock
-	case clock.Sub(p.seenAt) >= r.cfg.Patience && p.baton.CompareAndSwap(now, 0):
-		a := p.run
+	case clock-p.seenAt >= r.cfg.Patience && p.baton.CompareAndSwap(now, 0):
+		a := r.apart(p, p.next, p.run)
 		r.slow[a.operation()] = slowRuns
 		r.detach(p, a)
 		p.next, p.look, p.clock = a.index+1, a.index+1, clock
@@ -222,27 +251,27 @@ func (r *Runner) check() {
 func (r *Runner) task(p *progress, i int) bool {
 	task, res := &p.frame.Tasks[i], &p.rep.Results[i]
 	res.Index = i
-	a := r.prepare(p, task, res)
-	if a == nil {
+	run, ok := r.prepare(p, task, res)
+	if !ok {
 		return true
 	}
-	a.index = i
-	if len(r.slow) > 0 && r.isSlow(a.operation()) {
+	if len(r.slow) > 0 && r.isSlow(operation{task.Env.To.Type, task.Env.To.Method}) {
+		a := r.apart(p, i, run)
 		r.detach(p, a)
-		go func() { a.end(a.run()) }()
+		go func() { a.end(a.run.run()) }()
 		return true
 	}
-	p.run = a
+	p.run = run
 	p.baton.Store(uint64(i)<<1 | 1)
-	out := a.run()
+	out := run.run()
 	if !p.baton.CompareAndSwap(uint64(i)<<1|1, uint64(i+1)<<1) {
 		r.detached()
-		a.end(out)
+		run.turn.apart.end(out)
 		return false
 	}
-	p.clock = time.Now()
-	fill(res, out, p.clock.Sub(a.turn.began))
-	r.settle(p, task, a.obj, out)
+	p.clock = r.clock()
+	fill(res, &out, p.clock-run.turn.began)
+	r.settle(p, task, run.obj, &out)
 	return true
 }
 
@@ -265,30 +294,25 @@ func (r *Runner) isSlow(op operation) bool {
 
 // prepare finds what a task needs: the code, and its object, made live if the
 // task brings a state. If there is nothing to run, it fills in the result and
-// returns nil.
-func (r *Runner) prepare(p *progress, task *turn.Task, res *turn.Result) *apart {
-	to := task.Env.To
+// returns false.
+func (r *Runner) prepare(p *progress, task *turn.Task, res *turn.Result) (ready run, ok bool) {
+	to := &task.Env.To
 	if to.Function() {
 		f := r.set.Functions[to.Method]
 		if f == nil {
 			refuse(res, missing("function", to), false)
-			return nil
+			return ready, false
 		}
-		return r.apart(p, task, nil, f, f.Timeout)
+		return run{fn: f, turn: r.turn(p, task, &f.Method)}, true
 	}
-	typ := r.set.Types[to.Type]
-	if typ == nil {
-		refuse(res, missing("type", to), true)
-		return nil
-	}
-	obj, fail := r.object(task, typ)
+	obj, fail := r.object(task)
 	if fail != nil {
 		refuse(res, fail, true)
-		return nil
+		return ready, false
 	}
 	if obj == nil { // an earlier task of the frame lost it, or could not load it
 		res.Outcome, res.Unloaded = turn.Skipped, true
-		return nil
+		return ready, false
 	}
 	if obj.frame != p.frame.Seq {
 		obj.frame, obj.dirty, obj.failed, obj.runs = p.frame.Seq, false, false, 0
@@ -297,31 +321,34 @@ func (r *Runner) prepare(p *progress, task *turn.Task, res *turn.Result) *apart 
 	// of the object in the frame has one.
 	if obj.away.Load() || obj.failed {
 		res.Outcome = turn.Skipped
-		return nil
+		return ready, false
 	}
-	m := typ.Methods[to.Method]
+	m := obj.typ.Methods[to.Method]
 	if m == nil {
 		obj.runs++
 		refuse(res, missing("method", to), false)
-		return nil
+		return ready, false
 	}
-	return r.apart(p, task, obj, nil, m.Timeout)
+	return run{obj: obj, turn: r.turn(p, task, m)}, true
 }
 
 // object returns the object of a task, nil if there is none.
-func (r *Runner) object(task *turn.Task, typ *Type) (obj *live, fail *wire.Failure) {
+func (r *Runner) object(task *turn.Task) (obj *live, fail *wire.Failure) {
 	if task.Load == nil {
 		if int(task.Slot) < len(r.objects) && !task.Copy {
 			obj = r.objects[task.Slot]
 		}
 		return obj, nil
 	}
-	id := task.Env.To.Object()
+	typ := r.set.Types[task.Env.To.Type]
+	if typ == nil {
+		return nil, missing("type", &task.Env.To)
+	}
 	inst, err := load(typ, task.Load)
 	if err != nil {
-		fail = wire.FailureOf(fault.Wrap(fault.Corrupt, "load state of", id.String(), err))
+		fail = wire.FailureOf(fault.Wrap(fault.Corrupt, "load state of", task.Env.To.Object().String(), err))
 	} else {
-		obj = &live{id: id, inst: inst}
+		obj = &live{typ: typ, inst: inst}
 	}
 	if !task.Copy {
 		r.keep(task.Slot, obj)
@@ -351,17 +378,25 @@ func (r *Runner) keep(s turn.Slot, obj *live) {
 	r.objects[s] = obj
 }
 
-func missing(what string, to wire.Address) *wire.Failure {
+func missing(what string, to *wire.Address) *wire.Failure {
 	return wire.FailureOf(fault.New(fault.NotFound, "run", to.String(), "the program has no such %s", what))
 }
 
-// apart makes the run of a task.
-func (r *Runner) apart(p *progress, task *turn.Task, obj *live, fn *Function, timeout time.Duration) *apart {
-	if timeout == 0 || r.cfg.Timeout < 0 {
-		timeout = r.cfg.Timeout
+// turn makes the turn of a task.
+func (r *Runner) turn(p *progress, task *turn.Task, m *Method) *Turn {
+	if len(r.turns) == 0 {
+		r.turns = r.set.turns(turnsAtOnce)
 	}
-	return &apart{r: r, frame: p.frame.Seq, task: task, obj: obj, fn: fn, turn: Turn{Env: task.Env, Now: p.frame.Now,
-		Seed: task.Seed, Log: r.cfg.Log, Verify: r.cfg.Verify, began: p.clock, timeout: timeout}}
+	last := len(r.turns) - 1
+	t := r.turns[last]
+	r.turns = r.turns[:last]
+	t.timeout = m.Timeout
+	if t.timeout == 0 || r.cfg.Timeout < 0 {
+		t.timeout = r.cfg.Timeout
+	}
+	t.Env, t.Method, t.Now, t.Seed, t.Log, t.Verify = task.Env, m, p.frame.Now, task.Seed, r.cfg.Log, r.cfg.Verify
+	t.base, t.began = &r.base, p.clock
+	return t
 }
 
 // Panic describes the value of a recovered panic. Call it in the deferred
@@ -370,7 +405,7 @@ func Panic(v any) *wire.Failure {
 	return &wire.Failure{Kind: fault.Crashed.String(), Message: fmt.Sprintf("panic: %v", v), Detail: string(debug.Stack())}
 }
 
-func fill(res *turn.Result, out Outcome, took time.Duration) {
+func fill(res *turn.Result, out *Outcome, took time.Duration) {
 	res.Outcome = turn.Done
 	if out.Panic {
 		res.Outcome = turn.Panicked
@@ -380,17 +415,14 @@ func fill(res *turn.Result, out Outcome, took time.Duration) {
 }
 
 // settle notes what a finished task did to its object. Called with the baton.
-func (r *Runner) settle(p *progress, task *turn.Task, obj *live, out Outcome) {
+func (r *Runner) settle(p *progress, task *turn.Task, obj *live, out *Outcome) {
 	if obj == nil || task.Copy {
 		return
 	}
 	obj.runs++
 	if out.Wrote && !obj.dirty {
 		obj.dirty = true
-		if p.dirty == nil {
-			p.dirty = make([]turn.Slot, 0, len(p.frame.Tasks))
-		}
-		p.dirty = append(p.dirty, task.Slot)
+		r.dirty = append(r.dirty, task.Slot)
 	}
 	obj.failed = out.Panic || out.Lost
 	if out.Lost && obj.dirty {
@@ -420,34 +452,40 @@ func (r *Runner) undo(p *progress, slot turn.Slot, why *wire.Failure) {
 
 // finish gathers the net changes of the frame.
 func (r *Runner) finish(p *progress) {
-	if len(p.dirty) > 0 {
-		p.rep.Changes = make([]turn.Change, 0, len(p.dirty))
-	}
-	for _, slot := range p.dirty {
+	changes := slices.Grow(p.rep.Changes, len(r.dirty))
+	for _, slot := range r.dirty {
 		obj := r.objects[slot]
 		if obj == nil || obj.frame != p.frame.Seq || !obj.dirty {
 			continue // undone, or gone with a detached turn
 		}
-		c := turn.Change{Slot: slot}
-		if fail := r.changes(obj, &c); fail != nil {
+		changes = append(changes, turn.Change{Slot: slot})
+		if fail := r.changes(obj, &changes[len(changes)-1], func() wire.ObjectID { return p.name(slot) }); fail != nil {
+			changes = changes[:len(changes)-1]
+			p.rep.Changes = changes
 			r.undo(p, slot, fail)
-			continue
 		}
-		p.rep.Changes = append(p.rep.Changes, c)
 	}
+	p.rep.Changes, r.dirty = changes, r.dirty[:0]
 }
 
-func (r *Runner) changes(obj *live, c *turn.Change) (fail *wire.Failure) {
+// name returns the name of the object of slot, which has a task in the frame.
+func (p *progress) name(slot turn.Slot) wire.ObjectID {
+	i := slices.IndexFunc(p.frame.Tasks, func(t turn.Task) bool { return t.Slot == slot })
+	return p.frame.Tasks[i].Env.To.Object()
+}
+
+// changes moves the net change of an object into c. An error says its name.
+func (r *Runner) changes(obj *live, c *turn.Change, name func() wire.ObjectID) (fail *wire.Failure) {
 	defer func() {
 		if v := recover(); v != nil {
 			fail = Panic(v)
 		}
 	}()
 	if err := obj.inst.Changes(c); err != nil {
-		return wire.FailureOf(fault.Wrap(fault.Invalid, "encode state of", obj.id.String(), err))
+		return wire.FailureOf(fault.Wrap(fault.Invalid, "encode state of", name().String(), err))
 	}
 	if c.Size > r.cfg.MaxState {
-		return wire.FailureOf(fault.New(fault.TooLarge, "commit state of", obj.id.String(),
+		return wire.FailureOf(fault.New(fault.TooLarge, "commit state of", name().String(),
 			"the turn would make it %d bytes; at most %d are allowed: move what grows into objects of its own", c.Size, r.cfg.MaxState))
 	}
 	return nil

@@ -14,13 +14,17 @@ import (
 // that turn: done when the turn's time is up or its runner closes.
 type Turn struct {
 	Env    *wire.Envelope
+	Method *Method
 	Now    wire.Time
 	Seed   uint64
 	Log    *slog.Logger
 	Verify bool // check what is otherwise trusted: that read-only methods write nothing
+	User   any  // the user's side of the turn, of who made it; see Set.Turns
 
-	began   time.Time
+	base    *time.Time
+	began   time.Duration // since base
 	timeout time.Duration // negative: never
+	apart   *apart        // set when the run is detached
 	mu      sync.Mutex
 	done    chan struct{}
 	err     error
@@ -33,7 +37,7 @@ func (t *Turn) Deadline() (deadline time.Time, ok bool) {
 	if t.timeout <= 0 {
 		return deadline, false
 	}
-	return t.began.Add(t.timeout), true
+	return t.base.Add(t.began + t.timeout), true
 }
 
 // Done returns a channel that is closed when the turn should end.

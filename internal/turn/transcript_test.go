@@ -2,6 +2,7 @@ package turn
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,8 +44,9 @@ func TestTranscripts(t *testing.T) {
 					m.Put(env)
 				}
 			case "take":
-				envs, solo := m.Take(wire.Time(now), n)
-				return fmt.Sprintf("took %s solo=%v\n%s", seqs(envs), solo, state(m, wire.Time(now)))
+				queue := queued(m)
+				took, solo := m.Take(wire.Time(now), n)
+				return fmt.Sprintf("took %s solo=%v\n%s", seqs(queue[:took]), solo, state(m, wire.Time(now)))
 			case "finish":
 				m.Finish()
 			case "return":
@@ -71,10 +73,16 @@ func seqs(envs []*wire.Envelope) string {
 }
 
 func state(m *Mailbox, now wire.Time) string {
-	var all []*wire.Envelope
-	m.Each(func(env *wire.Envelope) { all = append(all, env) })
-	running := all[:m.Len()-len(m.Queued())]
-	return fmt.Sprintf("running=%s queued=%s until=%d ready=%v\n", seqs(running), seqs(m.Queued()), m.Until(), m.Ready(now))
+	all := slices.Collect(m.All())
+	queue := queued(m)
+	return fmt.Sprintf("running=%s queued=%s until=%d ready=%v\n", seqs(all[:m.Len()-len(queue)]), seqs(queue), m.Until(), m.Ready(now))
+}
+
+func queued(m *Mailbox) (envs []*wire.Envelope) {
+	for env := m.Queue(); env != nil; env = env.Next {
+		envs = append(envs, env)
+	}
+	return envs
 }
 
 // retry lists what follows each failed run under the merged policies.

@@ -202,7 +202,8 @@ type Envelope struct {
 
 	// Notes of the shard that holds the envelope; they do not travel.
 	Note  Note
-	Local any // who waits for the answer in this process
+	Local any       // who waits for the answer in this process
+	Next  *Envelope // the one behind it in its mailbox
 }
 
 // Note is what a shard remembers of an envelope that it holds.
@@ -215,6 +216,7 @@ const (
 	InTimers                  // a row of the timer table says it
 	Suspect                   // it ran when a worker died: run it alone
 	Stale                     // its row does not say how often it has failed
+	Gone                      // it was consumed
 )
 
 // ReplyTo makes the envelope that brings an answer to where cb says. For a

@@ -179,7 +179,9 @@ func play(t *testing.T, h shard.Host, frames []*turn.Frame, gate string) (reps [
 					f.Detail = ""
 				}
 			}
-			reps = append(reps, rep)
+			kept := *rep // the host uses its memory again
+			kept.Results, kept.Changes = slices.Clone(rep.Results), slices.Clone(rep.Changes)
+			reps = append(reps, &kept)
 		case <-time.After(30 * time.Second):
 			t.Fatal("no report")
 		}

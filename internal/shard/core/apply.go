@@ -1,8 +1,6 @@
 package core
 
 import (
-	"slices"
-
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/turn"
@@ -28,22 +26,36 @@ func (c *Core) Apply(rep *turn.Report) {
 	for _, ch := range rep.Changes {
 		c.change(ch)
 	}
-	var touched []*object
 	for i := range rep.Results {
-		if o := c.result(fl, &rep.Results[i], rep.Late); o != nil && !slices.Contains(touched[max(len(touched)-4, 0):], o) {
-			touched = append(touched, o)
+		if o := c.result(fl, &rep.Results[i], rep.Late); o != nil && !o.touched {
+			o.touched = true
+			c.hands = append(c.hands, o)
 		}
 	}
-	for _, o := range touched {
+	for _, o := range c.hands {
+		o.touched = false
 		if o.detached == 0 && o.box.Running() {
 			o.box.Return(o.box.Until())
 		}
 		c.wake(o)
 		c.rest(o)
 	}
+	clear(c.hands)
+	c.hands = c.hands[:0]
 	if fl.open == 0 {
 		delete(c.frames, rep.Frame)
+		if !rep.Late {
+			c.land(fl)
+		}
 	}
+}
+
+// land keeps the memory of a frame that is done with for the next.
+func (c *Core) land(fl *flight) {
+	clear(fl.tasks)
+	clear(fl.frame.Tasks)
+	*fl = flight{frame: turn.Frame{Tasks: fl.frame.Tasks[:0]}, tasks: fl.tasks[:0]}
+	c.landed = fl
 }
 
 // result deals with one task's result, and returns its object if that may go
@@ -168,7 +180,11 @@ func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
 	if to := c.place(env); to != c.id {
-		c.batch.out[to] = append(c.batch.out[to], env)
+		q := c.batch.out[to]
+		if q == nil {
+			q = make([]*wire.Envelope, 0, 32) // one is rarely alone
+		}
+		c.batch.out[to] = append(q, env)
 		c.batch.size += envelopeSize(env)
 		return
 	}
@@ -206,7 +222,7 @@ func (c *Core) change(ch turn.Change) {
 		p.entries = append(p.entries, ch.Entries...)
 	}
 	p.size, p.modified = ch.Size, c.now
-	o.size = ch.Size
+	o.size = int32(ch.Size)
 }
 
 // policy returns the retry policy of a message: its own, its method's, its
@@ -240,6 +256,9 @@ func (c *Core) failed(o *object, env *wire.Envelope, fail *wire.Failure) {
 func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 	env.Attempt++
 	env.Note |= wire.Stale
+	if unsaved(env) {
+		c.fresh = append(c.fresh, env)
+	}
 	c.stats.Failures++
 	_, again := turn.Retry(c.policy(env), env.Attempt)
 	c.warn("a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)

@@ -32,10 +32,11 @@ type object struct {
 	box      turn.Mailbox
 	pend     *change // changed since the last seal
 	sealed   *change // changed in the commit under way
-	size     int
-	detached int // tasks that run on beside their frame
-	busy     int // index in core.busy, -1 if its mailbox is empty
+	size     int32
+	detached int32 // tasks that run on beside their frame
+	busy     int32 // index in core.busy, -1 if its mailbox is empty
 	ready    bool
+	touched  bool      // by the report being applied
 	paused   wire.Time // the end of the pause it waits for
 	used     wire.Time
 	next     *object // in the list of idle residents, least recently used first
@@ -86,6 +87,7 @@ type inv struct {
 
 // flight is a frame that the host has, or of which tasks run on detached.
 type flight struct {
+	frame turn.Frame
 	tasks []flightTask
 	open  int
 	trial bool // one suspect, alone
@@ -129,8 +131,10 @@ type Core struct {
 	trialAt  wire.Time // when to ask for a trial again, 0 is never
 
 	frames map[uint64]*flight
-	frame  uint64 // number of the last frame
-	flying bool   // the last frame has not been reported
+	frame  uint64    // number of the last frame
+	flying bool      // the last frame has not been reported
+	landed *flight   // an earlier one, to be used again
+	hands  []*object // that a report touched, while it is applied
 
 	timers    *due.Queue[*wire.Envelope]
 	newTimers map[*wire.Envelope]struct{} // not yet rows
@@ -147,9 +151,12 @@ type Core struct {
 	wait    map[wire.InvocationID]*Waiter // callers whose call moved on
 	mail    int                           // envelopes in mailboxes and queues
 	held    int                           // their bytes
+	fresh   []*wire.Envelope              // mail that may need a row; some is consumed since
 
 	batch  *batch
 	flown  *batch // the commit under way
+	spent  *batch // of an earlier commit, to be used again
+	buf    []byte // of keys and values on their way into rows
 	stats  conf.Stats
 	events Effects
 	err    error
@@ -277,6 +284,9 @@ func (c *Core) object(id wire.ObjectID) *object {
 func (c *Core) put(env *wire.Envelope) {
 	c.mail++
 	c.held += envelopeSize(env)
+	if unsaved(env) {
+		c.fresh = append(c.fresh, env)
+	}
 	if env.To.Function() {
 		c.funcs = append(c.funcs, env)
 		return
@@ -297,7 +307,7 @@ func (c *Core) putBack(o *object, env *wire.Envelope) {
 	o.box.Put(env)
 	if o.busy < 0 {
 		c.unlink(o)
-		o.busy = len(c.busy)
+		o.busy = int32(len(c.busy))
 		c.busy = append(c.busy, o)
 	}
 	c.wake(o)
@@ -308,6 +318,7 @@ func (c *Core) putBack(o *object, env *wire.Envelope) {
 func (c *Core) done(env *wire.Envelope) {
 	c.mail--
 	c.held -= envelopeSize(env)
+	env.Note |= wire.Gone
 	c.clear(env)
 	if env.Note&wire.InMail != 0 {
 		c.batch.drop(store.Mail, rows.SeqKey(env.Seq))

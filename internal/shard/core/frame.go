@@ -28,14 +28,19 @@ func (c *Core) NextFrame() *turn.Frame {
 	if len(c.ready) == 0 && len(c.readers) == 0 && (len(c.funcs) == 0 || len(c.running) >= c.cfg.MaxFunctions) {
 		return nil
 	}
-	f := &turn.Frame{Seq: c.frame + 1, Now: c.now}
-	fl := &flight{}
+	fl := c.landed
+	if c.landed = nil; fl == nil {
+		fl = &flight{}
+	}
+	f := &fl.frame
+	f.Seq, f.Now = c.frame+1, c.now
 	if !c.addSuspect(f, fl) {
 		c.addObjects(f, fl)
 		c.addReaders(f, fl)
 		c.addFunctions(f, fl)
 	}
 	if len(f.Tasks) == 0 {
+		c.landed = fl
 		return nil
 	}
 	f.Drop, c.drops = c.drops, nil
@@ -54,7 +59,7 @@ func (c *Core) addSuspect(f *turn.Frame, fl *flight) bool {
 		return false
 	}
 	isSuspect := func(env *wire.Envelope) bool { return env.Note&wire.Suspect != 0 }
-	obj := slices.IndexFunc(c.ready, func(o *object) bool { return o.box.Ready(c.now) && isSuspect(o.box.Queued()[0]) })
+	obj := slices.IndexFunc(c.ready, func(o *object) bool { return o.box.Ready(c.now) && isSuspect(o.box.Queue()) })
 	fn := slices.IndexFunc(c.funcs, isSuspect)
 	if obj < 0 && fn < 0 {
 		return false
@@ -68,7 +73,7 @@ func (c *Core) addSuspect(f *turn.Frame, fl *flight) bool {
 		o := c.ready[obj]
 		c.ready = slices.Delete(c.ready, obj, obj+1)
 		o.ready = false
-		c.clear(o.box.Queued()[0])
+		c.clear(o.box.Queue())
 		c.addMail(f, fl, o, 1)
 		return true
 	}
@@ -102,7 +107,7 @@ func (c *Core) addObjects(f *turn.Frame, fl *flight) {
 	for len(c.ready) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
 		o := c.ready[0]
 		c.ready = c.ready[1:]
-		if o.box.Ready(c.now) && o.box.Queued()[0].Note&wire.Suspect != 0 {
+		if o.box.Ready(c.now) && o.box.Queue().Note&wire.Suspect != 0 {
 			later = append(later, o)
 			continue
 		}
@@ -114,13 +119,16 @@ func (c *Core) addObjects(f *turn.Frame, fl *flight) {
 }
 
 func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
-	for i, env := range o.box.Queued() {
-		if i > 0 && i < n && env.Note&wire.Suspect != 0 {
-			n = i
+	env := o.box.Queue()
+	if c.suspects > 0 {
+		for i, e := 0, env; i < n && e != nil; i, e = i+1, e.Next {
+			if i > 0 && e.Note&wire.Suspect != 0 {
+				n = i
+			}
 		}
 	}
-	envs, solo := o.box.Take(c.now, n)
-	for _, env := range envs {
+	n, solo := o.box.Take(c.now, n)
+	for ; n > 0; n, env = n-1, env.Next {
 		t := turn.Task{Env: env, Solo: solo, Seed: c.seed(env)}
 		if o.slot == 0 {
 			t.Load = c.load(o)
@@ -222,7 +230,7 @@ func (c *Core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry
 	if st.Root == nil {
 		st.Root = row.Root
 	}
-	o.size = row.Size
+	o.size = int32(row.Size)
 	if row.Size == len(row.Root) {
 		return // no elements
 	}

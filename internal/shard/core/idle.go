@@ -20,7 +20,7 @@ func (c *Core) settle(o *object) {
 		o.prev, o.next = c.idle.prev, &c.idle
 		o.prev.next, o.next.prev = o, o
 		c.nidle++
-		c.bytes += o.size
+		c.bytes += int(o.size)
 	}
 }
 
@@ -29,7 +29,7 @@ func (c *Core) unlink(o *object) {
 		o.prev.next, o.next.prev = o.next, o.prev
 		o.next, o.prev = nil, nil
 		c.nidle--
-		c.bytes -= o.size
+		c.bytes -= int(o.size)
 	}
 }
 

@@ -1,8 +1,8 @@
 package core
 
 import (
-	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
@@ -32,6 +32,16 @@ type rowKey struct {
 
 func newBatch() *batch {
 	return &batch{out: map[wire.ShardID][]*wire.Envelope{}, cursors: map[wire.ShardID]wire.Seq{}, invs: map[*inv]struct{}{}}
+}
+
+// reset forgets what was in b and keeps its memory.
+func (b *batch) reset() {
+	clear(b.out)
+	clear(b.cursors)
+	clear(b.invs)
+	clear(b.objects)
+	clear(b.answers)
+	*b = batch{objects: b.objects[:0], out: b.out, cursors: b.cursors, invs: b.invs, drops: b.drops[:0], tidy: b.tidy[:0], answers: b.answers[:0]}
 }
 
 func (b *batch) answer(w *Waiter, resp *wire.Response, err error) {
@@ -84,22 +94,26 @@ func (c *Core) runnable() bool {
 
 // unsaved reports whether mail that must survive a crash has no row.
 func (c *Core) unsaved() bool {
-	some := false
-	c.eachMail(func(env *wire.Envelope) {
-		some = some || unsaved(env)
-	})
-	return some
+	for n := len(c.fresh); n > 0; n-- {
+		if unsaved(c.fresh[n-1]) {
+			return true
+		}
+		c.fresh = c.fresh[:n-1]
+	}
+	return false
 }
 
 // unsaved reports whether env must survive a crash and no row says it as it is.
 func unsaved(env *wire.Envelope) bool {
-	return env.Note&wire.Volatile == 0 && (env.Note&(wire.InMail|wire.InTimers) == 0 || env.Note&wire.Stale != 0)
+	return env.Note&(wire.Volatile|wire.Gone) == 0 && (env.Note&(wire.InMail|wire.InTimers) == 0 || env.Note&wire.Stale != 0)
 }
 
 // eachMail calls f for the mail of every object and function.
 func (c *Core) eachMail(f func(*wire.Envelope)) {
 	for _, o := range c.busy {
-		o.box.Each(f)
+		for env := range o.box.All() {
+			f(env)
+		}
 	}
 	for _, env := range c.funcs {
 		f(env)
@@ -127,7 +141,10 @@ func (c *Core) Seal(w *store.Batch) bool {
 	for _, r := range b.tidy {
 		w.Delete(r.table, r.key)
 	}
-	c.flown, c.batch = b, newBatch()
+	c.flown, c.batch = b, c.spent
+	if c.spent = nil; c.batch == nil {
+		c.batch = newBatch()
+	}
 	return w.Count() > 0
 }
 
@@ -135,7 +152,10 @@ func (c *Core) Seal(w *store.Batch) bool {
 // rows are what Pebble takes fastest.
 func (c *Core) sealObjects(b *batch, w *store.Batch) {
 	slices.SortFunc(b.objects, func(x, y *object) int {
-		return cmp.Or(cmp.Compare(x.id.Type, y.id.Type), cmp.Compare(x.id.Key, y.id.Key))
+		if by := strings.Compare(x.id.Type, y.id.Type); by != 0 {
+			return by
+		}
+		return strings.Compare(x.id.Key, y.id.Key)
 	})
 	for _, o := range b.objects {
 		p := o.pend
@@ -145,20 +165,24 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 			w.DeleteRange(store.Entries, from, to)
 		}
 		for _, e := range p.net() {
+			c.buf = rows.AppendEntryKey(c.buf[:0], o.id, e)
 			if e.Value == nil {
-				w.Delete(store.Entries, rows.EntryKey(o.id, e))
+				w.Delete(store.Entries, c.buf)
 			} else {
-				w.Set(store.Entries, rows.EntryKey(o.id, e), e.Value)
+				w.Set(store.Entries, c.buf, e.Value)
 			}
 		}
 	}
 	for _, o := range b.objects {
 		p := o.sealed
+		c.buf = rows.AppendObjectKey(c.buf[:0], o.id)
 		if p.clear {
-			w.Delete(store.Objects, rows.ObjectKey(o.id))
+			w.Delete(store.Objects, c.buf)
 		}
 		if p.root != nil {
-			w.Set(store.Objects, rows.ObjectKey(o.id), rows.EncodeObject(rows.Object{Modified: p.modified, Size: p.size, Root: p.root}))
+			key := len(c.buf)
+			c.buf = rows.AppendObject(c.buf, rows.Object{Modified: p.modified, Size: p.size, Root: p.root})
+			w.Set(store.Objects, c.buf[:key], c.buf[key:])
 		}
 	}
 }
@@ -167,16 +191,19 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 // since the last seal is never written. A timer that has failed becomes mail,
 // with its attempts, and is a timer no more: as both it would run twice.
 func (c *Core) sealMail(w *store.Batch) {
-	c.eachMail(func(env *wire.Envelope) {
+	for _, env := range c.fresh {
 		if !unsaved(env) {
-			return
+			continue
 		}
-		w.Set(store.Mail, rows.SeqKey(env.Seq), wire.AppendEnvelope(nil, env))
+		c.buf = wire.AppendEnvelope(c.buf[:0], env)
+		w.Set(store.Mail, rows.SeqKey(env.Seq), c.buf)
 		if env.Note&wire.InTimers != 0 {
 			w.Delete(store.Timers, rows.TimerKey(env.Due, env.Seq))
 		}
 		env.Note = env.Note&^(wire.Stale|wire.InTimers) | wire.InMail
-	})
+	}
+	clear(c.fresh)
+	c.fresh = c.fresh[:0]
 }
 
 func (c *Core) sealTimers(b *batch, w *store.Batch) {
@@ -191,12 +218,12 @@ func (c *Core) sealTimers(b *batch, w *store.Batch) {
 func (c *Core) sealChannels(b *batch, w *store.Batch) {
 	for to, envs := range b.out {
 		ch := c.channel(to)
-		row := rows.EncodeSegment(envs)
+		c.buf = rows.AppendSegment(c.buf[:0], envs)
 		first := ch.next
 		ch.next += wire.Seq(len(envs))
-		ch.rows = append(ch.rows, segmentRow{first, ch.next - 1, len(row)})
-		c.unacked += len(row)
-		w.Set(store.Outbox, rows.OutboxKey(to, first), row)
+		ch.rows = append(ch.rows, segmentRow{first, ch.next - 1, len(c.buf)})
+		c.unacked += len(c.buf)
+		w.Set(store.Outbox, rows.OutboxKey(to, first), c.buf)
 	}
 	for from, cursor := range b.cursors {
 		var e wire.Encoder
@@ -249,4 +276,6 @@ func (c *Core) Committed() {
 		c.settle(o)
 	}
 	c.stats.Commits++
+	b.reset()
+	c.spent = b
 }

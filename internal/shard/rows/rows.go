@@ -30,7 +30,10 @@ import (
 const objectVersion = 1
 
 func ObjectKey(id wire.ObjectID) []byte {
-	k := make([]byte, 0, len(id.Type)+len(id.Key)+2)
+	return AppendObjectKey(make([]byte, 0, len(id.Type)+len(id.Key)+2), id)
+}
+
+func AppendObjectKey(k []byte, id wire.ObjectID) []byte {
 	k = append(k, id.Type...)
 	k = append(k, 0)
 	return append(k, id.Key...)
@@ -43,11 +46,8 @@ func EntriesOf(id wire.ObjectID) (from, to []byte) {
 	return from, to
 }
 
-func EntryKey(id wire.ObjectID, e turn.Entry) []byte {
-	k := make([]byte, 0, len(id.Type)+len(id.Key)+len(e.Field)+len(e.Key)+3)
-	k = append(k, id.Type...)
-	k = append(k, 0)
-	k = append(k, id.Key...)
+func AppendEntryKey(k []byte, id wire.ObjectID, e turn.Entry) []byte {
+	k = AppendObjectKey(k, id)
 	k = append(k, 0)
 	k = append(k, e.Field...)
 	k = append(k, 0)
@@ -97,8 +97,7 @@ type Object struct {
 	Root     []byte // CBOR
 }
 
-func EncodeObject(r Object) []byte {
-	b := make([]byte, 0, 16+len(r.Root))
+func AppendObject(b []byte, r Object) []byte {
 	b = append(b, objectVersion)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Modified))
 	b = binary.AppendUvarint(b, uint64(r.Size))
@@ -127,8 +126,8 @@ type Segment struct {
 // Last returns the number of the last message.
 func (s Segment) Last() wire.Seq { return s.First + wire.Seq(len(s.Envs)) - 1 }
 
-func EncodeSegment(envs []*wire.Envelope) []byte {
-	var e wire.Encoder
+func AppendSegment(b []byte, envs []*wire.Envelope) []byte {
+	e := wire.Encoder{Buf: b}
 	e.Int(1, uint64(len(envs)))
 	for _, env := range envs {
 		e.Nested(2, func(e *wire.Encoder) { e.Buf = wire.AppendEnvelope(e.Buf, env) })

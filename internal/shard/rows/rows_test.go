@@ -46,14 +46,14 @@ func TestGolden(t *testing.T) {
 		bytes []byte
 	}{
 		{"object key", rows.ObjectKey(flight)},
-		{"object", rows.EncodeObject(rows.Object{Modified: 1000, Size: 300, Root: []byte{0xa1, 0x61, 0x6e, 0x01}})},
+		{"object", rows.AppendObject(nil, rows.Object{Modified: 1000, Size: 300, Root: []byte{0xa1, 0x61, 0x6e, 0x01}})},
 		{"entries from", from}, {"entries to", to},
-		{"entry key", rows.EntryKey(flight, turn.Entry{Field: "manifest", Key: []byte("P1")})},
+		{"entry key", rows.AppendEntryKey(nil, flight, turn.Entry{Field: "manifest", Key: []byte("P1")})},
 		{"mail and dead key", rows.SeqKey(7)},
 		{"mail", wire.AppendEnvelope(nil, envelope())},
 		{"timer key", rows.TimerKey(1000, 7)},
 		{"outbox key", rows.OutboxKey(3, 7)},
-		{"segment", rows.EncodeSegment([]*wire.Envelope{envelope(), envelope()})},
+		{"segment", rows.AppendSegment(nil, []*wire.Envelope{envelope(), envelope()})},
 		{"inbox key", rows.ShardKey(3)},
 		{"invocation", rows.EncodeInvocation(invocation())},
 		{"expiry key", rows.ExpiryKey(3000, "0003-x")},
@@ -147,15 +147,15 @@ func TestRoundTrip(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(d, deadLetter()) {
 		t.Errorf("dead letter %+v, %v", d, err)
 	}
-	envs, err := rows.DecodeSegment(rows.EncodeSegment([]*wire.Envelope{envelope()}))
+	envs, err := rows.DecodeSegment(rows.AppendSegment(nil, []*wire.Envelope{envelope()}))
 	if err != nil || len(envs) != 1 || !reflect.DeepEqual(envs[0], envelope()) {
 		t.Errorf("segment %+v, %v", envs, err)
 	}
-	o, err := rows.DecodeObject(rows.EncodeObject(rows.Object{Modified: 5, Size: 1 << 20, Root: []byte("x")}))
+	o, err := rows.DecodeObject(rows.AppendObject(nil, rows.Object{Modified: 5, Size: 1 << 20, Root: []byte("x")}))
 	if err != nil || o.Modified != 5 || o.Size != 1<<20 || string(o.Root) != "x" {
 		t.Errorf("object %+v, %v", o, err)
 	}
-	k := rows.EntryKey(flight, turn.Entry{Field: "manifest", Key: []byte{0, 1, 0}})
+	k := rows.AppendEntryKey(nil, flight, turn.Entry{Field: "manifest", Key: []byte{0, 1, 0}})
 	from, to := rows.EntriesOf(flight)
 	field, element, ok := rows.SplitEntry(k[len(from):])
 	if !ok || field != "manifest" || !bytes.Equal(element, []byte{0, 1, 0}) || bytes.Compare(k, from) < 0 || bytes.Compare(k, to) >= 0 {
@@ -180,8 +180,8 @@ func TestOrder(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(rows.EncodeInvocation(invocation()))
 	f.Add(rows.EncodeDead(deadLetter()))
-	f.Add(rows.EncodeSegment([]*wire.Envelope{envelope()}))
-	f.Add(rows.EncodeObject(rows.Object{Modified: 1, Size: 2, Root: []byte{0xa0}}))
+	f.Add(rows.AppendSegment(nil, []*wire.Envelope{envelope()}))
+	f.Add(rows.AppendObject(nil, rows.Object{Modified: 1, Size: 2, Root: []byte{0xa0}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		frugal.Check(t, 4*len(b), func() { // four decoders
 			_, _ = rows.DecodeInvocation("x", b)
@@ -195,7 +195,7 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		if envs, err := rows.DecodeSegment(b); err == nil {
-			if again, err := rows.DecodeSegment(rows.EncodeSegment(envs)); err != nil || len(again) != len(envs) {
+			if again, err := rows.DecodeSegment(rows.AppendSegment(nil, envs)); err != nil || len(again) != len(envs) {
 				t.Errorf("a segment does not come back: %v", err)
 			}
 		}
@@ -205,7 +205,7 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		if o, err := rows.DecodeObject(b); err == nil {
-			if again, err := rows.DecodeObject(rows.EncodeObject(o)); err != nil || !bytes.Equal(again.Root, o.Root) {
+			if again, err := rows.DecodeObject(rows.AppendObject(nil, o)); err != nil || !bytes.Equal(again.Root, o.Root) {
 				t.Errorf("an object does not come back: %v", err)
 			}
 		}
