@@ -57,7 +57,7 @@ func Encode(v any) ([]byte, error) { return encode(encMode, v) }
 func EncodeSorted(v any) ([]byte, error) { return encode(sortedMode, v) }
 
 func encode(m cbor.EncMode, v any) ([]byte, error) {
-	if b, ok := plain(v); ok {
+	if b, ok := encodePlain(v, m == sortedMode); ok {
 		return b, nil
 	}
 	b, err := m.Marshal(v)
@@ -73,11 +73,8 @@ func unencodable(v any, err error) error {
 
 // Decode decodes CBOR into v, a pointer.
 func Decode(b []byte, v any) error {
-	if s, ok := v.(*string); ok {
-		if text, ok := plainText(b); ok {
-			*s = text
-			return nil
-		}
+	if decodePlain(b, v) {
+		return nil
 	}
 	return decMode.Unmarshal(b, v)
 }

@@ -48,6 +48,7 @@ type Node struct {
 	functions atomic.Pointer[shard.Functions]
 	boot      string // makes the names of calls of this run different
 	started   time.Time
+	calls     sync.Pool // of *call
 	draining  atomic.Bool
 	ran       atomic.Bool
 
@@ -78,7 +79,8 @@ func Open(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, store: st, started: time.Now(), boot: "f" + strconv.FormatUint(rand.Uint64(), 36)}
+	n := &Node{cfg: cfg, store: st, started: time.Now(), calls: sync.Pool{New: newCall},
+		boot: "f" + strconv.FormatUint(rand.Uint64(), 36)}
 	trials := &shard.Trials{}
 	for i := range st.Shards() {
 		sc := cfg.Shard
@@ -176,21 +178,36 @@ func (n *Node) Manifest() *host.Manifest { return n.manifest.Load() }
 // Store returns the node's store, for its figures.
 func (n *Node) Store() *store.Store { return n.store }
 
+// call is how one caller waits.
+type call struct {
+	ch   chan outcome
+	done func(*wire.Response, error) // made once
+}
+
+type outcome struct {
+	resp *wire.Response
+	err  error
+}
+
+func newCall() any {
+	c := &call{ch: make(chan outcome, 1)}
+	c.done = func(resp *wire.Response, err error) { c.ch <- outcome{resp, err} }
+	return c
+}
+
 // Invoke carries out a call from outside. An error means that it was refused,
 // or, of kind fault.Timeout or fault.Canceled, that its outcome is unknown; a
 // handler's own error is in the response.
 func (n *Node) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, error) {
-	type outcome struct {
-		resp *wire.Response
-		err  error
-	}
-	ch := make(chan outcome, 1)
-	resp, leave, err := n.invoke(r, func(resp *wire.Response, err error) { ch <- outcome{resp, err} })
-	if leave == nil {
+	call := n.calls.Get().(*call)
+	resp, leave, err := n.invoke(r, call.done)
+	if leave == nil { // answered already, or to be refused: nobody uses call
+		n.calls.Put(call)
 		return resp, err
 	}
 	select {
-	case out := <-ch:
+	case out := <-call.ch:
+		n.calls.Put(call) // answered once, and never again
 		return out.resp, out.err
 	case <-ctx.Done():
 		leave()

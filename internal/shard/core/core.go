@@ -111,7 +111,7 @@ type Core struct {
 	boot    string   // makes the names of invocations of this run different
 
 	set     *host.Index // what the host can run; nil while there is no host
-	objects map[wire.ObjectID]*object
+	objects table
 	slots   []*object
 	free    []turn.Slot
 	drops   []turn.Slot
@@ -223,7 +223,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	cfg = cfg.WithDefaults()
 	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: cfg.Log,
 		boot: name, now: now,
-		objects: map[wire.ObjectID]*object{}, slots: make([]*object, 1),
+		objects: table{types: map[string]map[string]*object{}}, slots: make([]*object, 1),
 		running: map[*wire.Envelope]struct{}{}, paused: map[*wire.Envelope]struct{}{},
 		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
 		newTimers: map[*wire.Envelope]struct{}{}, pauses: due.NewQueue[*object](1 << 30),
@@ -271,10 +271,10 @@ func (c *Core) Full() bool { return c.mail >= c.cfg.MaxQueued }
 
 // object returns the object with work to do, making it known if needed.
 func (c *Core) object(id wire.ObjectID) *object {
-	o := c.objects[id]
+	o := c.objects.get(id)
 	if o == nil {
 		o = &object{id: id, busy: -1}
-		c.objects[id] = o
+		c.objects.put(o)
 	}
 	return o
 }

@@ -12,7 +12,7 @@ func (c *Core) settle(o *object) {
 		return
 	}
 	if o.slot == 0 {
-		delete(c.objects, o.id)
+		c.objects.remove(o)
 		return
 	}
 	if o.next == nil {
@@ -44,7 +44,7 @@ func (c *Core) evict() {
 		c.unlink(o)
 		c.drops = append(c.drops, o.slot)
 		c.release(o)
-		delete(c.objects, o.id)
+		c.objects.remove(o)
 		c.stats.Evicted++
 	}
 }

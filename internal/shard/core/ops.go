@@ -16,8 +16,8 @@ import (
 // View returns an object's latest state, from memory and rows together. Who
 // asked may be told when the batch is committed.
 func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
-	o, known := c.objects[id]
-	if !known {
+	o := c.objects.get(id)
+	if o == nil {
 		o = &object{id: id, busy: -1}
 	}
 	info := wire.ObjectInfo{ID: id}
@@ -44,7 +44,7 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 
 // Remove deletes an object's state from outside.
 func (c *Core) Remove(id wire.ObjectID) error {
-	if o := c.objects[id]; o != nil && o.detached > 0 {
+	if o := c.objects.get(id); o != nil && o.detached > 0 {
 		e := fault.New(fault.Conflict, "delete", id.String(), "a turn of it is running: try again")
 		e.Retry = 1e9
 		return e

@@ -61,10 +61,10 @@ func (c *Core) room(to wire.Address) error {
 	if c.unacked > c.cfg.MaxOutbox {
 		return busyError("call", to.String(), "the outbox of its shard")
 	}
-	if to.Function() {
+	if to.Function() || c.mail < c.cfg.MaxMailbox {
 		return nil
 	}
-	if o := c.objects[to.Object()]; o != nil && o.box.Len() >= c.cfg.MaxMailbox {
+	if o := c.objects.get(to.Object()); o != nil && o.box.Len() >= c.cfg.MaxMailbox {
 		return busyError("call", to.String(), "the mailbox of the object")
 	}
 	return nil
