@@ -66,7 +66,7 @@ func (in *instance[S]) Load(st *turn.State) error {
 		}
 	}
 	for i, k := range in.kept {
-		if l, ok := k.(interface{ whole() error }); ok {
+		if l, ok := k.tracked.(interface{ whole() error }); ok {
 			if err := l.whole(); err != nil {
 				return fmt.Errorf("elements of %q: %w", fields[i].name, err)
 			}

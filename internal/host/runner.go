@@ -334,15 +334,18 @@ func (r *Runner) prepare(p *progress, task *turn.Task, res *turn.Result) (ready 
 
 // object returns the object of a task, nil if there is none.
 func (r *Runner) object(task *turn.Task) (obj *live, fail *wire.Failure) {
-	if task.Load == nil {
-		if int(task.Slot) < len(r.objects) && !task.Copy {
-			obj = r.objects[task.Slot]
-		}
+	if task.Load == nil && int(task.Slot) < len(r.objects) && !task.Copy {
+		obj = r.objects[task.Slot]
+	}
+	if obj != nil {
 		return obj, nil
 	}
 	typ := r.set.Types[task.Env.To.Type]
 	if typ == nil {
 		return nil, missing("type", &task.Env.To)
+	}
+	if task.Load == nil {
+		return nil, nil
 	}
 	inst, err := load(typ, task.Load)
 	if err != nil {

@@ -32,7 +32,7 @@ func (c *channel) send(s rows.Segment) {
 	if c.w.node {
 		p.seg = s
 	} else {
-		p.bytes = rows.EncodeSegment(s.Envs)
+		p.bytes = rows.AppendSegment(nil, s.Envs)
 	}
 	c.segs = append(c.segs, p)
 }
