@@ -28,10 +28,10 @@ type code[S any] struct {
 type instance[S any] struct {
 	code  *code[S]
 	s     S
-	kept  []keptContainer
-	dirty bool // differs from what Changes reported last
-	clear bool // was deleted since
-	gone  bool // was deleted, and not used after that
+	kept  *[]keptContainer // nil if there are none: most objects have none, and they are many
+	dirty bool             // differs from what Changes reported last
+	clear bool             // was deleted since
+	gone  bool             // was deleted, and not used after that
 }
 
 // keptContainer is a container of an instance, and what it points to between
@@ -50,22 +50,23 @@ func (in *instance[S]) Load(st *turn.State) error {
 	}
 	fields := in.code.shape.containers
 	if len(fields) > 0 {
-		in.kept = make([]keptContainer, len(fields))
-	}
-	for i := range fields {
-		field := in.code.shape.container(&in.s, i)
-		in.kept[i] = keptContainer{field.kept(), field}
+		kept := make([]keptContainer, len(fields))
+		for i := range fields {
+			field := in.code.shape.container(&in.s, i)
+			kept[i] = keptContainer{field.kept(), field}
+		}
+		in.kept = &kept
 	}
 	for _, e := range st.Entries {
 		i := slices.IndexFunc(fields, func(f containerField) bool { return f.name == e.Field })
 		if i < 0 {
 			return fmt.Errorf("the stored state has elements of a container %q that %T does not have", e.Field, in.s)
 		}
-		if err := in.kept[i].load(e.Key, e.Value); err != nil {
+		if err := (*in.kept)[i].load(e.Key, e.Value); err != nil {
 			return fmt.Errorf("element of %q: %w", e.Field, err)
 		}
 	}
-	for i, k := range in.kept {
+	for i, k := range in.containers() {
 		if l, ok := k.tracked.(interface{ whole() error }); ok {
 			if err := l.whole(); err != nil {
 				return fmt.Errorf("elements of %q: %w", fields[i].name, err)
@@ -75,11 +76,18 @@ func (in *instance[S]) Load(st *turn.State) error {
 	return nil
 }
 
+func (in *instance[S]) containers() []keptContainer {
+	if in.kept == nil {
+		return nil
+	}
+	return *in.kept
+}
+
 // Run implements host.Instance.
 func (in *instance[S]) Run(ht *host.Turn) host.Outcome {
 	call, flat := in.code.methods[ht.Method], in.code.shape.Flat
 	t := turnOf(ht)
-	for _, k := range in.kept {
+	for _, k := range in.containers() {
 		k.begin(t.quiet)
 	}
 	var saved S
@@ -117,13 +125,13 @@ func (in *instance[S]) wrote(deleted bool) {
 	in.dirty, in.gone = true, deleted
 	if deleted {
 		in.clear = true
-		for _, k := range in.kept {
+		for _, k := range in.containers() {
 			k.reset()
 		}
 		in.s = in.empty()
 		return
 	}
-	for _, k := range in.kept {
+	for _, k := range in.containers() {
 		if k.field.kept() != k.tracked {
 			k.field.adopt(k.tracked) // the handler assigned another container, or a whole new state
 		}
@@ -132,7 +140,7 @@ func (in *instance[S]) wrote(deleted bool) {
 
 // empty returns a new state with the containers as they are.
 func (in *instance[S]) empty() (s S) {
-	for i, k := range in.kept {
+	for i, k := range in.containers() {
 		in.code.shape.container(&s, i).point(k.tracked)
 	}
 	return s
@@ -150,7 +158,7 @@ func (in *instance[S]) restore(root []byte) bool {
 
 func (in *instance[S]) rollback() bool {
 	whole := true
-	for _, k := range in.kept {
+	for _, k := range in.containers() {
 		whole = k.rollback() && whole
 	}
 	return whole
@@ -168,7 +176,7 @@ func (in *instance[S]) Changes(c *turn.Change) error {
 			return err
 		}
 		c.Size = len(c.Root)
-		for i, k := range in.kept {
+		for i, k := range in.containers() {
 			if err := k.collect(in.code.shape.containers[i].name, c); err != nil {
 				return err
 			}

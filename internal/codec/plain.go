@@ -72,20 +72,24 @@ func decodePlain(b []byte, v any) bool {
 		return true
 	}
 	rv := reflect.ValueOf(v)
-	if rv.Kind() != reflect.Pointer || rv.IsNil() || len(b) > maxPlain {
+	if rv.Kind() != reflect.Pointer || rv.IsNil() {
 		return false
 	}
 	p := planOf(rv.Type().Elem())
 	if p == nil {
 		return false
 	}
-	rest, ok := p.decode(b, string(b), rv.Elem())
+	var text string
+	if p.texts > 1 && len(b) <= maxShared {
+		text = string(b)
+	}
+	rest, ok := p.decode(b, text, rv.Elem())
 	return ok && len(rest) == 0
 }
 
-// maxPlain bounds what is decoded into texts that share their memory: one
+// maxShared bounds what is decoded into texts that share their memory: one
 // that is kept keeps all.
-const maxPlain = 512
+const maxShared = 256
 
 func appendText(b []byte, s string) []byte {
 	return append(appendHead(b, majorText, uint64(len(s))), s...)

@@ -21,6 +21,7 @@ import (
 type plan struct {
 	fields []planField
 	sorted []int // fields in the bytewise order of their encoded names
+	texts  int   // fields that are texts, in structs below too
 }
 
 type planField struct {
@@ -90,6 +91,12 @@ func (p *plan) add(t reflect.Type, index []int, depth int) bool {
 				return false
 			}
 			p.fields = append(p.fields, pf)
+			switch pf.kind {
+			case reflect.String:
+				p.texts++
+			case reflect.Struct:
+				p.texts += pf.sub.texts
+			}
 		}
 	}
 	return true
@@ -168,8 +175,8 @@ func (p *plan) append(b []byte, v reflect.Value, sorted bool) ([]byte, bool) {
 // decode decodes b into v and returns what follows. It reports false, with
 // some fields set, if b is not as append makes it.
 //
-// Text is b as a string: the texts of v are parts of it, in one piece of
-// memory.
+// Text is b as a string, of which the texts of v become parts: one piece of
+// memory for many. If it is empty, each text gets its own.
 func (p *plan) decode(b []byte, text string, v reflect.Value) (rest []byte, ok bool) {
 	if len(b) == 0 || b[0]&majorMask != majorMap || b[0]&^majorMask > 23 {
 		return b, false
@@ -231,8 +238,11 @@ func (f *planField) decode(b []byte, text string, v reflect.Value) (rest []byte,
 	switch {
 	case !ok:
 	case f.kind == reflect.String && major == majorText && n <= uint64(len(b)):
-		at := len(text) - len(b)
-		fv.SetString(text[at : at+int(n)])
+		if at := len(text) - len(b); text == "" {
+			fv.SetString(string(b[:n]))
+		} else {
+			fv.SetString(text[at : at+int(n)])
+		}
 		return b[n:], true
 	case f.kind == reflect.Uint64 && major == majorUint && !fv.OverflowUint(n):
 		fv.SetUint(n)

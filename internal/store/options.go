@@ -15,9 +15,9 @@ type Options struct {
 	FS           vfs.FS        // where the directory is; nil is the real disk
 	Shards       int           // shards of a new directory; 0 is 8. An existing one keeps its own number
 	Logger       *slog.Logger  // nil discards
-	MemTable     int64         // bytes of a memtable; 0 is 64 MiB
-	Cache        int64         // bytes of the block cache; 0 is 64 MiB
-	MinFree      uint64        // free bytes under which Writable refuses; 0 is 64 MiB
+	MemTable     int64         // bytes of a memtable; 0 is 32 MiB
+	Cache        int64         // bytes of the block cache; 0 is 32 MiB
+	MinFree      uint64        // free bytes under which Writable refuses; 0 is 32 MiB
 	SyncInterval time.Duration // least time between syncs of the WAL; 0 is none
 	// Fatal is called, possibly more than once and from any goroutine, when
 	// going on would be a lie: a sync failed, so nobody knows what is on the
@@ -33,8 +33,8 @@ const exitIO = 74
 const (
 	defaultShards   = 8
 	maxShards       = 4096
-	defaultMemTable = 64 << 20
-	defaultCache    = 64 << 20
+	defaultMemTable = 32 << 20
+	defaultCache    = 32 << 20
 	defaultMinFree  = 64 << 20
 )
 

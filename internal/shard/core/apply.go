@@ -65,25 +65,25 @@ func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
 	o, env := t.obj, t.env
 	if late {
 		fl.open--
-		if o != nil && !t.ro {
+		if o != nil {
 			o.detached--
 		}
 	}
 	if res.Outcome == turn.Detached {
 		fl.open++
-		if o != nil && !t.ro {
+		if o != nil {
 			o.detached++
 		}
 		c.stats.Detached++
 		return nil
 	}
 	t.env = nil
-	if res.Unloaded && o != nil && !t.ro {
+	if res.Unloaded && o != nil {
 		c.unlink(o)
 		c.release(o)
 	}
-	if o == nil || t.ro {
-		c.plainResult(o, env, res)
+	if o == nil {
+		c.plainResult(t.ro, env, res)
 		return nil
 	}
 	switch res.Outcome {
@@ -100,13 +100,15 @@ func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
 
 // plainResult deals with the result of a function, or of a read-only call that
 // ran on a copy.
-func (c *Core) plainResult(o *object, env *wire.Envelope, res *turn.Result) {
+func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
 	delete(c.running, env)
 	switch {
+	case res.Outcome == turn.Done && ro:
+		c.finish(c.seen(env.To.Object()), env, res)
 	case res.Outcome == turn.Done:
-		c.finish(o, env, res)
-	case o != nil: // as one of its turns, after the one under way
-		c.putBack(o, env)
+		c.finish(nil, env, res)
+	case ro: // as one of the object's turns, after the one under way
+		c.putBack(env)
 	case res.Outcome == turn.Panicked:
 		if c.again(env, res.Fail) {
 			after, _ := turn.Retry(c.policy(env), env.Attempt)
@@ -166,7 +168,7 @@ func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 	w := env.Local.(*Waiter)
 	resp := &wire.Response{Done: true, Body: res.Answer, Fail: res.Fail}
 	switch {
-	case relaxed, len(res.Sends) == 0 && (o == nil || o.pend == nil && o.sealed == nil):
+	case relaxed, len(res.Sends) == 0 && (o.resting() || o.pend == nil && o.sealed == nil):
 		c.AnswerNow(w, resp, nil) // it tells of nothing that is not durable
 	case len(res.Sends) == 0 && o.pend == nil:
 		c.flown.answer(w, resp, nil)
@@ -197,7 +199,7 @@ func (c *Core) change(ch turn.Change) {
 	if int(ch.Slot) < len(c.slots) {
 		o = c.slots[ch.Slot]
 	}
-	if o == nil { // going on would lose state that a turn was told it has
+	if o.resting() { // going on would lose state that a turn was told it has
 		c.Fail(fault.New(fault.Internal, "shard.apply", c.id.String(), "a change of slot %d, where there is no object", ch.Slot))
 		return
 	}
@@ -222,7 +224,7 @@ func (c *Core) change(ch turn.Change) {
 		p.entries = append(p.entries, ch.Entries...)
 	}
 	p.size, p.modified = ch.Size, c.now
-	o.size = int32(ch.Size)
+	o.size = uint32(ch.Size)
 }
 
 // policy returns the retry policy of a message: its own, its method's, its

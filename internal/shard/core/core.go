@@ -27,21 +27,29 @@ type Rows interface {
 
 // object is one object that is resident or has work. Others are rows only.
 type object struct {
-	id       wire.ObjectID
-	slot     turn.Slot // 0: the host does not have it
+	*work // nil while it rests: most residents do
+	id    wire.ObjectID
+	slot  turn.Slot // 0: the host does not have it
+	size  uint32    // bytes of its state
+	used  wire.Time
+	next  *object // in the list of idle residents, least recently used first
+	prev  *object
+}
+
+// work is what there is to know of an object that does not rest.
+type work struct {
 	box      turn.Mailbox
 	pend     *change // changed since the last seal
 	sealed   *change // changed in the commit under way
-	size     int32
-	detached int32 // tasks that run on beside their frame
-	busy     int32 // index in core.busy, -1 if its mailbox is empty
+	busy     int32   // index in core.busy, -1 if its mailbox is empty
+	detached int32   // tasks that run on beside their frame
 	ready    bool
 	touched  bool      // by the report being applied
 	paused   wire.Time // the end of the pause it waits for
-	used     wire.Time
-	next     *object // in the list of idle residents, least recently used first
-	prev     *object
 }
+
+// resting returns whether o has no work.
+func (o *object) resting() bool { return o == nil || o.work == nil }
 
 // change is an object's net change in a batch.
 type change struct {
@@ -112,6 +120,7 @@ type Core struct {
 
 	set     *host.Index // what the host can run; nil while there is no host
 	objects table
+	works   []*work // for objects that get some
 	slots   []*object
 	free    []turn.Slot
 	drops   []turn.Slot
@@ -125,7 +134,7 @@ type Core struct {
 	running map[*wire.Envelope]struct{}
 	retries *due.Queue[*wire.Envelope]  // functions to be run again after a pause
 	paused  map[*wire.Envelope]struct{} // the same
-	readers []flightTask                // read-only calls that go around a busy object
+	readers []*wire.Envelope            // read-only calls that go around a busy object
 
 	suspects int       // messages marked wire.Suspect
 	trialAt  wire.Time // when to ask for a trial again, 0 is never
@@ -269,12 +278,19 @@ func (c *Core) Committing() bool { return c.flown != nil }
 // Full reports whether the core takes no more messages until some are done.
 func (c *Core) Full() bool { return c.mail >= c.cfg.MaxQueued }
 
-// object returns the object with work to do, making it known if needed.
+// object returns the object that gets work to do, making it known if needed.
 func (c *Core) object(id wire.ObjectID) *object {
 	o := c.objects.get(id)
 	if o == nil {
-		o = &object{id: id, busy: -1}
+		o = &object{id: id}
 		c.objects.put(o)
+	}
+	if o.work == nil {
+		if n := len(c.works); n > 0 {
+			o.work, c.works = c.works[n-1], c.works[:n-1]
+		} else {
+			o.work = &work{busy: -1}
+		}
 	}
 	return o
 }
@@ -294,16 +310,18 @@ func (c *Core) put(env *wire.Envelope) {
 	o := c.object(env.To.Object())
 	if o.detached > 0 && env.Note&wire.Volatile != 0 {
 		if m, _ := c.set.Method(env.To); m != nil && m.ReadOnly {
-			c.readers = append(c.readers, flightTask{obj: o, env: env, ro: true})
+			c.readers = append(c.readers, env)
 			return
 		}
 	}
-	c.putBack(o, env)
+	c.mailTo(o, env)
 }
 
 // putBack puts a read-only call that did not end beside its object among the
 // object's own mail.
-func (c *Core) putBack(o *object, env *wire.Envelope) {
+func (c *Core) putBack(env *wire.Envelope) { c.mailTo(c.object(env.To.Object()), env) }
+
+func (c *Core) mailTo(o *object, env *wire.Envelope) {
 	o.box.Put(env)
 	if o.busy < 0 {
 		c.unlink(o)
@@ -444,8 +462,8 @@ func (c *Core) Abandon(err error) {
 		}
 	}
 	c.eachMail(local)
-	for _, r := range c.readers {
-		local(r.env)
+	for _, env := range c.readers {
+		local(env)
 	}
 	for _, fl := range c.frames {
 		for _, t := range fl.tasks {

@@ -144,10 +144,10 @@ func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
 // copy of what they were before it.
 func (c *Core) addReaders(f *turn.Frame, fl *flight) {
 	for len(c.readers) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
-		r := c.readers[0]
+		env := c.readers[0]
 		c.readers = c.readers[1:]
-		f.Tasks = append(f.Tasks, turn.Task{Env: r.env, Copy: true, Load: c.load(r.obj), Seed: c.seed(r.env)})
-		fl.tasks = append(fl.tasks, flightTask{obj: r.obj, env: r.env, ro: true})
+		f.Tasks = append(f.Tasks, turn.Task{Env: env, Copy: true, Load: c.load(c.seen(env.To.Object())), Seed: c.seed(env)})
+		fl.tasks = append(fl.tasks, flightTask{env: env, ro: true})
 	}
 }
 
@@ -187,7 +187,10 @@ func (c *Core) seed(env *wire.Envelope) uint64 {
 func (c *Core) load(o *object) *turn.State {
 	st := &turn.State{}
 	c.stats.Loads++
-	layers := []*change{o.pend, o.sealed}
+	var layers []*change
+	if !o.resting() {
+		layers = []*change{o.pend, o.sealed}
+	}
 	cleared := false
 	entries := map[string]turn.Entry{}
 	for _, l := range layers { // newest first
@@ -230,7 +233,7 @@ func (c *Core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry
 	if st.Root == nil {
 		st.Root = row.Root
 	}
-	o.size = int32(row.Size)
+	o.size = uint32(row.Size)
 	if row.Size == len(row.Root) {
 		return // no elements
 	}
@@ -291,7 +294,7 @@ func (c *Core) lostTask(t *flightTask, died, trial bool, why string) {
 	}
 	switch {
 	case t.ro:
-		c.putBack(t.obj, t.env)
+		c.putBack(t.env)
 	case t.obj == nil:
 		delete(c.running, t.env)
 		if crash == nil || c.again(t.env, crash) {

@@ -8,8 +8,12 @@ import (
 // settle puts an object without work among the idle residents, or forgets it
 // if nothing but its rows is left to know.
 func (c *Core) settle(o *object) {
-	if o.busy >= 0 || o.pend != nil || o.sealed != nil || o.detached > 0 {
-		return
+	if w := o.work; w != nil {
+		if w.busy >= 0 || w.pend != nil || w.sealed != nil || w.detached > 0 {
+			return
+		}
+		*w = work{busy: -1}
+		o.work, c.works = nil, append(c.works, w)
 	}
 	if o.slot == 0 {
 		c.objects.remove(o)

@@ -13,13 +13,18 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
+// seen returns what is known of an object, without giving it work.
+func (c *Core) seen(id wire.ObjectID) *object {
+	if o := c.objects.get(id); o != nil {
+		return o
+	}
+	return &object{id: id}
+}
+
 // View returns an object's latest state, from memory and rows together. Who
 // asked may be told when the batch is committed.
 func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
-	o := c.objects.get(id)
-	if o == nil {
-		o = &object{id: id, busy: -1}
-	}
+	o := c.seen(id)
 	info := wire.ObjectInfo{ID: id}
 	if b, ok, err := c.rows.Get(store.Objects, rows.ObjectKey(id)); err != nil {
 		return nil, info, err
@@ -30,8 +35,11 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 		}
 		info.Size, info.Modified = row.Size, row.Modified
 	}
-	for _, ch := range []*change{o.sealed, o.pend} {
-		if ch != nil {
+	if !o.resting() {
+		for _, ch := range []*change{o.sealed, o.pend} {
+			if ch == nil {
+				continue
+			}
 			info.Size, info.Modified = ch.size, ch.modified
 		}
 	}
@@ -44,7 +52,7 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 
 // Remove deletes an object's state from outside.
 func (c *Core) Remove(id wire.ObjectID) error {
-	if o := c.objects.get(id); o != nil && o.detached > 0 {
+	if o := c.objects.get(id); !o.resting() && o.detached > 0 {
 		e := fault.New(fault.Conflict, "delete", id.String(), "a turn of it is running: try again")
 		e.Retry = 1e9
 		return e

@@ -64,7 +64,7 @@ func (c *Core) room(to wire.Address) error {
 	if to.Function() || c.mail < c.cfg.MaxMailbox {
 		return nil
 	}
-	if o := c.objects.get(to.Object()); o != nil && o.box.Len() >= c.cfg.MaxMailbox {
+	if o := c.objects.get(to.Object()); !o.resting() && o.box.Len() >= c.cfg.MaxMailbox {
 		return busyError("call", to.String(), "the mailbox of the object")
 	}
 	return nil
@@ -281,8 +281,10 @@ func (c *Core) TakeTime(now wire.Time) {
 		if !ok {
 			break
 		}
-		it.Value.paused = 0
-		c.wake(it.Value)
+		if o := it.Value; !o.resting() { // it may have come to rest otherwise
+			o.paused = 0
+			c.wake(o)
+		}
 	}
 	for {
 		it, ok := c.retries.Pop(c.now)
