@@ -376,7 +376,7 @@ func refuse(res *turn.Result, why *wire.Failure, unloaded bool) {
 
 func (r *Runner) keep(s turn.Slot, obj *live) {
 	if int(s) >= len(r.objects) {
-		r.objects = append(r.objects, make([]*live, max(int(s)+1, 2*len(r.objects))-len(r.objects))...)
+		r.objects = append(r.objects, make([]*live, int(s)+1-len(r.objects))...)
 	}
 	r.objects[s] = obj
 }

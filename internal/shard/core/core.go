@@ -27,8 +27,9 @@ type Rows interface {
 
 // object is one object that is resident or has work. Others are rows only.
 type object struct {
-	*work // nil while it rests: most residents do
-	id    wire.ObjectID
+	*work         // nil while it rests: most residents do
+	typ   *string // one string for all objects of a type
+	key   string
 	slot  turn.Slot // 0: the host does not have it
 	size  uint32    // bytes of its state
 	used  wire.Time
@@ -47,6 +48,8 @@ type work struct {
 	touched  bool      // by the report being applied
 	paused   wire.Time // the end of the pause it waits for
 }
+
+func (o *object) id() wire.ObjectID { return wire.ObjectID{Type: *o.typ, Key: o.key} }
 
 // resting returns whether o has no work.
 func (o *object) resting() bool { return o == nil || o.work == nil }
@@ -232,7 +235,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	cfg = cfg.WithDefaults()
 	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: cfg.Log,
 		boot: name, now: now,
-		objects: table{types: map[string]map[string]*object{}}, slots: make([]*object, 1),
+		objects: table{types: map[string]*kind{}}, slots: make([]*object, 1),
 		running: map[*wire.Envelope]struct{}{}, paused: map[*wire.Envelope]struct{}{},
 		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
 		newTimers: map[*wire.Envelope]struct{}{}, pauses: due.NewQueue[*object](1 << 30),
@@ -282,8 +285,7 @@ func (c *Core) Full() bool { return c.mail >= c.cfg.MaxQueued }
 func (c *Core) object(id wire.ObjectID) *object {
 	o := c.objects.get(id)
 	if o == nil {
-		o = &object{id: id}
-		c.objects.put(o)
+		o = c.objects.add(id)
 	}
 	if o.work == nil {
 		if n := len(c.works); n > 0 {

@@ -220,14 +220,14 @@ func (c *Core) load(o *object) *turn.State {
 }
 
 func (c *Core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry) {
-	b, ok, err := c.rows.Get(store.Objects, rows.ObjectKey(o.id))
+	b, ok, err := c.rows.Get(store.Objects, rows.ObjectKey(o.id()))
 	if err != nil || !ok {
 		c.Fail(err)
 		return
 	}
 	row, err := rows.DecodeObject(b)
 	if err != nil {
-		c.Fail(fault.Wrap(fault.Corrupt, "shard.load", o.id.String(), err))
+		c.Fail(fault.Wrap(fault.Corrupt, "shard.load", o.id().String(), err))
 		return
 	}
 	if st.Root == nil {
@@ -237,7 +237,7 @@ func (c *Core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry
 	if row.Size == len(row.Root) {
 		return // no elements
 	}
-	from, to := rows.EntriesOf(o.id)
+	from, to := rows.EntriesOf(o.id())
 	c.Fail(c.rows.Scan(store.Entries, from, to, func(k, v []byte) (bool, error) {
 		rest := string(k[len(from):])
 		if _, newer := entries[rest]; newer {
@@ -245,7 +245,7 @@ func (c *Core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry
 		}
 		field, element, ok := rows.SplitEntry([]byte(rest))
 		if !ok {
-			return false, fault.New(fault.Corrupt, "shard.load", o.id.String(), "an element's key is cut short")
+			return false, fault.New(fault.Corrupt, "shard.load", o.id().String(), "an element's key is cut short")
 		}
 		st.Entries = append(st.Entries, turn.Entry{Field: field, Key: element, Value: bytes.Clone(v)})
 		return true, nil

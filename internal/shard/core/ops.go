@@ -18,7 +18,7 @@ func (c *Core) seen(id wire.ObjectID) *object {
 	if o := c.objects.get(id); o != nil {
 		return o
 	}
-	return &object{id: id}
+	return &object{typ: &id.Type, key: id.Key}
 }
 
 // View returns an object's latest state, from memory and rows together. Who

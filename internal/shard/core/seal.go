@@ -152,20 +152,20 @@ func (c *Core) Seal(w *store.Batch) bool {
 // rows are what Pebble takes fastest.
 func (c *Core) sealObjects(b *batch, w *store.Batch) {
 	slices.SortFunc(b.objects, func(x, y *object) int {
-		if by := strings.Compare(x.id.Type, y.id.Type); by != 0 {
-			return by
+		if x.typ != y.typ {
+			return strings.Compare(*x.typ, *y.typ)
 		}
-		return strings.Compare(x.id.Key, y.id.Key)
+		return strings.Compare(x.key, y.key)
 	})
 	for _, o := range b.objects {
 		p := o.pend
 		o.sealed, o.pend = p, nil
 		if p.clear {
-			from, to := rows.EntriesOf(o.id)
+			from, to := rows.EntriesOf(o.id())
 			w.DeleteRange(store.Entries, from, to)
 		}
 		for _, e := range p.net() {
-			c.buf = rows.AppendEntryKey(c.buf[:0], o.id, e)
+			c.buf = rows.AppendEntryKey(c.buf[:0], o.id(), e)
 			if e.Value == nil {
 				w.Delete(store.Entries, c.buf)
 			} else {
@@ -175,7 +175,7 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 	}
 	for _, o := range b.objects {
 		p := o.sealed
-		c.buf = rows.AppendObjectKey(c.buf[:0], o.id)
+		c.buf = rows.AppendObjectKey(c.buf[:0], o.id())
 		if p.clear {
 			w.Delete(store.Objects, c.buf)
 		}
