@@ -21,6 +21,7 @@ const functionsTick = 20 * time.Millisecond
 type Functions struct {
 	set  *Set
 	cfg  Config
+	base time.Time // what the clock of the turns counts from
 	look *time.Timer
 
 	mu      sync.Mutex
@@ -45,7 +46,7 @@ type call struct {
 
 // NewFunctions makes room for up to most functions of set at once. Close it.
 func NewFunctions(set *Set, cfg Config, most int) *Functions {
-	f := &Functions{set: set, cfg: cfg.withDefaults(), slots: make([]*call, most), free: make([]int, most)}
+	f := &Functions{set: set, cfg: cfg.withDefaults(), base: time.Now(), slots: make([]*call, most), free: make([]int, most)}
 	for i := range f.free {
 		f.free[i] = most - 1 - i
 	}
@@ -61,13 +62,14 @@ func NewFunctions(set *Set, cfg Config, most int) *Functions {
 func (f *Functions) Run(env *wire.Envelope, now wire.Time, seed uint64, late func(*turn.Result)) (*turn.Result, error) {
 	fn := f.set.Functions[env.To.Method]
 	if fn == nil {
-		return &turn.Result{Outcome: turn.Done, Fail: missing("function", env.To)}, nil
+		return &turn.Result{Outcome: turn.Done, Fail: missing("function", &env.To)}, nil
 	}
 	timeout := fn.Timeout
 	if timeout == 0 || f.cfg.Timeout < 0 {
 		timeout = f.cfg.Timeout
 	}
-	c := &call{late: late, turn: Turn{Env: env, Now: now, Seed: seed, Log: f.cfg.Log, Verify: f.cfg.Verify, began: time.Now(), timeout: timeout}}
+	c := &call{late: late, turn: Turn{Env: env, Method: &fn.Method, Now: now, Seed: seed,
+		Log: f.cfg.Log, Verify: f.cfg.Verify, base: &f.base, began: time.Since(f.base), timeout: timeout}}
 	if err := f.enter(c); err != nil {
 		return nil, err
 	}
@@ -76,7 +78,7 @@ func (f *Functions) Run(env *wire.Envelope, now wire.Time, seed uint64, late fun
 		return nil, nil
 	}
 	f.leave(c)
-	fill(&c.res, out, 0)
+	fill(&c.res, &out, 0)
 	return &c.res, nil
 }
 
@@ -128,14 +130,14 @@ func (f *Functions) leave(c *call) {
 // inspect tells handlers that their time is up, and gives those up that do not
 // return within the grace time.
 func (f *Functions) inspect() {
-	now := time.Now()
+	now := time.Since(f.base)
 	var lost []*call
 	f.mu.Lock()
 	for _, c := range f.slots {
 		if c == nil || c.turn.timeout <= 0 {
 			continue
 		}
-		took := now.Sub(c.turn.began)
+		took := now - c.turn.began
 		if took >= c.turn.timeout && !c.told {
 			c.told = true
 			c.turn.cancel(context.DeadlineExceeded)
@@ -152,7 +154,7 @@ func (f *Functions) inspect() {
 	for _, c := range lost {
 		if c.over.CompareAndSwap(false, true) {
 			f.leave(c)
-			c.late(&turn.Result{Outcome: turn.Panicked, Fail: expired(c.turn.Env.To, c.turn.timeout), Took: wire.Time(now.Sub(c.turn.began))})
+			c.late(&turn.Result{Outcome: turn.Panicked, Fail: expired(c.turn.Env.To, c.turn.timeout), Took: wire.Time(now - c.turn.began)})
 		}
 	}
 }

@@ -162,6 +162,7 @@ func TestFunctions(t *testing.T) {
 				t.Errorf("what was under way was told %v", err)
 			}
 			r.open()
+			pass(time.Second) // what is on its way arrives by itself
 			if n := do(r, tallyGet.To("slow", situ.None{})); n != 1 {
 				t.Errorf("what it sent: %d", n)
 			}

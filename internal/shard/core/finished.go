@@ -28,5 +28,5 @@ func (c *Core) TakeFinished(env *wire.Envelope, res *turn.Result, w *Waiter) {
 		c.funcs = append(c.funcs, env)
 		return
 	}
-	c.plainResult(nil, env, res)
+	c.plainResult(false, env, res)
 }
