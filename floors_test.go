@@ -31,6 +31,7 @@ const floors = `
 	internal/store internal/client
 	.
 	internal/shard/rows internal/shard/conf
+	internal/shard/channel internal/shard/timer
 	internal/shard/core
 	internal/shard
 	internal/worker/lane

@@ -182,11 +182,7 @@ func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
 	if to := c.place(env); to != c.id {
-		q := c.batch.out[to]
-		if q == nil {
-			q = make([]*wire.Envelope, 0, 32) // one is rarely alone
-		}
-		c.batch.out[to] = append(q, env)
+		c.out.Send(to, env)
 		c.batch.size += envelopeSize(env)
 		return
 	}

@@ -11,8 +11,10 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/place"
+	"github.com/situ-dev/situ/internal/shard/channel"
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/shard/timer"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -148,22 +150,18 @@ type Core struct {
 	landed *flight   // an earlier one, to be used again
 	hands  []*object // that a report touched, while it is applied
 
-	timers    *due.Queue[*wire.Envelope]
-	newTimers map[*wire.Envelope]struct{} // not yet rows
-	pauses    *due.Queue[*object]
-	pauseSeq  wire.Seq
-	expire    wire.Time // when to look for expired records
+	timers   *timer.Timers
+	pauses   *due.Queue[*object]
+	pauseSeq wire.Seq
+	expire   wire.Time // when to look for expired records
 
-	in      map[wire.ShardID]*source
-	sources []wire.ShardID // the keys of in, as they came
-	first   int            // whose turn it is among them
-	out     map[wire.ShardID]*channel
-	unacked int // bytes in them that are not acknowledged
-	invs    map[wire.InvocationID]*inv
-	wait    map[wire.InvocationID]*Waiter // callers whose call moved on
-	mail    int                           // envelopes in mailboxes and queues
-	held    int                           // their bytes
-	fresh   []*wire.Envelope              // mail that may need a row; some is consumed since
+	in    *channel.Inbox
+	out   *channel.Outbox
+	invs  map[wire.InvocationID]*inv
+	wait  map[wire.InvocationID]*Waiter // callers whose call moved on
+	mail  int                           // envelopes in mailboxes and queues
+	held  int                           // their bytes
+	fresh []*wire.Envelope              // mail that may need a row; some is consumed since
 
 	batch  *batch
 	flown  *batch // the commit under way
@@ -176,25 +174,6 @@ type Core struct {
 	warned int
 }
 
-// source is the receiving end of a channel from another shard.
-type source struct {
-	cursor wire.Seq // the last message taken
-	queue  []rows.Segment
-}
-
-// channel is the sending end of a channel to another shard.
-type channel struct {
-	next  wire.Seq // number for the next message
-	rows  []segmentRow
-	sent  int // rows that have been sent
-	bytes int // sent and not acknowledged
-}
-
-type segmentRow struct {
-	first, last wire.Seq
-	bytes       int
-}
-
 // Effects is what a core wants done.
 type Effects struct {
 	Segments []Delivery
@@ -202,18 +181,11 @@ type Effects struct {
 	Answers  []Answer
 }
 
-// Delivery is a segment on its way to a shard.
-type Delivery struct {
-	To      wire.ShardID
-	Segment rows.Segment
-}
-
-// Ack tells a sender that its messages up to Last are consumed durably.
-type Ack struct {
-	From wire.ShardID // who received
-	To   wire.ShardID // who sent
-	Last wire.Seq
-}
+// Delivery is a segment on its way to a shard, and Ack the answer to it.
+type (
+	Delivery = channel.Delivery
+	Ack      = channel.Ack
+)
 
 // Answer is what a caller outside is told.
 type Answer struct {
@@ -238,9 +210,8 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 		objects: table{types: map[string]*kind{}}, slots: make([]*object, 1),
 		running: map[*wire.Envelope]struct{}{}, paused: map[*wire.Envelope]struct{}{},
 		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
-		newTimers: map[*wire.Envelope]struct{}{}, pauses: due.NewQueue[*object](1 << 30),
-		timers: due.NewQueue[*wire.Envelope](cfg.TimerWindow),
-		in:     map[wire.ShardID]*source{}, out: map[wire.ShardID]*channel{},
+		pauses: due.NewQueue[*object](1 << 30), timers: timer.New(cfg.TimerWindow, committed),
+		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
 		invs: map[wire.InvocationID]*inv{}, wait: map[wire.InvocationID]*Waiter{},
 	}
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
@@ -426,7 +397,7 @@ func (c *Core) Count() conf.Stats {
 	st.Queued = c.mail
 	st.Waiting = len(c.wait)
 	st.Timers = c.timers.Len()
-	st.Outbox = c.unacked
+	st.Outbox = c.out.Unacked()
 	return st
 }
 

@@ -12,14 +12,10 @@ import (
 // batch gathers the net effect of the turns between two commits (law 2).
 type batch struct {
 	objects []*object // with a pending change
-	out     map[wire.ShardID][]*wire.Envelope
-	cursors map[wire.ShardID]wire.Seq // of channels read from
 	invs    map[*inv]struct{}
 	dead    []*wire.DeadLetter
 	buried  []wire.Seq // dead letters that go
 	drops   []rowKey   // rows that go with the effects
-	tidy    []rowKey   // rows that may go now or later: no reason to commit
-	timers  []*wire.Envelope
 	answers []Answer
 	size    int       // bytes, roughly
 	since   wire.Time // when the first turn's effects came in
@@ -31,17 +27,15 @@ type rowKey struct {
 }
 
 func newBatch() *batch {
-	return &batch{out: map[wire.ShardID][]*wire.Envelope{}, cursors: map[wire.ShardID]wire.Seq{}, invs: map[*inv]struct{}{}}
+	return &batch{invs: map[*inv]struct{}{}}
 }
 
 // reset forgets what was in b and keeps its memory.
 func (b *batch) reset() {
-	clear(b.out)
-	clear(b.cursors)
 	clear(b.invs)
 	clear(b.objects)
 	clear(b.answers)
-	*b = batch{objects: b.objects[:0], out: b.out, cursors: b.cursors, invs: b.invs, drops: b.drops[:0], tidy: b.tidy[:0], answers: b.answers[:0]}
+	*b = batch{objects: b.objects[:0], invs: b.invs, drops: b.drops[:0], answers: b.answers[:0]}
 }
 
 func (b *batch) answer(w *Waiter, resp *wire.Response, err error) {
@@ -52,17 +46,13 @@ func (b *batch) touchInv(v *inv) { b.invs[v] = struct{}{} }
 
 func (b *batch) drop(t store.Table, key []byte) { b.drops = append(b.drops, rowKey{t, key}) }
 
-func (b *batch) later(t store.Table, key []byte) {
-	b.tidy = append(b.tidy, rowKey{t, append([]byte(nil), key...)})
-}
-
 // Wanted reports whether the batch has anything that must become durable.
 func (c *Core) Wanted() bool {
 	b := c.batch
-	if len(b.objects)+len(b.cursors)+len(b.invs)+len(b.dead)+len(b.drops)+len(b.answers)+len(b.out) > 0 {
+	if len(b.objects)+len(b.invs)+len(b.dead)+len(b.drops)+len(b.answers) > 0 {
 		return true
 	}
-	return len(c.newTimers) > 0 || len(b.tidy) > 10_000 || c.unsaved()
+	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.unsaved()
 }
 
 // SealNow reports whether the batch is to be sealed now. While there is more to
@@ -84,12 +74,7 @@ func (c *Core) runnable() bool {
 	if len(c.ready)+len(c.readers) > 0 || len(c.funcs) > 0 && len(c.running) < c.cfg.MaxFunctions {
 		return true
 	}
-	for _, src := range c.in {
-		if len(src.queue) > 0 {
-			return !c.Full()
-		}
-	}
-	return false
+	return c.in.Waiting() && !c.Full()
 }
 
 // unsaved reports whether mail that must survive a crash has no row.
@@ -132,13 +117,11 @@ func (c *Core) Seal(w *store.Batch) bool {
 	b := c.batch
 	c.sealObjects(b, w)
 	c.sealMail(w)
-	c.sealTimers(b, w)
-	c.sealChannels(b, w)
+	c.timers.Seal(w)
+	c.out.Seal(w)
+	c.in.Seal(w)
 	c.sealRecords(b, w)
 	for _, r := range b.drops {
-		w.Delete(r.table, r.key)
-	}
-	for _, r := range b.tidy {
 		w.Delete(r.table, r.key)
 	}
 	c.flown, c.batch = b, c.spent
@@ -206,32 +189,6 @@ func (c *Core) sealMail(w *store.Batch) {
 	c.fresh = c.fresh[:0]
 }
 
-func (c *Core) sealTimers(b *batch, w *store.Batch) {
-	for env := range c.newTimers {
-		w.Set(store.Timers, rows.TimerKey(env.Due, env.Seq), wire.AppendEnvelope(nil, env))
-		env.Note |= wire.InTimers
-		b.timers = append(b.timers, env)
-	}
-	clear(c.newTimers)
-}
-
-func (c *Core) sealChannels(b *batch, w *store.Batch) {
-	for to, envs := range b.out {
-		ch := c.channel(to)
-		c.buf = rows.AppendSegment(c.buf[:0], envs)
-		first := ch.next
-		ch.next += wire.Seq(len(envs))
-		ch.rows = append(ch.rows, segmentRow{first, ch.next - 1, len(c.buf)})
-		c.unacked += len(c.buf)
-		w.Set(store.Outbox, rows.OutboxKey(to, first), c.buf)
-	}
-	for from, cursor := range b.cursors {
-		var e wire.Encoder
-		e.Int(1, uint64(cursor))
-		w.Set(store.Inbox, rows.ShardKey(from), e.Buf)
-	}
-}
-
 func (c *Core) sealRecords(b *batch, w *store.Batch) {
 	for v := range b.invs {
 		w.Set(store.Invocations, []byte(v.rec.ID), rows.EncodeInvocation(v.rec))
@@ -252,20 +209,11 @@ func (c *Core) Committed() {
 	b := c.flown
 	c.flown = nil
 	c.events.Answers = append(c.events.Answers, b.answers...)
-	for to, envs := range b.out {
-		ch := c.channel(to)
-		// Rows are sent in order: straight from memory while nothing waits.
-		if r := ch.rows[min(ch.sent, len(ch.rows)-1)]; ch.bytes < c.cfg.ChannelWindow && ch.sent == len(ch.rows)-1 && r.first == ch.next-wire.Seq(len(envs)) {
-			ch.sent++
-			ch.bytes += r.bytes
-			c.events.Segments = append(c.events.Segments, Delivery{to, rows.Segment{From: c.id, First: r.first, Envs: envs}})
-			continue
-		}
-		c.pump(to, ch)
-	}
-	for from, cursor := range b.cursors {
-		c.events.Acks = append(c.events.Acks, Ack{From: c.id, To: from, Last: cursor})
-	}
+	var err error
+	c.events.Segments, err = c.out.Committed(c.events.Segments)
+	c.Fail(err)
+	c.events.Acks = c.in.Committed(c.events.Acks)
+	c.timers.Committed()
 	for v := range b.invs {
 		if _, again := c.batch.invs[v]; v.rec.Finished != 0 && !again {
 			delete(c.invs, v.rec.ID)

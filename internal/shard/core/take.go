@@ -2,11 +2,9 @@ package core
 
 import (
 	"bytes"
-	"cmp"
 	"maps"
 	"slices"
 
-	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
@@ -58,7 +56,7 @@ func (c *Core) room(to wire.Address) error {
 	if c.mail >= c.cfg.MaxQueued || c.held >= c.cfg.MaxQueuedBytes {
 		return busyError("call", to.String(), "the queue of its shard")
 	}
-	if c.unacked > c.cfg.MaxOutbox {
+	if c.out.Unacked() > c.cfg.MaxOutbox {
 		return busyError("call", to.String(), "the outbox of its shard")
 	}
 	if to.Function() || c.mail < c.cfg.MaxMailbox {
@@ -129,8 +127,7 @@ func (c *Core) accept(env *wire.Envelope) {
 	env.Seq = c.arrival
 	env.Note &^= wire.InMail | wire.InTimers | wire.Stale
 	if env.Due > c.now {
-		c.newTimers[env] = struct{}{}
-		c.timers.Add(due.Item[*wire.Envelope]{Due: env.Due, Seq: env.Seq, Value: env})
+		c.timers.Add(env)
 		return
 	}
 	c.put(env)
@@ -168,109 +165,30 @@ func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failur
 
 // TakeSegment takes messages from another shard. They are queued, and accepted
 // only as fast as they can be run.
-func (c *Core) TakeSegment(s rows.Segment) {
-	src := c.source(s.From)
-	src.queue = append(src.queue, s)
-}
-
-func (c *Core) source(id wire.ShardID) *source {
-	src := c.in[id]
-	if src == nil {
-		src = &source{}
-		c.in[id] = src
-		c.sources = append(c.sources, id)
-	}
-	return src
-}
+func (c *Core) TakeSegment(s rows.Segment) { c.in.Put(s) }
 
 // takeChannels accepts queued messages while there is room for their work.
-// Each source comes first in its turn: fair, and the same in every replay.
 func (c *Core) takeChannels(room int) {
-	c.first++
-	for i := range c.sources {
-		from := c.sources[(c.first+i)%len(c.sources)]
-		src := c.in[from]
-		for len(src.queue) > 0 && room > 0 && c.mail < c.cfg.MaxQueued && c.held < c.cfg.MaxQueuedBytes {
-			s := &src.queue[0]
-			if s.First > src.cursor+1 {
-				c.Fail(fault.New(fault.Internal, "shard.take", c.id.String(), "messages %d to %d from %v are missing", src.cursor+1, s.First-1, from))
-				return
-			}
-			if skip := src.cursor + 1 - s.First; skip > 0 { // seen before: a resent segment
-				n := min(int(skip), len(s.Envs))
-				s.Envs, s.First = s.Envs[n:], s.First+wire.Seq(n)
-			}
-			n := min(room, len(s.Envs))
-			for _, env := range s.Envs[:n] {
-				c.accept(env)
-			}
-			room -= n
-			s.Envs, s.First = s.Envs[n:], s.First+wire.Seq(n)
-			src.cursor = max(src.cursor, s.First-1)
-			c.batch.cursors[from] = src.cursor
-			if len(s.Envs) == 0 {
-				src.queue = src.queue[1:]
-			}
+	c.in.Round()
+	for room > 0 && c.mail < c.cfg.MaxQueued && c.held < c.cfg.MaxQueuedBytes {
+		envs, err := c.in.Next(room)
+		c.Fail(err)
+		if len(envs) == 0 {
+			return
 		}
+		for _, env := range envs {
+			c.accept(env)
+		}
+		room -= len(envs)
 	}
 }
 
 // TakeAck forgets messages that their receiver has consumed durably, and sends
 // what waited for room in the channel.
 func (c *Core) TakeAck(a Ack) {
-	ch := c.channel(a.From)
-	n := 0
-	for n < len(ch.rows) && ch.rows[n].last <= a.Last {
-		ch.bytes -= ch.rows[n].bytes
-		c.unacked -= ch.rows[n].bytes
-		n++
-	}
-	if n == 0 {
-		return
-	}
-	// The last row stays until there is another: it holds the channel's number.
-	del := n
-	if n == len(ch.rows) {
-		del = n - 1
-	}
-	for _, r := range ch.rows[:del] {
-		c.batch.later(store.Outbox, rows.OutboxKey(a.From, r.first))
-	}
-	if del < n {
-		ch.rows[del].bytes = 0
-	}
-	ch.rows = ch.rows[del:]
-	ch.sent = max(ch.sent-del, 0)
-	c.pump(a.From, ch)
-}
-
-func (c *Core) channel(to wire.ShardID) *channel {
-	ch := c.out[to]
-	if ch == nil {
-		ch = &channel{next: 1}
-		c.out[to] = ch
-	}
-	return ch
-}
-
-// pump sends rows of the outbox that had no room before.
-func (c *Core) pump(to wire.ShardID, ch *channel) {
-	for ch.sent < len(ch.rows) && ch.bytes < c.cfg.ChannelWindow {
-		r := ch.rows[ch.sent]
-		b, ok, err := c.rows.Get(store.Outbox, rows.OutboxKey(to, r.first))
-		if err != nil || !ok {
-			c.Fail(err)
-			return // in the commit under way: committed calls again
-		}
-		envs, err := rows.DecodeSegment(b)
-		if err != nil {
-			c.Fail(err)
-			return
-		}
-		ch.sent++
-		ch.bytes += r.bytes
-		c.events.Segments = append(c.events.Segments, Delivery{to, rows.Segment{From: c.id, First: r.first, Envs: envs}})
-	}
+	var err error
+	c.events.Segments, err = c.out.Ack(a, c.events.Segments)
+	c.Fail(err)
 }
 
 // TakeTime moves what is due by now into mailboxes.
@@ -295,68 +213,18 @@ func (c *Core) TakeTime(now wire.Time) {
 		c.funcs = append(c.funcs, it.Value)
 	}
 	for n := 0; n < c.cfg.FrameTasks && c.mail < c.cfg.MaxQueued; n++ {
-		if c.timers.NeedRefill() {
-			c.refill()
-		}
-		it, ok := c.timers.Pop(c.now)
+		env, ok, err := c.timers.Pop(c.now)
+		c.Fail(err)
 		if !ok {
 			break
 		}
 		c.stats.Fired++
-		delete(c.newTimers, it.Value)
-		c.put(it.Value)
+		c.put(env)
 	}
 	if c.expire == 0 || c.now >= c.expire {
 		c.expireRecords()
 	}
 	c.evict()
-}
-
-// refill reads the next timers from their rows, and from those that are not
-// rows yet.
-func (c *Core) refill() {
-	when, seq, ok := c.timers.Horizon()
-	if !ok {
-		return
-	}
-	var items []due.Item[*wire.Envelope]
-	room, more := c.timers.Room(), false
-	c.Fail(c.rows.Scan(store.Timers, rows.TimerKey(when, seq), nil, func(k, v []byte) (bool, error) {
-		if len(items) == room {
-			more = true
-			return false, nil
-		}
-		env, err := wire.DecodeEnvelope(bytes.Clone(v))
-		if err != nil {
-			return false, err
-		}
-		env.Due, env.Seq = rows.SplitTimer(k)
-		env.Note = wire.InTimers
-		items = append(items, due.Item[*wire.Envelope]{Due: env.Due, Seq: env.Seq, Value: env})
-		return true, nil
-	}))
-	add := func(env *wire.Envelope) {
-		if env.Due > when || env.Due == when && env.Seq >= seq {
-			items = append(items, due.Item[*wire.Envelope]{Due: env.Due, Seq: env.Seq, Value: env})
-		}
-	}
-	for env := range c.newTimers {
-		add(env)
-	}
-	if c.flown != nil {
-		for _, env := range c.flown.timers {
-			add(env)
-		}
-	}
-	order := func(a, b due.Item[*wire.Envelope]) int {
-		return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Seq, b.Seq))
-	}
-	slices.SortFunc(items, order)
-	items = slices.CompactFunc(items, func(a, b due.Item[*wire.Envelope]) bool { return order(a, b) == 0 })
-	if len(items) > room {
-		items, more = items[:room], true
-	}
-	c.timers.Refill(items, more)
 }
 
 // forgetWaiters drops callers who have left and whose answer may never come.

@@ -1,0 +1,146 @@
+// Package timer keeps the timers of one shard: messages that are not due yet.
+// Each is a row, and memory holds the next of them. A timer that fires before
+// it was a row never becomes one. Package core drives it from its goroutine;
+// it never asks for the time, and runs nothing.
+package timer
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"github.com/situ-dev/situ/internal/due"
+	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/store"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Rows is what is read of the shard's committed state.
+type Rows interface {
+	Scan(t store.Table, from, to []byte, fn func(key, value []byte) (bool, error)) error
+}
+
+// Timers is the timers of one shard.
+type Timers struct {
+	rows   Rows
+	window int
+	queue  *due.Queue[*wire.Envelope]
+	fresh  map[*wire.Envelope]struct{} // not rows yet
+	flown  []*wire.Envelope            // in the commit under way
+}
+
+// New returns timers of which at most about window are in memory. The others
+// are read from committed when their time comes near.
+func New(window int, committed Rows) *Timers {
+	return &Timers{rows: committed, window: window, queue: due.NewQueue[*wire.Envelope](window), fresh: map[*wire.Envelope]struct{}{}}
+}
+
+// Open looks for rows, and returns the highest arrival number among them. It
+// leaves reading them to the first refill.
+func (t *Timers) Open() (last wire.Seq, err error) {
+	none := true
+	err = t.rows.Scan(store.Timers, nil, nil, func(k, _ []byte) (bool, error) {
+		_, seq := rows.SplitTimer(k)
+		last, none = max(last, seq), false
+		return true, nil
+	})
+	if !none {
+		t.queue = due.Resume[*wire.Envelope](t.window)
+	}
+	return last, err
+}
+
+// Add takes an envelope that is to fire when it is Due. It becomes a row with
+// the next Seal, unless it has fired by then.
+func (t *Timers) Add(env *wire.Envelope) {
+	t.fresh[env] = struct{}{}
+	t.queue.Add(item(env))
+}
+
+// Next returns when the first timer is due, and whether there is one.
+func (t *Timers) Next() (wire.Time, bool) { return t.queue.Next() }
+
+// Len returns the number of timers in memory.
+func (t *Timers) Len() int { return t.queue.Len() }
+
+// Pop takes the first timer, if it is due by now. The row, if there is one,
+// is the caller's to delete. Rows that cannot be read are an error.
+func (t *Timers) Pop(now wire.Time) (env *wire.Envelope, ok bool, err error) {
+	if t.queue.NeedRefill() {
+		err = t.refill()
+	}
+	it, ok := t.queue.Pop(now)
+	if ok {
+		delete(t.fresh, it.Value)
+	}
+	return it.Value, ok, err
+}
+
+// refill reads the next timers from their rows, and from those that are not
+// rows yet.
+func (t *Timers) refill() error {
+	when, seq, ok := t.queue.Horizon()
+	if !ok {
+		return nil
+	}
+	var items []due.Item[*wire.Envelope]
+	room, more := t.queue.Room(), false
+	err := t.rows.Scan(store.Timers, rows.TimerKey(when, seq), nil, func(k, v []byte) (bool, error) {
+		if len(items) == room {
+			more = true
+			return false, nil
+		}
+		env, err := wire.DecodeEnvelope(bytes.Clone(v))
+		if err != nil {
+			return false, err
+		}
+		env.Due, env.Seq = rows.SplitTimer(k)
+		env.Note = wire.InTimers
+		items = append(items, item(env))
+		return true, nil
+	})
+	add := func(env *wire.Envelope) {
+		if env.Due > when || env.Due == when && env.Seq >= seq {
+			items = append(items, item(env))
+		}
+	}
+	for env := range t.fresh {
+		add(env)
+	}
+	for _, env := range t.flown {
+		add(env)
+	}
+	order := func(a, b due.Item[*wire.Envelope]) int {
+		return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Seq, b.Seq))
+	}
+	slices.SortFunc(items, order)
+	items = slices.CompactFunc(items, func(a, b due.Item[*wire.Envelope]) bool { return order(a, b) == 0 })
+	if len(items) > room {
+		items, more = items[:room], true
+	}
+	t.queue.Refill(items, more)
+	return err
+}
+
+func item(env *wire.Envelope) due.Item[*wire.Envelope] {
+	return due.Item[*wire.Envelope]{Due: env.Due, Seq: env.Seq, Value: env}
+}
+
+// Dirty reports whether there are timers that must become rows.
+func (t *Timers) Dirty() bool { return len(t.fresh) > 0 }
+
+// Seal writes the timers that are not rows yet into the commit.
+func (t *Timers) Seal(w *store.Batch) {
+	for env := range t.fresh {
+		w.Set(store.Timers, rows.TimerKey(env.Due, env.Seq), wire.AppendEnvelope(nil, env))
+		env.Note |= wire.InTimers
+		t.flown = append(t.flown, env)
+	}
+	clear(t.fresh)
+}
+
+// Committed says that the commit sealed last is durable.
+func (t *Timers) Committed() {
+	clear(t.flown)
+	t.flown = t.flown[:0]
+}
