@@ -25,7 +25,7 @@ const floors = `
 	internal/wire internal/invariants internal/schema
 	internal/place internal/due internal/turn
 	internal/host internal/view internal/codec
-	internal/workproto
+	internal/workproto internal/element
 	internal/guest
 	internal/api internal/store/mark internal/store/space
 	internal/store internal/client

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/situ-dev/situ/internal/codec"
+	"github.com/situ-dev/situ/internal/element"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -37,7 +38,7 @@ type instance[S any] struct {
 // keptContainer is a container of an instance, and what it points to between
 // turns.
 type keptContainer struct {
-	tracked
+	element.Tracked
 	field container
 }
 
@@ -62,13 +63,13 @@ func (in *instance[S]) Load(st *turn.State) error {
 		if i < 0 {
 			return fmt.Errorf("the stored state has elements of a container %q that %T does not have", e.Field, in.s)
 		}
-		if err := (*in.kept)[i].load(e.Key, e.Value); err != nil {
+		if err := (*in.kept)[i].Load(e.Key, e.Value); err != nil {
 			return fmt.Errorf("element of %q: %w", e.Field, err)
 		}
 	}
 	for i, k := range in.containers() {
-		if l, ok := k.tracked.(interface{ whole() error }); ok {
-			if err := l.whole(); err != nil {
+		if l, ok := k.Tracked.(interface{ Whole() error }); ok {
+			if err := l.Whole(); err != nil {
 				return fmt.Errorf("elements of %q: %w", fields[i].name, err)
 			}
 		}
@@ -88,7 +89,7 @@ func (in *instance[S]) Run(ht *host.Turn) host.Outcome {
 	call, flat := in.code.methods[ht.Method], in.code.shape.Flat
 	t := turnOf(ht)
 	for _, k := range in.containers() {
-		k.begin(t.quiet)
+		k.Begin(t.quiet)
 	}
 	var saved S
 	var before []byte
@@ -126,14 +127,14 @@ func (in *instance[S]) wrote(deleted bool) {
 	if deleted {
 		in.clear = true
 		for _, k := range in.containers() {
-			k.reset()
+			k.Reset()
 		}
 		in.s = in.empty()
 		return
 	}
 	for _, k := range in.containers() {
-		if k.field.kept() != k.tracked {
-			k.field.adopt(k.tracked) // the handler assigned another container, or a whole new state
+		if k.field.kept() != k.Tracked {
+			k.field.adopt(k.Tracked) // the handler assigned another container, or a whole new state
 		}
 	}
 }
@@ -141,7 +142,7 @@ func (in *instance[S]) wrote(deleted bool) {
 // empty returns a new state with the containers as they are.
 func (in *instance[S]) empty() (s S) {
 	for i, k := range in.containers() {
-		in.code.shape.container(&s, i).point(k.tracked)
+		in.code.shape.container(&s, i).point(k.Tracked)
 	}
 	return s
 }
@@ -158,8 +159,8 @@ func (in *instance[S]) restore(root []byte) bool {
 
 func (in *instance[S]) rollback() bool {
 	whole := true
-	for _, k := range in.containers() {
-		whole = k.rollback() && whole
+	for i, k := range in.containers() {
+		whole = k.Rollback(in.code.shape.containers[i].traits) && whole
 	}
 	return whole
 }
@@ -177,10 +178,11 @@ func (in *instance[S]) Changes(c *turn.Change) error {
 		}
 		c.Size = len(c.Root)
 		for i, k := range in.containers() {
-			if err := k.collect(in.code.shape.containers[i].name, c); err != nil {
+			field := &in.code.shape.containers[i]
+			if err := k.Collect(field.name, field.traits, c); err != nil {
 				return err
 			}
-			c.Size += k.bytes()
+			c.Size += k.Bytes()
 		}
 	}
 	in.dirty, in.clear = false, false

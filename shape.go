@@ -10,6 +10,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/situ-dev/situ/internal/codec"
+	"github.com/situ-dev/situ/internal/element"
 	"github.com/situ-dev/situ/internal/schema"
 )
 
@@ -20,8 +21,9 @@ type shape struct {
 }
 
 type containerField struct {
-	name  string // durable: the json names on the way, joined by dots
-	index []int
+	name   string // durable: the json names on the way, joined by dots
+	index  []int
+	traits codec.Traits // of the elements
 }
 
 // container returns container i of a state, of which s is the address.
@@ -89,10 +91,11 @@ func (sh *shape) add(t reflect.Type, f reflect.StructField, name string, at []in
 		}
 	}
 	_, elem := containerOf(f.Type).element()
-	if why := traitsOf(elem).Unfit; why != "" {
-		return fmt.Errorf("an element of %s.%s has %s", t, f.Name, why)
+	traits := traitsOf(elem)
+	if traits.Unfit != "" {
+		return fmt.Errorf("an element of %s.%s has %s", t, f.Name, traits.Unfit)
 	}
-	sh.containers = append(sh.containers, containerField{name, at})
+	sh.containers = append(sh.containers, containerField{name, at, traits})
 	return nil
 }
 
@@ -136,9 +139,9 @@ func special(t reflect.Type) *jsonschema.Schema {
 		return nil
 	}
 	switch kind, elem := containerOf(t).element(); kind {
-	case kindCounter:
+	case element.CounterKind:
 		return &jsonschema.Schema{Type: "integer"}
-	case kindList:
+	case element.ListKind:
 		return &jsonschema.Schema{Type: "array", Items: schema.Part(elem, special)}
 	default:
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: schema.Part(elem, special)}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ/internal/codec"
+	"github.com/situ-dev/situ/internal/element"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/view"
@@ -325,8 +326,8 @@ func TestStatesThatDoNotLoad(t *testing.T) {
 		"the stored state does not fit situ.flatBox: ":                                        {Root: []byte{0xff}},
 		`the stored state has elements of a container "gone" that situ.flatBox does not have`: {Entries: []turn.Entry{{Field: "gone", Value: one}}},
 		`element of "below.depths": a key of 1 bytes is not a number`:                         {Entries: []turn.Entry{{Field: "below.depths", Key: one, Value: one}}},
-		`element of "below.depths": the key 8000000000001000 does not fit situ.level`:         {Entries: []turn.Entry{{Field: "below.depths", Key: encodeKey(4096), Value: one}}},
-		`element of "below.tags": the key 0000000000010000 does not fit uint16`:               {Entries: []turn.Entry{{Field: "below.tags", Key: encodeKey(uint(65536)), Value: one}}},
+		`element of "below.depths": the key 8000000000001000 does not fit situ.level`:         {Entries: []turn.Entry{{Field: "below.depths", Key: element.EncodeKey(4096), Value: one}}},
+		`element of "below.tags": the key 0000000000010000 does not fit uint16`:               {Entries: []turn.Entry{{Field: "below.tags", Key: element.EncodeKey(uint(65536)), Value: one}}},
 		`element of "codes": at a: cbor: cannot unmarshal`:                                    {Entries: []turn.Entry{{Field: "codes", Key: []byte("a"), Value: []byte{0x61, 'x'}}}},
 	} {
 		in := &instance[flatBox]{code: &code[flatBox]{shape: sh}}
@@ -334,28 +335,6 @@ func TestStatesThatDoNotLoad(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
 		}
-	}
-}
-
-func TestKeys(t *testing.T) {
-	checkKeys(t, math.MinInt64, -256, -1, 0, 1, 255, 256, math.MaxInt64)
-	checkKeys[int8](t, -128, -1, 0, 127)
-	checkKeys[uint64](t, 0, 255, 256, math.MaxUint64)
-	checkKeys[word](t, "", "\x00", "a", "a\x00", "aa", "b", "é", "\xff")
-}
-
-func checkKeys[K Key](t *testing.T, keys ...K) {
-	t.Helper()
-	last := ""
-	for i, k := range keys {
-		b := encodeKey(k)
-		if got, err := decodeKey[K](b); err != nil || got != k {
-			t.Errorf("%v reads back as %v, %v", k, got, err)
-		}
-		if i > 0 && string(b) <= last {
-			t.Errorf("%v is not after the key before it", k)
-		}
-		last = string(b)
 	}
 }
 
