@@ -21,7 +21,6 @@ const (
 // exceptions are the things that are over a size on purpose, as the failing
 // test names them, each with the reason.
 var exceptions = map[string]string{
-	"package internal/shard/core": "one state machine, a few lines over: what takes (take.go, finished.go) and what seals share all of its fields",
 }
 
 // oversize is a thing that is too big.
