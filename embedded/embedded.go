@@ -21,8 +21,9 @@ import (
 
 // Options say how a platform runs. The zero value works.
 type Options struct {
-	// Shards is the number of shards of a new data directory; default 8. It
-	// is fixed when the directory is made.
+	// Shards is the number of shards of a new data directory; default two for
+	// each core, at least 4 and at most 8. It is fixed when the directory is
+	// made.
 	Shards int
 	// Logger receives what the platform and the components log. Default:
 	// discarded.

@@ -34,7 +34,7 @@ func (o *serverFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&o.data, "data", ".situ", "data `directory`, made if it is not there")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` for calls")
 	f.StringVar(&o.admin, "admin", "127.0.0.1:8081", "`address` for health, status and profiles; \"\" is none")
-	f.IntVar(&o.shards, "shards", 0, "shards of a new data directory (default 8); they stay as they are")
+	f.IntVar(&o.shards, "shards", 0, "shards of a new data directory (default two for each core, 4 to 8); they stay as they are")
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long turns in flight and the program may take at the end, each")
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "how long a handler may run when its method does not say")
 	f.Int64Var(&o.memory, "max-worker-memory", 0, "`bytes` of memory that the program may occupy before it is started anew; 0 is no bound")

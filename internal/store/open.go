@@ -142,7 +142,7 @@ func (s *Store) create(o Options) error {
 	fs, db := o.FS, o.FS.PathJoin(s.dir, pebbleDir)
 	shards := o.Shards
 	if shards == 0 {
-		shards = defaultShards
+		shards = defaultShards()
 	}
 	s.id = newIdentity(shards, time.Now())
 	making := fs.PathJoin(s.dir, makingFile)
