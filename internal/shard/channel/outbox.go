@@ -147,7 +147,9 @@ func (o *Outbox) Ack(a Ack, out []Delivery) ([]Delivery, error) {
 	ch := o.channel(a.From)
 	n := 0
 	for n < len(ch.rows) && ch.rows[n].last <= a.Last {
-		ch.bytes -= ch.rows[n].bytes
+		if n < ch.sent { // after a start, the receiver may have more than was sent again
+			ch.bytes -= ch.rows[n].bytes
+		}
 		o.unacked -= ch.rows[n].bytes
 		n++
 	}
@@ -166,7 +168,7 @@ func (o *Outbox) Ack(a Ack, out []Delivery) ([]Delivery, error) {
 		ch.rows[del].bytes = 0
 	}
 	ch.rows = ch.rows[del:]
-	ch.sent = max(ch.sent-del, 0)
+	ch.sent = max(ch.sent, n) - del
 	return o.pump(out, a.From, ch)
 }
 
