@@ -90,6 +90,10 @@ func Pack(f wire.Format, v any) (p wire.Payload, err error) {
 	case wire.CBOR:
 		p.Data, err = Encode(v)
 	case wire.JSON:
+		var plain bool
+		if p.Data, plain = encodeJSON(v); plain {
+			return p, nil
+		}
 		if p.Data, err = json.Marshal(v); err != nil {
 			err = unencodable(v, err)
 		}
@@ -106,6 +110,9 @@ func Unpack(p wire.Payload, v any) error {
 	case wire.CBOR:
 		return Decode(p.Data, v)
 	case wire.JSON:
+		if decodeJSON(p.Data, v) {
+			return nil
+		}
 		return json.Unmarshal(p.Data, v)
 	case wire.None:
 		return nil

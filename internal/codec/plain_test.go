@@ -2,6 +2,7 @@ package codec
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/situ-dev/situ/internal/wire"
 )
 
 // Structs with and without a plan.
@@ -123,4 +126,92 @@ func FuzzPlain(f *testing.F) {
 			same(t, b, like)
 		}
 	})
+}
+
+// Structs whose JSON is not for a plan, or not only.
+type (
+	written  string
+	withOwn  struct{ W written }
+	inOwn    struct{ withOwner }
+	withNum  struct{ N json.Number }
+	withName struct {
+		A int `json:"a<b"`
+	}
+	withOwner struct{ N int }
+	plainJSON struct {
+		Inner
+		Name string `json:"name"`
+		N    int8   `json:"n,omitempty"`
+		U    uint64 `json:"U"`
+		Yes  bool
+		Sub  small `json:"sub"`
+	}
+)
+
+func (w written) MarshalJSON() ([]byte, error)  { return []byte(`"own"`), nil }
+func (w *withOwner) UnmarshalJSON([]byte) error { w.N = 7; return nil }
+
+func TestWhoHasAPlanForJSON(t *testing.T) {
+	for v, want := range map[any]bool{small{}: true, plainJSON{}: true, large{}: false, withOwn{}: false, inOwn{}: false, withNum{}: false,
+		withName{}: false, withOwner{}: false, withTag{}: false} {
+		p := planOf(reflect.TypeOf(v))
+		if got := p != nil && p.json; got != want {
+			t.Errorf("%T: %v, want %v", v, got, want)
+		}
+	}
+}
+
+// likeJSON compares what Unpack makes of text with what encoding/json does, and
+// what Pack makes of that with what encoding/json does.
+func likeJSON(t *testing.T, text []byte) (plain int) {
+	t.Helper()
+	for _, like := range []any{new(string), new(int), new(int64), new(bool), &small{}, &plainJSON{}, &large{}, &empty{}, &withOwn{}, &inOwn{}, &withNum{}, &withName{}} {
+		got, want := reflect.New(reflect.TypeOf(like).Elem()), reflect.New(reflect.TypeOf(like).Elem())
+		err, err2 := Unpack(wire.Payload{Format: wire.JSON, Data: text}, got.Interface()), json.Unmarshal(text, want.Interface())
+		if len(text) == 0 {
+			err2 = nil // Unpack leaves it alone
+		}
+		if fmt.Sprint(err) != fmt.Sprint(err2) || err == nil && !reflect.DeepEqual(got.Interface(), want.Interface()) {
+			t.Errorf("%q is %#v, %v; encoding/json says %#v, %v", text, got.Elem(), err, want.Elem(), err2)
+		}
+		if err2 != nil {
+			continue
+		}
+		p, err := Pack(wire.JSON, want.Interface())
+		b, err2 := json.Marshal(want.Interface())
+		if (err == nil) != (err2 == nil) || !bytes.Equal(p.Data, b) {
+			t.Errorf("%#v is %q, %v; encoding/json says %q, %v", want.Elem(), p.Data, err, b, err2)
+		}
+		if decodeJSON(text, reflect.New(reflect.TypeOf(like).Elem()).Interface()) {
+			plain++
+		}
+	}
+	return plain
+}
+
+// jsonTexts are plain (how many of the types take them so) and not.
+var jsonTexts = map[string]int{
+	`"x"`: 1, ` "hällo " `: 1, `"` + strings.Repeat("é", 300) + `"`: 1, `"<&>"`: 1, "\"\u2028\"": 1, `"\u0041"`: 0, "\"\xff\"": 0, "\"a\nb\"": 0, `"`: 0, `"x" "y"`: 0, ``: 0,
+	`0`: 2, `-0`: 2, `17`: 2, ` -9 `: 2, `9223372036854775807`: 2, `-9223372036854775808`: 0, `9223372036854775808`: 0, `1e2`: 0, `1.0`: 0, `01`: 0, `- 1`: 0, `--1`: 0, `-`: 0, `true`: 0, `null`: 0, `1x`: 0,
+	`{}`: 3, ` { "b" : "x" , "a" : 7 } `: 1, `{"a":7,"b":"x"}`: 1, `{"A":7}`: 0, `{"b":"x","b":"y"}`: 0, `{"b":null}`: 0, `{"a":-1}`: 0, `{"a":4294967296}`: 0, `{"b":"x",}`: 0, `{"b"}`: 0, `{"b":"x"} x`: 0, `{"c":1}`: 0,
+	`{"z":"z","Y":-128,"name":"n","n":1,"U":18446744073709551615,"Yes":true,"sub":{"b":"","a":1}}`: 0,
+	`{"z":"z","Y":-128,"name":"n","n":1,"U":9223372036854775807,"Yes":true,"sub":{"b":"","a":1}}`:  1,
+	`{"Y":128}`: 0, `{"Yes":false,"n":0}`: 1, `{"Yes":tru}`: 0, `{"sub":{}}`: 1, `{"sub":[]}`: 0, `{"W":"x"}`: 0, `{"N":1}`: 0,
+}
+
+func TestPlainJSON(t *testing.T) {
+	for text, want := range jsonTexts {
+		if got := likeJSON(t, []byte(text)); got != want {
+			t.Errorf("%q is plain for %d types, want %d", text, got, want)
+		}
+	}
+}
+
+// FuzzPlainJSON looks for texts that Unpack and encoding/json take differently,
+// and values that Pack and encoding/json write differently.
+func FuzzPlainJSON(f *testing.F) {
+	for text := range jsonTexts {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) { likeJSON(t, text) })
 }

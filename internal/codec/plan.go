@@ -22,6 +22,7 @@ type plan struct {
 	fields []planField
 	sorted []int // fields in the bytewise order of their encoded names
 	texts  int   // fields that are texts, in structs below too
+	json   bool  // it serves for JSON, too
 }
 
 type planField struct {
@@ -48,6 +49,7 @@ func planOf(t reflect.Type) *plan {
 			p.sorted = append(p.sorted, i)
 		}
 		slices.SortFunc(p.sorted, func(i, j int) int { return slices.Compare(p.fields[i].head, p.fields[j].head) })
+		p.json = p.inJSON(t)
 	}
 	plans.Store(t, p)
 	return p
