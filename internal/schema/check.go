@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/situ-dev/situ/internal/near"
 )
@@ -35,9 +36,9 @@ func (s *Schema) Check(doc []byte) ([]Misfit, *Malformed) { return s.check(doc, 
 func (s *Schema) CheckShown(doc []byte) ([]Misfit, *Malformed) { return s.check(doc, true) }
 
 func (s *Schema) check(doc []byte, nulls bool) ([]Misfit, *Malformed) {
-	c := checker{doc: doc, nulls: nulls}
-	c.path = c.pathRoom[:0]
-	c.keys = c.keyRoom[:0]
+	c := checkers.Get().(*checker)
+	defer c.free()
+	c.doc, c.nulls = doc, nulls
 	var root *node
 	if s != nil {
 		root = s.root
@@ -75,9 +76,28 @@ type checker struct {
 	found []Misfit
 	bad   *Malformed
 	nulls bool // null fits everywhere
+}
 
-	pathRoom [8]step
-	keyRoom  [16][]byte
+// checkers is where they are taken from: most of the memory of a check is the
+// room for names and steps.
+var checkers = sync.Pool{New: func() any {
+	return &checker{path: make([]step, 0, roomFor), keys: make([][]byte, 0, roomFor)}
+}}
+
+// roomFor is how many steps and names a checker has room for. One that had to
+// make more is not kept.
+const roomFor = 16
+
+// free gives c back, with nothing of its text.
+func (c *checker) free() {
+	if cap(c.path) > roomFor || cap(c.keys) > roomFor {
+		return
+	}
+	path, keys := c.path[:cap(c.path)], c.keys[:cap(c.keys)]
+	clear(path)
+	clear(keys)
+	*c = checker{path: path[:0], keys: keys[:0]}
+	checkers.Put(c)
 }
 
 func (c *checker) fail(why string) {
