@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -261,6 +262,9 @@ func (c *Conn) next() error {
 		}
 		if c.mark.Load()>>48&0xf != step {
 			c.enter(step)
+		}
+		if step == idle && c.s.crowded.Load() {
+			runtime.Gosched() // after the others, there is something to read
 		}
 		if err := c.fill(); err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -67,6 +68,7 @@ type Server struct {
 	began    time.Time
 	date     atomic.Pointer[string]
 	stopping atomic.Bool
+	crowded  atomic.Bool // there are so many that one's next request is there when the others were served
 	once     sync.Once
 	group    sync.WaitGroup // connections
 	look     chan struct{}  // closed when looking is to end
@@ -242,7 +244,13 @@ func (s *Server) watch() {
 				second = now.Unix()
 				s.setDate(now)
 			}
-			s.each(s.inspect)
+			active := 0
+			s.each(func(c *Conn) {
+				if s.inspect(c) < 2*tick {
+					active++
+				}
+			})
+			s.crowded.Store(active >= crowd*runtime.GOMAXPROCS(0))
 		case <-s.look:
 			return
 		}
@@ -264,8 +272,14 @@ func (s *Server) expired(step uint64, d time.Duration) bool {
 	return false
 }
 
-// inspect sees to a connection whose step takes long.
-func (s *Server) inspect(c *Conn) {
+// crowd is how many connections for each processor make a server crowded. Then
+// one that has answered lets the others go first: to look for a request that is
+// not there yet, to sleep and to be woken costs more. With few, to wake another
+// thread for nothing costs more.
+const crowd = 16
+
+// inspect sees to a connection whose step takes long, and returns how long.
+func (s *Server) inspect(c *Conn) (took time.Duration) {
 	m := c.mark.Load()
 	step, took := m>>48&0xf, time.Duration(uint64(s.clock.Load())-m&markSince)*time.Millisecond
 	switch {
@@ -276,6 +290,7 @@ func (s *Server) inspect(c *Conn) {
 	case step == busy || step == awaiting:
 		c.attend(m, step, took)
 	}
+	return took
 }
 
 // interrupt makes what the connection reads or writes return. If it has gone
