@@ -137,6 +137,7 @@ var rawRequests = []raw{
 	{"Host with a space", post + "Host: a b\r\nContent-Length: 1\r\n\r\n1" + evil, []int{400}, 0, false},
 	{"Host with a user", post + "Host: a@b\r\nContent-Length: 1\r\n\r\n1" + evil, []int{400}, 0, false},
 	{"target of another host", "POST http://other/v1/functions/echo HTTP/1.1\r\n" + ok[len(post):] + evil, []int{400}, 0, false},
+	{"target of the host in other letters", "POST http://LOCALHOST/v1/functions/echo HTTP/1.1\r\n" + ok[len(post):] + evil, []int{400}, 0, false},
 
 	{"no version", "POST /v1/functions/echo\r\n" + ok[len(post):] + evil, []int{400}, 0, false},
 	{"two spaces", "POST  /v1/functions/echo HTTP/1.1\r\n" + ok[len(post):] + evil, []int{400}, 0, false},
