@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -28,7 +29,10 @@ type smallDisk struct {
 	files   map[string]uint64
 	used    uint64 // by files
 	foreign uint64 // by others
+	tables  int    // how many files of tables were begun
 }
+
+const maxTables = 5000 // on one disk; no test needs a tenth of it
 
 func newSmallDisk(mem *vfs.MemFS, size uint64) *smallDisk {
 	return &smallDisk{MemFS: mem, size: size, files: map[string]uint64{}}
@@ -87,6 +91,13 @@ func (d *smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
 
 func (d *smallDisk) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	d.drop(name)
+	if strings.HasSuffix(name, ".sst") {
+		d.mu.Lock()
+		if d.tables++; d.tables > maxTables {
+			d.foreign = 0 // the test has failed, and ends
+		}
+		d.mu.Unlock()
+	}
 	if _, err := d.take(name, 256); err != nil { // what a directory and an inode take
 		d.drop(name)
 		return nil, err
@@ -180,6 +191,35 @@ func TestStartOnAFullDisk(t *testing.T) {
 		if _, err := disk.Stat("d/" + space.File); err != nil {
 			t.Errorf("the reserve is not made again: %v", err)
 		}
+	})
+}
+
+// TestFullDiskIsQuiet has a minute pass on a full disk while a table of the log
+// and compactions find no room: Pebble would begin them again at once, for ever.
+func TestFullDiskIsQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newSmallDisk(vfs.NewMem(), 3<<20)
+		s := open(t, "d", fullOptions(disk))
+		n := 0
+		write := func() {
+			put(t, s.Shard(0), Objects, fmt.Sprintf("%08d", n%100), string(imageValue(0, wire.Seq(n))))
+			n++
+		}
+		for range 300 {
+			write()
+			time.Sleep(time.Millisecond)
+		}
+		disk.fill(0)
+		for range 120 { // more than a memtable, and less than the reserve
+			write()
+		}
+		before := disk.tables
+		time.Sleep(time.Minute)
+		if n := disk.tables - before; n > 100 {
+			t.Errorf("%d tables were begun in a minute on a full disk", n)
+		}
+		disk.fill(-1)
+		_ = s.Close()
 	})
 }
 
