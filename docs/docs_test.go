@@ -130,10 +130,10 @@ func within(sources []string, text string) bool {
 	return false
 }
 
-var testName = regexp.MustCompile("`([a-z][a-z/]*)\\.(Test[A-Za-z]+)`")
+var testName = regexp.MustCompile("`([a-z][a-z0-9/]*)\\.((Test|Fuzz)[A-Za-z]+)`")
 
-// TestNamedTests checks that the tests exist that the documents name as
-// `package.TestName`; situ is the root.
+// TestNamedTests checks that the tests and fuzzers exist that the documents
+// name as `package.TestName`; situ is the root.
 func TestNamedTests(t *testing.T) {
 	n := 0
 	for _, doc := range documents(t) {
@@ -153,7 +153,7 @@ func TestNamedTests(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				found = found || strings.Contains(string(b), "func "+m[2]+"(t *testing.T)")
+				found = found || strings.Contains(string(b), "func "+m[2]+"(t *testing.T)") || strings.Contains(string(b), "func "+m[2]+"(f *testing.F)")
 			}
 			if !found {
 				t.Errorf("%s names %s in %s, which does not exist", doc, m[2], m[1])
