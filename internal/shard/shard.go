@@ -384,7 +384,7 @@ func (s *Shard) seal(hurry bool) {
 			return
 		}
 	}
-	b := s.store.NewBatch()
+	b := s.store.NewBatch(c.BatchSize())
 	if !c.Seal(b) {
 		b.Close()
 		c.Committed()

@@ -265,7 +265,7 @@ func (s *shard) seal(hurry bool) {
 	if !s.core.SealNow(hurry) {
 		return
 	}
-	b := s.w.disk.shard(s.id).NewBatch()
+	b := s.w.disk.shard(s.id).NewBatch(0)
 	if !s.core.Seal(b) {
 		b.Close()
 		s.core.Committed()

@@ -15,12 +15,20 @@ type Batch struct {
 	done  bool // committed or refused: not to be committed again
 }
 
-// Set makes key hold value in table t. Both are copied.
-func (b *Batch) Set(t Table, key, value []byte) {
-	op := b.b.SetDeferred(prefixLen+len(key), len(value))
+// Set makes key hold value in table t. Both are copied. A value may come in
+// parts.
+func (b *Batch) Set(t Table, key []byte, value ...[]byte) {
+	size := 0
+	for _, part := range value {
+		size += len(part)
+	}
+	op := b.b.SetDeferred(prefixLen+len(key), size)
 	putPrefix(op.Key, b.shard, t)
 	copy(op.Key[prefixLen:], key)
-	copy(op.Value, value)
+	at := 0
+	for _, part := range value {
+		at += copy(op.Value[at:], part)
+	}
 	b.must(op.Finish())
 }
 

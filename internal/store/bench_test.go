@@ -34,7 +34,7 @@ func benchCommit(b *testing.B, shards, rows int, gap time.Duration) {
 			sh := s.Shard(wire.ShardID(i))
 			var key [8]byte
 			for n := i; n < b.N; n += shards {
-				t := sh.NewBatch()
+				t := sh.NewBatch(0)
 				for r := range rows {
 					binary.BigEndian.PutUint64(key[:], uint64(n*rows+r)*0x9e3779b97f4a7c15)
 					t.Set(Objects, key[:], value)
@@ -56,7 +56,7 @@ func benchCommit(b *testing.B, shards, rows int, gap time.Duration) {
 func BenchmarkGet(b *testing.B) {
 	s := open(b, b.TempDir(), Options{})
 	sh := s.Shard(0)
-	t := sh.NewBatch()
+	t := sh.NewBatch(0)
 	for i := range 10000 {
 		t.Set(Objects, binary.BigEndian.AppendUint64(nil, uint64(i)), make([]byte, 100))
 	}

@@ -62,7 +62,7 @@ func (g tableGate) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error
 func fill(t testing.TB, s *Store, n int) {
 	for i := range n * imageShards {
 		sh := s.Shard(wire.ShardID(i % imageShards))
-		b := sh.NewBatch()
+		b := sh.NewBatch(0)
 		seq := sh.Last() + 1
 		b.Set(Objects, fmt.Appendf(nil, "%08d", seq), imageValue(sh.ID(), seq))
 		if _, err := sh.Commit(b); err != nil {

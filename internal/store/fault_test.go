@@ -41,7 +41,7 @@ func TestFailedSync(t *testing.T) {
 			if failed != nil && i%2 == 0 {
 				sh = s.Shard(1)
 			}
-			b := sh.NewBatch()
+			b := sh.NewBatch(0)
 			b.Set(Objects, []byte{byte(i)}, []byte("x"))
 			_, err := sh.Commit(b)
 			b.Close()

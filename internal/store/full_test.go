@@ -327,7 +327,7 @@ func (e *end) fill() (waits int64) {
 				e.disk.fill(e.rng.IntN(64 << 10))
 				close(filled)
 			}
-			b := sh.NewBatch()
+			b := sh.NewBatch(0)
 			b.Set(Objects, fmt.Appendf(nil, "%08d", sh.Last()+1), imageValue(0, sh.Last()+1))
 			seq, err := sh.Commit(b)
 			b.Close()

@@ -168,7 +168,7 @@ func (p *power) work(s *Store) {
 		wg.Go(func() {
 			sh := s.Shard(wire.ShardID(i))
 			for n := range limit {
-				b := sh.NewBatch()
+				b := sh.NewBatch(0)
 				b.Set(Objects, fmt.Appendf(nil, "%08d", sh.Last()+1), rowOf(sh.Last()+1, size))
 				seq, err := sh.Commit(b)
 				b.Close()

@@ -31,9 +31,10 @@ func (sh *Shard) ID() wire.ShardID { return sh.id }
 // Last returns the sequence of the last durable commit; 0 is none.
 func (sh *Shard) Last() wire.Seq { return wire.Seq(sh.last.Load()) }
 
-// NewBatch returns an empty batch for this shard. Close it in the end.
-func (sh *Shard) NewBatch() *Batch {
-	return &Batch{shard: sh.id, b: sh.s.db.NewBatch()}
+// NewBatch returns an empty batch for this shard, with room for about that many
+// bytes. Close it in the end.
+func (sh *Shard) NewBatch(size int) *Batch {
+	return &Batch{shard: sh.id, b: sh.s.db.NewBatchWithSize(size)}
 }
 
 // Commit makes the batch durable and returns its sequence, one more than

@@ -33,7 +33,7 @@ func open(t testing.TB, dir string, o Options) *Store {
 // put commits one row and returns its sequence.
 func put(t testing.TB, sh *Shard, tab Table, key, value string) wire.Seq {
 	t.Helper()
-	b := sh.NewBatch()
+	b := sh.NewBatch(0)
 	defer b.Close()
 	b.Set(tab, []byte(key), []byte(value))
 	seq, err := sh.Commit(b)
@@ -151,7 +151,7 @@ func TestBatch(t *testing.T) {
 		put(t, sh, Timers, fmt.Sprint(i), "x")
 	}
 	put(t, sh, Outbox, "stays", "x")
-	b := sh.NewBatch()
+	b := sh.NewBatch(0)
 	b.Set(Timers, []byte("n"), []byte("y"))
 	b.Delete(Timers, []byte("0"))
 	b.DeleteRange(Timers, []byte("2"), []byte("8"))
@@ -172,7 +172,7 @@ func TestBatch(t *testing.T) {
 	if got := rows(t, sh, false, Timers, nil, nil); !slices.Equal(got, []string{"1=x", "8=x", "9=x", "n=y"}) {
 		t.Errorf("rows %q", got)
 	}
-	b = sh.NewBatch()
+	b = sh.NewBatch(0)
 	defer b.Close()
 	b.DeleteRange(Timers, nil, nil)
 	if _, err := sh.Commit(b); err != nil {

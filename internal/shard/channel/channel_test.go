@@ -92,7 +92,7 @@ func (p *pair) send(ds []channel.Delivery, err error) {
 
 func (p *pair) commit(id wire.ShardID, seal func(*store.Batch)) {
 	p.t.Helper()
-	b := p.st.Shard(id).NewBatch()
+	b := p.st.Shard(id).NewBatch(0)
 	defer b.Close()
 	seal(b)
 	if b.Count() > 0 {

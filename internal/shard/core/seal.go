@@ -55,6 +55,9 @@ func (c *Core) Wanted() bool {
 	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.unsaved()
 }
 
+// BatchSize returns about how many bytes Seal will write.
+func (c *Core) BatchSize() int { return c.batch.size + 64*len(c.batch.objects) + 1024 }
+
 // SealNow reports whether the batch is to be sealed now. While there is more to
 // run it waits a little: what those turns consume, and what they change again,
 // is then never written (law 2). In a hurry it does not wait.
@@ -164,8 +167,8 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 		}
 		if p.root != nil {
 			key := len(c.buf)
-			c.buf = rows.AppendObject(c.buf, rows.Object{Modified: p.modified, Size: p.size, Root: p.root})
-			w.Set(store.Objects, c.buf[:key], c.buf[key:])
+			c.buf = rows.AppendObjectHead(c.buf, p.modified, p.size)
+			w.Set(store.Objects, c.buf[:key], c.buf[key:], p.root)
 		}
 	}
 }

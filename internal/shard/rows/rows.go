@@ -97,11 +97,15 @@ type Object struct {
 	Root     []byte // CBOR
 }
 
-func AppendObject(b []byte, r Object) []byte {
+// AppendObjectHead appends what comes before the root in an object's row.
+func AppendObjectHead(b []byte, modified wire.Time, size int) []byte {
 	b = append(b, objectVersion)
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Modified))
-	b = binary.AppendUvarint(b, uint64(r.Size))
-	return append(b, r.Root...)
+	b = binary.BigEndian.AppendUint64(b, uint64(modified))
+	return binary.AppendUvarint(b, uint64(size))
+}
+
+func AppendObject(b []byte, r Object) []byte {
+	return append(AppendObjectHead(b, r.Modified, r.Size), r.Root...)
 }
 
 func DecodeObject(b []byte) (Object, error) {

@@ -89,7 +89,7 @@ func (w *world) seal() {
 	if w.open != nil {
 		return
 	}
-	w.open = w.sh.NewBatch()
+	w.open = w.sh.NewBatch(0)
 	w.timers.Seal(w.open)
 	for _, k := range w.fired {
 		w.open.Delete(store.Timers, rows.TimerKey(k.due, k.seq))
