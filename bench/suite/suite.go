@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
@@ -35,10 +36,14 @@ type Config struct {
 	Mode   string // of platform.Modes
 	Dir    string // the data goes below it, and is removed; "" is a temporary one
 	Repeat int    // figures are medians of so many runs
-	// CPUProfile and MemProfile are files for profiles; "" is none. The first
-	// is of the measured part of the last run.
-	CPUProfile, MemProfile string
+	// Files for profiles; "" is none. That of the processor is of the measured
+	// part of the last run, the others are of all there was.
+	CPUProfile, MemProfile, BlockProfile string
 }
+
+// blockRate is how many nanoseconds of waiting there are, on average, for each
+// sample of a block profile.
+const blockRate = 10_000
 
 // Workload is one thing to measure.
 type Workload struct {
@@ -58,8 +63,12 @@ func (w Workload) Run(ctx context.Context, c Config, show *report.Progress) (r r
 		return r, fault.New(fault.Invalid, "", "", "--repeat %d: run it once at least", c.Repeat)
 	case !slices.Contains(platform.Modes, c.Mode):
 		return r, fault.New(fault.Invalid, "", "", "there is no mode %q: the modes are %s", c.Mode, strings.Join(platform.Modes, ", "))
-	case w.outside && (c.CPUProfile != "" || c.MemProfile != ""):
+	case w.outside && (c.CPUProfile != "" || c.MemProfile != "" || c.BlockProfile != ""):
 		return r, fault.New(fault.Invalid, "", "", "bench %s: there is no profile of platforms that are processes of their own", w.name)
+	}
+	if c.BlockProfile != "" {
+		runtime.SetBlockProfileRate(blockRate)
+		defer runtime.SetBlockProfileRate(0)
 	}
 	var runs []report.Result
 	for range c.Repeat {
@@ -73,7 +82,7 @@ func (w Workload) Run(ctx context.Context, c Config, show *report.Progress) (r r
 	if r.Bars = []report.Bar{}; w.bars != nil {
 		r.Bars = append(r.Bars, w.bars(&r)...)
 	}
-	return r, c.writeMemProfile()
+	return r, errors.Join(writeProfile("allocs", c.MemProfile), writeProfile("block", c.BlockProfile))
 }
 
 // once runs a workload once, in a directory of its own. The disk is measured
@@ -208,13 +217,14 @@ func (c Config) meter() (*platform.Meter, func() error, error) {
 	return &platform.Meter{CPUProfile: f}, f.Close, nil
 }
 
-func (c Config) writeMemProfile() error {
-	if c.MemProfile == "" {
+// writeProfile writes the profile of that name to a file, unless that is "".
+func writeProfile(name, file string) error {
+	if file == "" {
 		return nil
 	}
-	f, err := os.Create(c.MemProfile)
+	f, err := os.Create(file)
 	if err != nil {
 		return err
 	}
-	return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
+	return errors.Join(pprof.Lookup(name).WriteTo(f, 0), f.Close())
 }

@@ -69,11 +69,11 @@ func TestBench(t *testing.T) {
 func TestBenchTable(t *testing.T) {
 	dir := t.TempDir()
 	profile := t.TempDir() + "/cpu"
-	out, code := benchOutput(t, "counter", "--objects", "3", "--callers", "2", "--calls", "50", "--dir", dir, "--cpuprofile", profile, "--memprofile", profile+".mem")
+	out, code := benchOutput(t, "counter", "--objects", "3", "--callers", "2", "--calls", "50", "--dir", dir, "--cpuprofile", profile, "--memprofile", profile+".mem", "--blockprofile", profile+".block")
 	if code != 0 || !strings.Contains(out, "verified") || !strings.Contains(out, "times the floor of") {
 		t.Errorf("code %d:\n%s", code, out)
 	}
-	for _, name := range []string{profile, profile + ".mem"} {
+	for _, name := range []string{profile, profile + ".mem", profile + ".block"} {
 		if info, err := os.Stat(name); err != nil || info.Size() == 0 {
 			t.Errorf("the profile %s: %v", name, err)
 		}
