@@ -3,17 +3,25 @@ package platform
 import (
 	"context"
 	"io"
+	"runtime"
 	"runtime/pprof"
 	"time"
 
 	"github.com/situ-dev/situ/bench/report"
 )
 
+// blockRate is how many nanoseconds of waiting there are, on average, for each
+// sample of a block profile.
+const blockRate = 10_000
+
 // Meter measures the part of a run that counts: loading before and checking
 // after are not in it.
 type Meter struct {
 	// CPUProfile receives a profile of the measured part, if it is not nil.
 	CPUProfile io.Writer
+	// BlockProfile makes the measured part of the run count what goroutines
+	// wait for.
+	BlockProfile bool
 
 	platform Platform
 	before   Figures
@@ -32,6 +40,9 @@ func (m *Meter) Begin(ctx context.Context, p Platform) (err error) {
 			return err
 		}
 	}
+	if m.BlockProfile {
+		runtime.SetBlockProfileRate(blockRate)
+	}
 	m.cpu, _ = p.Usage()
 	m.began = time.Now()
 	return nil
@@ -48,6 +59,9 @@ func (m *Meter) Commits(f Figures) uint64 { return f.Commits - m.before.Commits 
 func (m *Meter) End(ctx context.Context, end time.Time, r *report.Result, calls ...report.Latencies) (Figures, error) {
 	if m.CPUProfile != nil {
 		pprof.StopCPUProfile()
+	}
+	if m.BlockProfile {
+		runtime.SetBlockProfileRate(0)
 	}
 	cpu, rss := m.platform.Usage()
 	after, err := m.platform.Figures(ctx)

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
 	"slices"
@@ -37,13 +36,10 @@ type Config struct {
 	Dir    string // the data goes below it, and is removed; "" is a temporary one
 	Repeat int    // figures are medians of so many runs
 	// Files for profiles; "" is none. That of the processor is of the measured
-	// part of the last run, the others are of all there was.
+	// part of the last run, that of waiting of all measured parts, and that of
+	// allocations of all there was.
 	CPUProfile, MemProfile, BlockProfile string
 }
-
-// blockRate is how many nanoseconds of waiting there are, on average, for each
-// sample of a block profile.
-const blockRate = 10_000
 
 // Workload is one thing to measure.
 type Workload struct {
@@ -65,10 +61,6 @@ func (w Workload) Run(ctx context.Context, c Config, show *report.Progress) (r r
 		return r, fault.New(fault.Invalid, "", "", "there is no mode %q: the modes are %s", c.Mode, strings.Join(platform.Modes, ", "))
 	case w.outside && (c.CPUProfile != "" || c.MemProfile != "" || c.BlockProfile != ""):
 		return r, fault.New(fault.Invalid, "", "", "bench %s: there is no profile of platforms that are processes of their own", w.name)
-	}
-	if c.BlockProfile != "" {
-		runtime.SetBlockProfileRate(blockRate)
-		defer runtime.SetBlockProfileRate(0)
 	}
 	var runs []report.Result
 	for range c.Repeat {
@@ -207,14 +199,16 @@ func Serve() {
 
 // meter returns the meter of a run, and what to call when it is over.
 func (c Config) meter() (*platform.Meter, func() error, error) {
+	m := &platform.Meter{BlockProfile: c.BlockProfile != ""}
 	if c.CPUProfile == "" {
-		return &platform.Meter{}, func() error { return nil }, nil
+		return m, func() error { return nil }, nil
 	}
 	f, err := os.Create(c.CPUProfile)
 	if err != nil {
 		return nil, nil, err
 	}
-	return &platform.Meter{CPUProfile: f}, f.Close, nil
+	m.CPUProfile = f
+	return m, f.Close, nil
 }
 
 // writeProfile writes the profile of that name to a file, unless that is "".
