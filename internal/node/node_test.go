@@ -164,7 +164,13 @@ func TestOrder(t *testing.T) {
 			group.Wait()
 			for s := range senders {
 				call := spray.To(fmt.Sprint("s", s), sprayIn{To: fmt.Sprint("r", s), From: round * n, N: n}).Idempotent(fmt.Sprint(round, "/", s))
-				do(r, call)
+				_, err := situ.Do(context.Background(), r, call)
+				for ; kindOf(err) == fault.Conflict.String(); _, err = situ.Do(context.Background(), r, call) {
+					pass(time.Second) // it is durable, and was not run again yet
+				}
+				if err != nil {
+					t.Error(err)
+				}
 			}
 		}
 		pass(time.Minute)
