@@ -40,11 +40,11 @@ func (o *serverFlags) add(f *pflag.FlagSet) {
 	f.Int64Var(&o.memory, "max-worker-memory", 0, "`bytes` of memory that the program may occupy before it is started anew; 0 is no bound")
 	l := &o.limits
 	f.IntVar(&l.Payload, "max-payload", 1<<20, "`bytes` of one input (413)")
-	f.Int64Var(&l.InFlight, "max-in-flight", 256<<20, "`bytes` of inputs that are not answered yet (429)")
+	f.Int64Var(&l.InFlight, "max-in-flight", 0, "`bytes` of inputs that are not answered yet (429) (default 256 MiB, or a quarter of GOMEMLIMIT)")
 	f.IntVar(&l.Mailbox, "max-mailbox", 10_000, "`messages` waiting for one object (429)")
 	f.IntVar(&l.Queued, "max-queued", 800_000, "`messages` waiting in memory, in all (429)")
 	f.IntVar(&l.Resident, "max-resident", 2_000_000, "unused `objects` that stay in memory")
-	f.Int64Var(&l.ResidentBytes, "max-resident-bytes", 2<<30, "`bytes` of their state")
+	f.Int64Var(&l.ResidentBytes, "max-resident-bytes", 0, "`bytes` of their state (default 2 GiB, or a quarter of GOMEMLIMIT)")
 	f.DurationVar(&l.IdleAfter, "idle-after", 10*time.Minute, "unused objects leave memory after this time")
 	f.DurationVar(&l.KeepAnswers, "keep-answers", 24*time.Hour, "how long answers are kept of calls with a key and of asynchronous ones")
 	f.Uint64Var(&l.MinFree, "min-free", 64<<20, "`bytes` of free disk under which writes are refused (507)")

@@ -1,7 +1,8 @@
 // Package heap sets Go's garbage collector for a process that is a server: it
 // trades memory, of which there is enough, for a quarter of the processor's
-// time, and stops doing so before memory runs short. It is called once, by a
-// program's main, and never by a library.
+// time, and stops doing so before memory runs short. Tune is called once, by a
+// program's main, and never by a library; what holds memory asks AtMost what it
+// may hold.
 package heap
 
 import (
@@ -27,6 +28,12 @@ func Tune() {
 	if total := physical(); total > 0 && os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(total / 5 * 2)
 	}
+}
+
+// AtMost returns want, or one part-th of the memory limit if that is less: the
+// default of a bound that holds memory. Both are bytes.
+func AtMost(want, part int64) int64 {
+	return min(want, debug.SetMemoryLimit(-1)/part)
 }
 
 // physical returns the machine's memory in bytes, 0 if it cannot be known.

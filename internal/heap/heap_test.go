@@ -24,3 +24,14 @@ func TestTune(t *testing.T) {
 		t.Errorf("GOGC was overruled: %d", got)
 	}
 }
+
+func TestAtMost(t *testing.T) {
+	limit := debug.SetMemoryLimit(256 << 20)
+	defer debug.SetMemoryLimit(limit)
+	if got := AtMost(2<<30, 4); got != 64<<20 {
+		t.Errorf("a quarter of 256 MiB is %d", got)
+	}
+	if got := AtMost(1<<20, 4); got != 1<<20 {
+		t.Errorf("1 MiB of 256 MiB is %d", got)
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/heap"
 )
 
 // Options configures a store; the zero value works.
@@ -16,8 +17,8 @@ type Options struct {
 	FS           vfs.FS        // where the directory is; nil is the real disk
 	Shards       int           // shards of a new directory; 0 is 8, or 4 on two cores. An existing one keeps its own number
 	Logger       *slog.Logger  // nil discards
-	MemTable     int64         // bytes of a memtable; 0 is 32 MiB
-	Cache        int64         // bytes of the block cache; 0 is 32 MiB
+	MemTable     int64         // bytes of a memtable; 0 is 32 MiB, or 1/32 of the memory limit if that is less
+	Cache        int64         // bytes of the block cache; 0 is the same
 	MinFree      uint64        // free bytes under which Writable refuses; 0 is 32 MiB
 	SyncInterval time.Duration // least time between syncs of the WAL; 0 is none
 	// Fatal is called, possibly more than once and from any goroutine, when
@@ -46,10 +47,10 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.MemTable == 0 {
-		o.MemTable = defaultMemTable
+		o.MemTable = max(heap.AtMost(defaultMemTable, 32), 1<<20) // there may be four
 	}
 	if o.Cache == 0 {
-		o.Cache = defaultCache
+		o.Cache = heap.AtMost(defaultCache, 32)
 	}
 	if o.MinFree == 0 {
 		o.MinFree = defaultMinFree
