@@ -361,3 +361,49 @@ func TestCallersWhoLeave(t *testing.T) {
 		}
 	})
 }
+
+// A long queue whose first message has waited too long refuses callers, at
+// once, until it moves again; a short one waits for its handler. What was taken
+// is not lost, and other objects do not notice.
+func TestLongWait(t *testing.T) {
+	cfg := node.Config{Shard: shard.Config{MaxWait: 500 * time.Millisecond, LongQueue: 10}}
+	bubble(t, cfg, components(), func(r *rig) {
+		var group sync.WaitGroup
+		call := func(key string, n int) {
+			for range n {
+				group.Go(func() { do(r, nap.To(key, time.Second)) })
+			}
+			synctest.Wait()
+		}
+		refused := func() bool {
+			began := time.Now()
+			_, err := situ.Do(context.Background(), r, push.To("hot", 1))
+			if err != nil && (kindOf(err) != "busy" || time.Since(began) != 0) {
+				t.Errorf("%v after %v", err, time.Since(began))
+			}
+			return err != nil
+		}
+		call("slow", 5)
+		call("hot", 11)
+		pass(400 * time.Millisecond)
+		call("hot", 1) // the first has waited too short a time
+		pass(200 * time.Millisecond)
+		call("slow", 1) // the queue is short
+		for range 3 {   // by the shard, and then at the door
+			if !refused() {
+				t.Error("the queue is long and does not move, and a call was taken")
+			}
+		}
+		if n := do(r, push.To("other", 1)); n != 1 {
+			t.Errorf("another object has %d", n)
+		}
+		pass(3 * time.Second) // 9 are left
+		if refused() {
+			t.Error("the queue is short again, and a call was refused")
+		}
+		group.Wait()
+		if got := do(r, logged.To("hot", situ.None{})); len(got) != 13 {
+			t.Errorf("%d of 13 calls that were taken have run", len(got))
+		}
+	})
+}

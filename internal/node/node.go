@@ -62,12 +62,7 @@ func Open(cfg Config) (*Node, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Limits.Payload == 0 {
-		cfg.Limits.Payload = 1 << 20
-	}
-	if cfg.Limits.InFlight == 0 {
-		cfg.Limits.InFlight = 256 << 20
-	}
+	cfg.Limits = cfg.Limits.withDefaults()
 	if cfg.Drain == 0 {
 		cfg.Drain = 10 * time.Second
 	}
@@ -239,7 +234,12 @@ func (n *Node) Begin(r *wire.Request, done func(*wire.Response, error)) (resp *w
 		return n.function(f, r, size, done)
 	}
 	c := &begun{n: n, size: size, done: done}
-	c.gone = n.route(r).Call(r, c.answered)
+	gone, err := n.route(r).Call(r, c.answered)
+	if err != nil {
+		c.release()
+		return nil, nil, err
+	}
+	c.gone = gone
 	return nil, c.leave, nil
 }
 

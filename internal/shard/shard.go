@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
@@ -64,6 +65,7 @@ type Shard struct {
 	inbox  []any // what was posted: request, Segment, Ack, op, hostChange
 	closed bool
 	wake   chan struct{}
+	crowds atomic.Pointer[map[wire.ObjectID]struct{}] // objects that take no calls now
 
 	host    Host
 	commits chan *store.Batch
@@ -119,21 +121,6 @@ func (s *Shard) post(v any) bool {
 	default:
 	}
 	return true
-}
-
-// Call takes a call from outside. Done is called once, on the shard's
-// goroutine, and must not block: with a response that is durable, or with an
-// error. Leave says that the caller does not wait any more.
-func (s *Shard) Call(r *wire.Request, done func(*wire.Response, error)) (leave func()) {
-	w := &core.Waiter{Done: done}
-	if !s.post(request{r, w}) {
-		done(nil, stopped(r.To.String()))
-	}
-	return w.Leave
-}
-
-func stopped(on string) error {
-	return fault.New(fault.Unavailable, "call", on, "the platform is shutting down")
 }
 
 // Segment takes messages from another shard. It does not block.
@@ -307,6 +294,7 @@ func (s *Shard) step(stopping bool) {
 			s.seal(false) // what was taken and cannot run yet
 		}
 	}
+	s.tellCrowds()
 	s.flush()
 }
 

@@ -43,6 +43,10 @@ func (m *Mailbox) Put(env *wire.Envelope) {
 // Len returns the number of envelopes queued or running.
 func (m *Mailbox) Len() int { return int(m.size) }
 
+// First returns the first envelope that is running or queued, nil if there is
+// none.
+func (m *Mailbox) First() *wire.Envelope { return m.first }
+
 // Queue returns the first envelope that is not running, nil if there is none.
 // The others follow by Next.
 func (m *Mailbox) Queue() *wire.Envelope { return m.queued }

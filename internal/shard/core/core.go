@@ -141,6 +141,9 @@ type Core struct {
 	paused  map[*wire.Envelope]struct{} // the same
 	readers []*wire.Envelope            // read-only calls that go around a busy object
 
+	crowds    map[wire.ObjectID]struct{} // objects with a full mailbox that refused a call
+	crowdsNew bool                       // one came since they were told
+
 	suspects int       // messages marked wire.Suspect
 	trialAt  wire.Time // when to ask for a trial again, 0 is never
 

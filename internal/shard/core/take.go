@@ -51,23 +51,6 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 	c.accept(env)
 }
 
-// room refuses what is over a bound, before anything is written.
-func (c *Core) room(to wire.Address) error {
-	if c.mail >= c.cfg.MaxQueued || c.held >= c.cfg.MaxQueuedBytes {
-		return busyError("call", to.String(), "the queue of its shard")
-	}
-	if c.out.Unacked() > c.cfg.MaxOutbox {
-		return busyError("call", to.String(), "the outbox of its shard")
-	}
-	if to.Function() || c.mail < c.cfg.MaxMailbox {
-		return nil
-	}
-	if o := c.objects.get(to.Object()); !o.resting() && o.box.Len() >= c.cfg.MaxMailbox {
-		return busyError("call", to.String(), "the mailbox of the object")
-	}
-	return nil
-}
-
 // known deals with a call whose idempotency key was seen before, and reports
 // whether it was.
 func (c *Core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *Waiter) bool {

@@ -1,0 +1,41 @@
+package shard
+
+import (
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/core"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Call takes a call from outside. Done is called once, on the shard's
+// goroutine, and must not block: with a response that is durable, or with an
+// error. Leave says that the caller does not wait any more. An error of Call
+// itself is a refusal at the door; then done is not called, and leave is nil.
+func (s *Shard) Call(r *wire.Request, done func(*wire.Response, error)) (leave func(), err error) {
+	if crowds := s.crowds.Load(); crowds != nil && !r.To.Function() {
+		if _, full := (*crowds)[r.To.Object()]; full {
+			return nil, core.Crowded(r.To)
+		}
+	}
+	w := &core.Waiter{Done: done}
+	if !s.post(request{r, w}) {
+		return nil, stopped(r.To.String())
+	}
+	return w.Leave, nil
+}
+
+// tellCrowds tells the door which objects take no calls now, so that many who
+// are refused do not keep the shard from its work.
+func (s *Shard) tellCrowds() {
+	crowds, changed := s.core.Crowds()
+	switch {
+	case !changed:
+	case len(crowds) == 0:
+		s.crowds.Store(nil)
+	default:
+		s.crowds.Store(&crowds)
+	}
+}
+
+func stopped(on string) error {
+	return fault.New(fault.Unavailable, "call", on, "the platform is shutting down")
+}
