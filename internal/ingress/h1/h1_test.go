@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -271,6 +272,91 @@ func TestManyIdle(t *testing.T) {
 			_ = c.Close()
 		}
 	})
+}
+
+// Many connections too many are each told so, whether they ask or not, some at
+// a time; the one that there is goes on.
+func TestTooManyConnections(t *testing.T) {
+	bubble(t, handling{serve: echo}, Limits{Conns: 1}, func(t *testing.T, s *Server, p *pipes) {
+		first, r := p.dial()
+		if status, _ := ask(t, first, r, request("1")); status != 200 {
+			t.Fatal(status)
+		}
+		var group sync.WaitGroup
+		for i := range 5 * turnedAtOnce {
+			group.Go(func() {
+				c, r := p.dial()
+				if i%2 == 0 {
+					go func() { _, _ = io.WriteString(c, request("2")) }() // may fail: the answer is there before
+				}
+				if status, _ := hear(t, r); status != 503 {
+					t.Errorf("a connection too many was answered %d", status)
+				}
+				_ = c.Close()
+			})
+		}
+		group.Wait()
+		if status, _ := ask(t, first, r, request("1")); status != 200 {
+			t.Error(status)
+		}
+		_ = first.Close()
+		synctest.Wait()
+		c, r := p.dial()
+		if status, _ := ask(t, c, r, request("3")); status != 200 {
+			t.Errorf("%d with room again", status)
+		}
+		_ = c.Close()
+	})
+}
+
+// When many wait, some watchers are begun at each look, and all who go away are
+// noticed in the end.
+func TestManyGone(t *testing.T) {
+	const n = 4 * watchesAtOnce
+	var left atomic.Int32
+	gone := handling{serve: func(c *Conn) bool {
+		c.Within(time.Minute)
+		<-c.Done()
+		left.Add(1)
+		c.Reply(200, nil, nil)
+		return true
+	}}
+	bubble(t, gone, Limits{}, func(t *testing.T, _ *Server, p *pipes) {
+		var all []net.Conn
+		for range n {
+			c, _ := p.dial()
+			if _, err := io.WriteString(c, request("")); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, c)
+		}
+		time.Sleep(2*tick + tick/2)
+		for _, c := range all {
+			_ = c.Close()
+		}
+		synctest.Wait()
+		if got := left.Load(); got == 0 || got > 2*watchesAtOnce {
+			t.Errorf("%d were noticed at once, with %d watchers at a look", got, watchesAtOnce)
+		}
+		time.Sleep(n / watchesAtOnce * tick)
+		synctest.Wait()
+		if got := left.Load(); got != n {
+			t.Errorf("%d of %d were noticed", got, n)
+		}
+	})
+}
+
+// The default of connections is what half of the memory limit holds.
+func TestConnsOfSmallMemory(t *testing.T) {
+	limit := debug.SetMemoryLimit(256 << 20)
+	defer debug.SetMemoryLimit(limit)
+	if got := (Limits{}).withDefaults().Conns; got != 5461 {
+		t.Errorf("%d connections with 256 MiB", got)
+	}
+	debug.SetMemoryLimit(4 << 30)
+	if got := (Limits{}).withDefaults().Conns; got != maxConns {
+		t.Errorf("%d connections with 4 GiB", got)
+	}
 }
 
 // waiter is a session that waits for its answer as the door does.

@@ -3,6 +3,7 @@ package h1
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/situ-dev/situ/internal/heap"
 )
 
 // ErrClosed is what Serve returns after Shutdown or Close.
@@ -23,7 +26,7 @@ type Handler interface {
 
 // Limits bounds what connections may ask for. Zero fields get the defaults.
 type Limits struct {
-	Conns  int           // connections at once; default 16,384; more are answered 503
+	Conns  int           // connections at once; default 16,384, or what half of the memory limit can hold; more are answered 503
 	Head   int           // bytes of a request line and its header fields; default 32 KiB (431)
 	Idle   time.Duration // between requests; default 1 minute
 	Arrive time.Duration // of a head; default 5 s (408)
@@ -33,8 +36,15 @@ type Limits struct {
 	Linger time.Duration // for the client to read the last answer; default 500 ms
 }
 
+// connBytes is what a connection with a small call under way is reckoned to
+// need: its goroutine, its buffers, the call.
+const (
+	maxConns  = 16 << 10
+	connBytes = 24 << 10
+)
+
 func (l Limits) withDefaults() Limits {
-	def(&l.Conns, 16<<10)
+	def(&l.Conns, int(heap.AtMost(maxConns*connBytes, 2)/connBytes))
 	def(&l.Head, 32<<10)
 	def(&l.Idle, time.Minute)
 	def(&l.Arrive, 5*time.Second)
@@ -57,6 +67,11 @@ func def[T comparable](p *T, v T) {
 // One look at all connections costs less than a timer for each request.
 const tick = 50 * time.Millisecond
 
+// watchesAtOnce bounds how many connections the server begins to watch at one
+// look. A watcher costs as much as half a call: when thousands of calls wait,
+// who goes away is noticed later, and not at the expense of those who stay.
+const watchesAtOnce = 64
+
 // Server serves HTTP/1.1. Handler is required.
 type Server struct {
 	Handler Handler
@@ -73,6 +88,8 @@ type Server struct {
 	group    sync.WaitGroup // connections
 	look     chan struct{}  // closed when looking is to end
 	looking  sync.WaitGroup
+	watches  int           // begun at this look; of the goroutine that looks
+	turned   chan struct{} // one for each connection that is being turned away
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
@@ -88,6 +105,7 @@ func (s *Server) open() {
 		s.began = time.Now()
 		s.setDate(s.began)
 		s.look = make(chan struct{})
+		s.turned = make(chan struct{}, turnedAtOnce)
 		s.listeners, s.conns = map[net.Listener]struct{}{}, map[*Conn]struct{}{}
 	})
 }
@@ -124,10 +142,15 @@ func (s *Server) Serve(ln net.Listener) error {
 		// Out of files, most likely: some are given back soon.
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
 		s.Log.Warn("a connection was not accepted", "err", err)
-		select {
-		case <-time.After(pause):
-		case <-s.look:
-		}
+		s.rest(pause)
+	}
+}
+
+// rest pauses, but not beyond the end.
+func (s *Server) rest(d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-s.look:
 	}
 }
 
@@ -135,14 +158,14 @@ const overfull = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-
 
 func (s *Server) accept(nc net.Conn) {
 	s.mu.Lock()
-	full := len(s.conns) >= s.limits.Conns
-	if full || s.stopping.Load() {
+	if s.stopping.Load() {
 		s.mu.Unlock()
-		if full {
-			_ = nc.SetWriteDeadline(time.Now().Add(time.Second)) // nobody is told
-			_, _ = nc.Write([]byte(overfull))
-		}
-		_ = nc.Close()
+		_ = nc.Close() // nothing was said
+		return
+	}
+	if len(s.conns) >= s.limits.Conns {
+		s.mu.Unlock()
+		s.turnAway(nc)
 		return
 	}
 	c := newConn(s, nc)
@@ -150,6 +173,35 @@ func (s *Server) accept(nc net.Conn) {
 	s.group.Add(1)
 	s.mu.Unlock()
 	go c.run()
+}
+
+// Bounds of turning connections away: how many at once, and how long one takes.
+// While there are more, nothing is accepted and they wait in the kernel: clients
+// that connect again at once must not keep the platform from its work.
+const (
+	turnedAtOnce = 16
+	turnedWithin = 50 * time.Millisecond
+)
+
+// turnAway answers a connection too many, and closes it when the client has
+// read the answer. Closed with its request unread, the client might lose it.
+func (s *Server) turnAway(nc net.Conn) {
+	select {
+	case s.turned <- struct{}{}:
+	case <-s.look:
+		_ = nc.Close() // the server ends
+		return
+	}
+	s.looking.Go(func() {
+		defer func() { <-s.turned }()
+		_ = nc.SetDeadline(time.Now().Add(turnedWithin)) // closed is as good
+		if _, err := nc.Write([]byte(overfull)); err == nil {
+			if tcp, ok := nc.(interface{ CloseWrite() error }); ok && tcp.CloseWrite() == nil {
+				_, _ = io.CopyN(io.Discard, nc, 64<<10) // until the client closes, or time is over
+			}
+		}
+		_ = nc.Close() // all that matters was written
+	})
 }
 
 func (s *Server) forget(c *Conn) {
@@ -244,6 +296,7 @@ func (s *Server) watch() {
 				second = now.Unix()
 				s.setDate(now)
 			}
+			s.watches = 0
 			active := 0
 			s.each(func(c *Conn) {
 				if s.inspect(c) < 2*tick {
@@ -314,7 +367,8 @@ func (c *Conn) attend(m, step uint64, took time.Duration) {
 		c.cancel(context.DeadlineExceeded)
 		m |= markCanceled
 	}
-	if step == awaiting && m&markWatched == 0 && took >= tick {
+	if step == awaiting && m&markWatched == 0 && took >= tick && c.s.watches < watchesAtOnce {
+		c.s.watches++
 		watched := make(chan struct{})
 		c.watched = watched
 		if c.mark.CompareAndSwap(m, m|markWatched) {
