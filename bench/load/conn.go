@@ -90,11 +90,15 @@ func (t *thread) read(c *conn) error {
 		return t.ended(c)
 	}
 	c.have += n
+	status, body, size := parse(c.buf[:c.have])
 	if c.state != waiting {
-		t.bad("bytes that nobody asked for: %q", c.buf[:c.have])
+		if status == 503 { // there are too many connections
+			t.turned++
+		} else {
+			t.bad("bytes that nobody asked for: %q", c.buf[:c.have])
+		}
 		return t.ended(c)
 	}
-	status, body, size := parse(c.buf[:c.have])
 	switch {
 	case status < 0 || size > maxAnswer || status > 0 && c.have > size:
 		t.bad("the answer %q", c.buf[:c.have])

@@ -53,6 +53,7 @@ type Result struct {
 	Sent    uint64
 	Missed  uint64   // requests of an open loop for which no connection was free
 	Broken  uint64   // connections that ended in the middle of a request
+	Turned  uint64   // connections that were answered 503 before they asked
 	Wrong   uint64   // answers that are not HTTP as it should be, or not what was wanted
 	Example string   // of what was wrong
 	Acked   []uint64 // answers 200, by key
@@ -208,6 +209,7 @@ func merge(cfg Config, threads []*thread) Result {
 			windows[i].ok.add(&t.windows[i].ok)
 		}
 		r.Sent, r.Missed, r.Broken, r.Wrong = r.Sent+t.sent, r.Missed+t.missed, r.Broken+t.broken, r.Wrong+t.wrong
+		r.Turned += t.turned
 		if r.Example == "" {
 			r.Example = t.example
 		}

@@ -33,6 +33,7 @@ type thread struct {
 	ok, refused                 histogram
 	windows                     []window
 	sent, missed, broken, wrong uint64
+	turned                      uint64
 	example                     string
 	acked, unknown              []uint64
 }
