@@ -110,7 +110,12 @@ func (t *thread) read(c *conn) error {
 	if status > 0 && c.have == size {
 		now := time.Now()
 		t.answered(c, status, body, now)
+		last := bytes.Contains(c.buf[:size-len(body)], lastAnswer)
 		c.have = 0
+		if last {
+			c.state = ready // nothing is under way
+			return t.ended(c)
+		}
 		t.idle(c, now)
 	}
 	return nil
@@ -180,7 +185,10 @@ func parse(b []byte) (status int, body []byte, size int) {
 	return status, b[end+len(crlf2) : size], size
 }
 
-var crlf2 = []byte("\r\n\r\n")
+var (
+	crlf2      = []byte("\r\n\r\n")
+	lastAnswer = []byte("\r\nConnection: close\r\n") // as net/http and the door write it
+)
 
 // contentLength returns what a head says that the length of the body is, -1 if
 // it does not.

@@ -101,6 +101,22 @@ func TestCountsByKey(t *testing.T) {
 	}
 }
 
+// After an answer that says that it is the last, there is another connection.
+func TestLastAnswer(t *testing.T) {
+	addr := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Connection", "close")
+		_, _ = fmt.Fprint(w, `"hello"`)
+	})
+	for _, rate := range []float64{0, 1000} {
+		c := small(addr)
+		c.Rate = rate
+		r, err := load.Run(t.Context(), c)
+		if err != nil || r.Fault() != "" || r.Broken != 0 || r.Unknown[0] != 0 {
+			t.Errorf("%+v, %v", r, err)
+		}
+	}
+}
+
 // What a server does wrong is found.
 func TestFindsWrong(t *testing.T) {
 	raw := func(w http.ResponseWriter, text string) {
