@@ -41,7 +41,7 @@ func (o *serverFlags) add(f *pflag.FlagSet) {
 	l := &o.limits
 	f.IntVar(&l.Payload, "max-payload", 1<<20, "`bytes` of one input (413)")
 	f.Int64Var(&l.InFlight, "max-in-flight", 0, "`bytes` of inputs that are not answered yet (429) (default 256 MiB, or a quarter of GOMEMLIMIT)")
-	f.IntVar(&l.Mailbox, "max-mailbox", 10_000, "`messages` waiting for one object (429)")
+	f.IntVar(&l.Mailbox, "max-mailbox", 0, "`messages` waiting for one object (429) (default 10,000, or a quarter of GOMEMLIMIT at 24 KiB each)")
 	f.IntVar(&l.Queued, "max-queued", 800_000, "`messages` waiting in memory, in all (429)")
 	f.IntVar(&l.Resident, "max-resident", 2_000_000, "unused `objects` that stay in memory")
 	f.Int64Var(&l.ResidentBytes, "max-resident-bytes", 0, "`bytes` of their state (default 2 GiB, or a quarter of GOMEMLIMIT)")

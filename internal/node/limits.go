@@ -14,7 +14,7 @@ import (
 type Limits struct {
 	Payload       int           // bytes of one input; default 1 MiB (413)
 	InFlight      int64         // bytes of inputs that are not answered; default 256 MiB or a quarter of GOMEMLIMIT (429)
-	Mailbox       int           // messages of one object, for callers outside; default 10,000 (429)
+	Mailbox       int           // messages of one object, for callers outside; default 10,000 or a quarter of GOMEMLIMIT at 24 KiB (429)
 	Queued        int           // messages in memory; default 800,000 (429)
 	Resident      int           // idle objects in memory; default 2,000,000
 	ResidentBytes int64         // bytes of their state; default 2 GiB or a quarter of GOMEMLIMIT
@@ -22,6 +22,11 @@ type Limits struct {
 	KeepAnswers   time.Duration // answers of keyed and of asynchronous calls; default 24 hours
 	MinFree       uint64        // bytes of free disk under which writes are refused; default 64 MiB (507)
 }
+
+// callBytes is what a small call over HTTP is reckoned to need with its
+// connection. The connections have half of the memory limit (internal/ingress/h1),
+// and the calls of one object half of that: it never takes all of them.
+const callBytes = 24 << 10
 
 // withDefaults returns l with the defaults that the node itself needs.
 func (l Limits) withDefaults() Limits {
@@ -43,6 +48,9 @@ func (l Limits) apply(c *shard.Config, n int) {
 	// What these hold together must leave room for the rest of the process.
 	if c.MaxResidentBytes == 0 {
 		c.MaxResidentBytes = int(heap.AtMost(int64(n)*(256<<20), 4)) / n
+	}
+	if c.MaxMailbox == 0 {
+		c.MaxMailbox = int(heap.AtMost(10_000*callBytes, 4) / callBytes)
 	}
 	if c.MaxQueuedBytes == 0 {
 		c.MaxQueuedBytes = int(heap.AtMost(int64(n)*(64<<20), 8)) / n
