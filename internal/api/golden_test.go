@@ -39,7 +39,7 @@ func documents() map[string]any {
 		"health":      &api.Health{Status: "ok"},
 		"status": &api.Status{Version: "v1.2.3", Mode: "serve", State: "running", Started: at, UptimeS: 1.5, DataDir: "/var/lib/x", BytesWritten: 1 << 40,
 			Disk: api.DiskStatus{Free: 1 << 41, Writable: true}, Worker: &api.WorkerStatus{PID: 4711, State: "running", Restarts: 2},
-			Shards: []api.ShardStatus{{ID: 1, Seq: 2, Resident: 3, Queued: 4, Timers: 5, Outbox: 6, Dead: 7}}},
+			Shards: []api.ShardStatus{{ID: 1, Seq: 2, Resident: 3, Queued: 4, Timers: 5, Outbox: 6, Dead: 7, Rescued: 8, OverdueMS: 9, Stuck: "a commit does not end"}}},
 	}
 }
 

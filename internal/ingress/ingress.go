@@ -58,6 +58,12 @@ type Monitor interface {
 	Status(ctx context.Context) (*Status, error)
 }
 
+// Healthy is what a Monitor may also be: it returns an error of kind
+// fault.Unavailable while calls are taken and some may not be carried out.
+type Healthy interface {
+	Healthy() error
+}
+
 // Platform is all that a Handler needs. The parts may be one thing.
 type Platform struct {
 	Engine      Engine

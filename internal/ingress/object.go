@@ -167,4 +167,11 @@ func (x *exchange) status() error {
 	return x.json(200, s)
 }
 
-func (x *exchange) health() error { return x.json(200, api.Health{Status: "ok"}) }
+func (x *exchange) health() error {
+	if m, ok := x.h.p.Monitor.(Healthy); ok {
+		if err := m.Healthy(); err != nil {
+			return err
+		}
+	}
+	return x.json(200, api.Health{Status: "ok"})
+}

@@ -108,6 +108,11 @@ func (r *rig) setHosts() {
 }
 
 func (r *rig) close() {
+	if r.cfg.Shard.Lose == nil && !r.dead.Load() && !r.ended() {
+		if n := r.stats().Rescued; n != 0 {
+			r.t.Errorf("the sweep found work %d times, and no wake-up was lost", n)
+		}
+	}
 	r.stop()
 	if err := <-r.done; err != nil && !errors.Is(err, errCrash) {
 		r.t.Error(err)
@@ -120,6 +125,9 @@ func (r *rig) close() {
 		r.funcs.Close()
 	}
 }
+
+// ended reports whether the node has stopped by itself.
+func (r *rig) ended() bool { return len(r.done) > 0 }
 
 // crash stops everything without another commit, and starts again.
 func (r *rig) crash() {
@@ -171,6 +179,8 @@ func (r *rig) stats() (sum shard.Stats) {
 		sum.Detached += s.Detached
 		sum.Outbox += s.Outbox
 		sum.Waiting += s.Waiting
+		sum.Rescued += s.Rescued
+		sum.Overdue = max(sum.Overdue, s.Overdue)
 	}
 	return sum
 }

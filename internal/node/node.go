@@ -33,6 +33,7 @@ type Config struct {
 	Log   *slog.Logger
 
 	Limits Limits
+	Watch  Watch
 	Drain  time.Duration // how long turns in flight may take at the end; default 10 s
 }
 
@@ -51,6 +52,7 @@ type Node struct {
 	calls     sync.Pool // of *call
 	draining  atomic.Bool
 	ran       atomic.Bool
+	patients  []patient // the shards, as the watchdog sees them
 
 	mu sync.Mutex // one SetHosts at a time
 }
@@ -69,6 +71,7 @@ func Open(cfg Config) (*Node, error) {
 	if cfg.Store.Logger == nil {
 		cfg.Store.Logger = cfg.Log
 	}
+	cfg.Watch = cfg.Watch.withDefaults()
 	cfg.Limits.store(&cfg.Store)
 	st, err := store.Open(cfg.Dir, cfg.Store)
 	if err != nil {
@@ -92,6 +95,7 @@ func Open(cfg Config) (*Node, error) {
 		}
 		n.shards = append(n.shards, sh)
 	}
+	n.patients = make([]patient, len(n.shards))
 	return n, nil
 }
 
@@ -122,7 +126,12 @@ func (n *Node) Run(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	})
+	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // to the end, which may be what gets stuck
+	var dog sync.WaitGroup
+	dog.Go(func() { n.watch(watch) })
 	group.Wait()
+	unwatch()
+	dog.Wait()
 	return errors.Join(errors.Join(errs...), n.store.Close())
 }
 

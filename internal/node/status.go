@@ -30,13 +30,13 @@ func (n *Node) Status(ctx context.Context) (*api.Status, error) {
 	if n.draining.Load() {
 		st.State = "draining"
 	}
-	figures, err := n.Figures(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for i, f := range figures {
+	for i := range n.shards {
+		f, stuck, err := n.figures(ctx, i)
+		if err != nil {
+			return nil, err
+		}
 		st.Shards = append(st.Shards, api.ShardStatus{ID: i, Seq: uint64(f.Seq), Resident: f.Resident, Queued: f.Queued,
-			Timers: f.Timers, Outbox: f.Outbox, Dead: f.Dead})
+			Timers: f.Timers, Outbox: f.Outbox, Dead: f.Dead, Rescued: f.Rescued, OverdueMS: f.Overdue.Milliseconds(), Stuck: stuck})
 	}
 	return st, nil
 }

@@ -169,6 +169,9 @@ func (s *Server) Status(ctx context.Context) (*api.Status, error) {
 	return st, nil
 }
 
+// Healthy implements ingress.Healthy.
+func (s *Server) Healthy() error { return s.node.Healthy() }
+
 // Run serves until ctx is done or a part fails, and then ends in bounded time:
 // no new calls; turns in flight finish and commit, and their callers are
 // answered; then the program ends. It returns why a part failed.

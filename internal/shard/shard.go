@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/binary"
 	"encoding/hex"
 	"runtime"
 	"sync"
@@ -66,10 +65,13 @@ type Shard struct {
 	closed bool
 	wake   chan struct{}
 	crowds atomic.Pointer[map[wire.ObjectID]struct{}] // objects that take no calls now
+	put    int                                        // of inbox: what was put back and wakes nobody
 
 	host    Host
 	commits chan *store.Batch
 	synced  chan error
+	alarm   alarm
+	pulse   pulse
 }
 
 type request struct {
@@ -92,9 +94,7 @@ type hostChange struct {
 
 // Open reads a shard's rows and makes it ready to Run.
 func Open(cfg Config, st *store.Shard, peers Peers) (*Shard, error) {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
+	cfg = cfg.WithDefaults()
 	var name [6]byte
 	_, _ = rand.Read(name[:]) // never fails (crypto/rand)
 	s := &Shard{cfg: cfg, store: st, peers: peers,
@@ -115,19 +115,29 @@ func (s *Shard) post(v any) bool {
 		return false
 	}
 	s.inbox = append(s.inbox, v)
-	s.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
+	if s.cfg.Lose == nil || !s.cfg.Lose(conf.Posted) {
+		select {
+		case s.wake <- struct{}{}: // under mu, so that who holds it knows whether it was
+		default:
+		}
 	}
+	s.mu.Unlock()
 	return true
 }
 
 // Segment takes messages from another shard. It does not block.
-func (s *Shard) Segment(seg rows.Segment) { s.post(seg) }
+func (s *Shard) Segment(seg rows.Segment) {
+	if s.cfg.Lose == nil || !s.cfg.Lose(conf.Segment) {
+		s.post(seg)
+	}
+}
 
 // Ack takes an acknowledgement from another shard. It does not block.
-func (s *Shard) Ack(a Ack) { s.post(a) }
+func (s *Shard) Ack(a Ack) {
+	if s.cfg.Lose == nil || !s.cfg.Lose(conf.Ack) {
+		s.post(a)
+	}
+}
 
 // SetHost makes the shard run its turns on h, which can run what m says; nil
 // takes the host away. What the old host had not reported runs again. It
@@ -165,13 +175,18 @@ func (s *Shard) do(ctx context.Context, f func(*core.Core) error) error {
 func (s *Shard) Run(ctx context.Context, drain time.Duration) error {
 	var group sync.WaitGroup
 	group.Go(func() {
-		for b := range s.commits {
-			_, err := s.store.Commit(b)
-			b.Close()
-			s.synced <- err
-		}
+		s.labelled(ctx, "commit", func() {
+			for b := range s.commits {
+				_, err := s.store.Commit(b)
+				b.Close()
+				s.synced <- err
+			}
+		})
 	})
-	err := s.loop(ctx, drain)
+	var err error
+	s.pulse.live.Store(true)
+	s.labelled(ctx, "loop", func() { err = s.loop(ctx, drain) })
+	s.pulse.live.Store(false)
 	close(s.commits)
 	group.Wait()
 	s.shut(err)
@@ -212,8 +227,8 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 	stopping, done := false, ctx.Done()
 	var deadline <-chan time.Time
 	c.Resend()
-	for {
-		s.step(stopping)
+	for woken := false; ; {
+		s.step(woken, stopping)
 		if c.Err() != nil {
 			return c.Err()
 		}
@@ -221,8 +236,10 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 			return nil
 		}
 		timer.Reset(s.pause())
+		woken, s.alarm.rang = false, false
 		select {
 		case <-s.wake:
+			woken = true
 			// Whoever else is about to post comes first: one commit for many
 			// costs little more than one for one. Nobody else, no wait.
 			runtime.Gosched()
@@ -236,8 +253,10 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 			if err != nil {
 				return err
 			}
+			s.pulse.commit.Store(0)
 			c.Committed()
 		case <-timer.C:
+			s.alarm.rang = true
 		case <-done:
 			stopping, done = true, nil
 			t := time.NewTimer(drain)
@@ -259,29 +278,25 @@ func (s *Shard) reports() <-chan *turn.Report {
 	return s.host.Reports()
 }
 
-// pause returns how long there is nothing to do without an event.
-func (s *Shard) pause() time.Duration {
-	c := s.core
-	d := time.Duration(c.NextTime() - wire.Time(s.cfg.Now().UnixNano()))
-	if c.Full() || c.Flying() {
-		d = max(d, time.Millisecond)
-	}
-	return max(d, 0)
-}
-
 // step does everything that can be done now.
-func (s *Shard) step(stopping bool) {
+func (s *Shard) step(woken, stopping bool) {
 	c := s.core
 	s.mu.Lock()
 	in := s.inbox
-	s.inbox = nil
+	unannounced := len(in) - s.put
+	if woken || len(s.wake) > 0 {
+		unannounced = 0
+	}
+	s.inbox, s.put = nil, 0
 	s.mu.Unlock()
+	s.sweep(unannounced)
 	// After that: a call has no time before it was made, and its timers none.
 	c.TakeTime(wire.Time(s.cfg.Now().UnixNano()))
 	for i, v := range in {
 		if !s.take(v, stopping) {
 			s.mu.Lock()
 			s.inbox = append(in[i:len(in):len(in)], s.inbox...) // operations wait for the frame
+			s.put = len(in) - i
 			s.mu.Unlock()
 			break
 		}
@@ -296,6 +311,7 @@ func (s *Shard) step(stopping bool) {
 	}
 	s.tellCrowds()
 	s.flush()
+	s.beat()
 }
 
 // take gives one posted thing to the core. It reports false if that must wait
@@ -378,6 +394,7 @@ func (s *Shard) seal(hurry bool) {
 		c.Committed()
 		return
 	}
+	s.pulse.commit.Store(uint64(s.store.Last() + 1))
 	s.commits <- b
 }
 
@@ -394,94 +411,4 @@ func (s *Shard) flush() {
 	for _, a := range ev.Acks {
 		s.peers.Ack(a)
 	}
-}
-
-// Invocation reads the committed record of an invocation, nil if there is
-// none.
-func (s *Shard) Invocation(id wire.InvocationID) (*wire.Invocation, error) {
-	b, ok, err := s.store.Get(store.Invocations, []byte(id))
-	if err != nil || !ok {
-		return nil, err
-	}
-	return rows.DecodeInvocation(id, b)
-}
-
-// Await calls done with the record of a pending invocation when it is
-// finished, or at once if it is, or with an error. Leave says that the caller
-// does not wait any more.
-func (s *Shard) Await(id wire.InvocationID, done func(error)) (leave func()) {
-	w := &core.Waiter{Done: func(_ *wire.Response, err error) { done(err) }}
-	o := op{do: func(c *core.Core) error { c.Await(id, w); return nil }, done: done}
-	if !s.post(o) {
-		done(stopped(string(id)))
-	}
-	return w.Leave
-}
-
-// View returns an object's latest durable state.
-func (s *Shard) View(ctx context.Context, id wire.ObjectID) (st *turn.State, info wire.ObjectInfo, err error) {
-	var got *turn.State
-	var gotInfo wire.ObjectInfo
-	err = s.do(ctx, func(c *core.Core) (err error) { got, gotInfo, err = c.View(id); return err })
-	if err != nil {
-		return nil, info, err
-	}
-	return got, gotInfo, nil
-}
-
-// Remove deletes an object's state.
-func (s *Shard) Remove(ctx context.Context, id wire.ObjectID) error {
-	return s.do(ctx, func(c *core.Core) error { return c.Remove(id) })
-}
-
-// Redrive runs the message of a dead letter again.
-func (s *Shard) Redrive(ctx context.Context, id string) error {
-	return s.do(ctx, func(c *core.Core) error { return c.Redrive(id) })
-}
-
-// ForgetDead removes a dead letter.
-func (s *Shard) ForgetDead(ctx context.Context, id string) error {
-	return s.do(ctx, func(c *core.Core) error { return c.ForgetDead(id) })
-}
-
-// DeadLetters calls f with the committed dead letters after seq, in order.
-func (s *Shard) DeadLetters(after wire.Seq, f func(wire.Seq, *wire.DeadLetter) bool) error {
-	return s.store.Scan(store.Dead, rows.SeqKey(after+1), nil, func(k, v []byte) (bool, error) {
-		seq := wire.Seq(binary.BigEndian.Uint64(k))
-		d, err := rows.DecodeDead(s.core.DeadID(seq), v)
-		if err != nil {
-			return false, err
-		}
-		return f(seq, d), nil
-	})
-}
-
-// List calls f with the committed objects of a type whose keys begin with
-// prefix and come after the key after, in the order of keys.
-func (s *Shard) List(typ, prefix, after string, f func(wire.ObjectInfo) bool) error {
-	start := max(prefix, after)
-	from := rows.ObjectKey(wire.ObjectID{Type: typ, Key: start})
-	if after != "" && start == after {
-		from = append(from, 0)
-	}
-	head := len(typ) + 1
-	return s.store.Scan(store.Objects, from, append([]byte(typ), 1), func(k, v []byte) (bool, error) {
-		key := string(k[head:])
-		if len(key) < len(prefix) || key[:len(prefix)] != prefix {
-			return false, nil
-		}
-		row, err := rows.DecodeObject(v)
-		if err != nil {
-			return false, err
-		}
-		return f(wire.ObjectInfo{ID: wire.ObjectID{Type: typ, Key: key}, Size: row.Size, Modified: row.Modified}), nil
-	})
-}
-
-// Stats returns what the shard did and has.
-func (s *Shard) Stats(ctx context.Context) (st Stats, err error) {
-	var got Stats
-	err = s.do(ctx, func(c *core.Core) error { got = c.Count(); return nil })
-	got.Seq = s.store.Last()
-	return got, err
 }

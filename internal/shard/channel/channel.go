@@ -32,4 +32,6 @@ type Ack struct {
 	From wire.ShardID // who received
 	To   wire.ShardID // who sent
 	Last wire.Seq
+	Want wire.Seq // if not 0: messages from this one on did not arrive
+	Told bool     // it answers a question
 }

@@ -122,7 +122,7 @@ func (p *pair) arrive(i int) {
 	s := p.moving[i].Segment
 	envs, err := rows.DecodeSegment(rows.AppendSegment(nil, s.Envs))
 	p.must(err)
-	p.in.Put(rows.Segment{From: s.From, First: s.First, Envs: envs})
+	p.acks = p.in.Put(rows.Segment{From: s.From, First: s.First, Envs: envs}, p.acks)
 }
 
 // take accepts at most room messages.
@@ -300,7 +300,11 @@ func TestGap(t *testing.T) {
 	}
 	s := p.moving[1].Segment
 	s.First++
-	p.in.Put(s)
+	if acks := p.in.Put(s, nil); len(acks) != 1 || acks[0].Want != 3 {
+		t.Errorf("a gap that the sender can fill: %v", acks)
+	}
+	s.Oldest = s.First // it cannot
+	p.acks = p.in.Put(s, p.acks)
 	p.in.Round()
 	if _, err := p.in.Next(10); !fault.Is(err, fault.Internal) {
 		t.Errorf("a gap: %v", err)
@@ -315,7 +319,7 @@ func TestFair(t *testing.T) {
 		for range 4 {
 			s.Envs = append(s.Envs, &wire.Envelope{To: wire.Address{Key: strconv.Itoa(int(id) + 1)}})
 		}
-		in.Put(s)
+		_ = in.Put(s, nil)
 	}
 	var got string
 	for range 6 {

@@ -24,7 +24,10 @@ type Inbox struct {
 type source struct {
 	from   wire.ShardID
 	cursor wire.Seq // the last message taken
+	safe   wire.Seq // the last taken durably
+	last   wire.Seq // the last that arrived
 	queue  []rows.Segment
+	asked  bool // messages are missing, and the sender was told
 }
 
 // NewInbox returns the inbox of shard to, where nothing has arrived yet.
@@ -38,7 +41,9 @@ func (in *Inbox) Open(committed Rows) error {
 		d := wire.Decoder{Buf: v}
 		for n, ok := d.Next(); ok; n, ok = d.Next() {
 			if n == 1 {
-				in.source(wire.ShardID(binary.BigEndian.Uint16(k))).cursor = wire.Seq(d.Int())
+				src := in.source(wire.ShardID(binary.BigEndian.Uint16(k)))
+				src.cursor = wire.Seq(d.Int())
+				src.safe, src.last = src.cursor, src.cursor
 			}
 		}
 		return true, d.Err()
@@ -55,11 +60,26 @@ func (in *Inbox) source(from wire.ShardID) *source {
 	return src
 }
 
-// Put queues a segment that arrived. Segments of one sender arrive in order,
-// but some may come again.
-func (in *Inbox) Put(s rows.Segment) {
+// Put queues a segment that arrived, or answers a question, and appends to acks
+// what is to be said to the sender now. Segments of one sender arrive in order,
+// but some may come again. One before which others are missing that the sender
+// still has is left out: the sender is told, once, and sends all of them again.
+func (in *Inbox) Put(s rows.Segment, acks []Ack) []Ack {
 	src := in.source(s.From)
+	next, question := src.last+1, len(s.Envs) == 0
+	missing := s.First > next && s.Oldest != 0 && s.Oldest <= next
+	switch {
+	case missing && (question || !src.asked):
+		src.asked = true
+		return append(acks, Ack{From: in.to, To: s.From, Last: src.safe, Want: next, Told: question})
+	case missing:
+		return acks
+	case question && s.First <= next:
+		return append(acks, Ack{From: in.to, To: s.From, Last: src.safe, Told: true})
+	}
+	src.asked, src.last = false, max(src.last, s.Last())
 	src.queue = append(src.queue, s)
+	return acks
 }
 
 // Waiting reports whether any segment is queued.
@@ -127,6 +147,7 @@ func (in *Inbox) Seal(w *store.Batch) {
 // commit sealed last is durable.
 func (in *Inbox) Committed(acks []Ack) []Ack {
 	for from, cursor := range in.flown {
+		in.source(from).safe = cursor
 		acks = append(acks, Ack{From: in.to, To: from, Last: cursor})
 	}
 	clear(in.flown)

@@ -19,6 +19,7 @@ type Outbox struct {
 	flown   map[wire.ShardID][]*wire.Envelope // in the commit under way
 	tidy    []rowID                           // acknowledged: these may go now or later
 	buf     []byte
+	rescued int // how often something had been lost on the way
 }
 
 // channel is the sending end of a channel to another shard.
@@ -27,6 +28,9 @@ type channel struct {
 	rows  []segmentRow
 	sent  int // rows that have been sent
 	bytes int // sent and not acknowledged
+
+	head  wire.Seq  // the oldest that was not acknowledged at the last sweep, 0 for none
+	since wire.Time // when a sweep saw that first
 }
 
 type segmentRow struct {
@@ -145,7 +149,7 @@ func (o *Outbox) Committed(out []Delivery) ([]Delivery, error) {
 // to out what waited for room in the channel.
 func (o *Outbox) Ack(a Ack, out []Delivery) ([]Delivery, error) {
 	ch := o.channel(a.From)
-	n := 0
+	n, before := 0, o.unacked
 	for n < len(ch.rows) && ch.rows[n].last <= a.Last {
 		if n < ch.sent { // after a start, the receiver may have more than was sent again
 			ch.bytes -= ch.rows[n].bytes
@@ -153,23 +157,34 @@ func (o *Outbox) Ack(a Ack, out []Delivery) ([]Delivery, error) {
 		o.unacked -= ch.rows[n].bytes
 		n++
 	}
+	if a.Told && o.unacked < before {
+		o.rescued++ // an acknowledgement was lost
+	}
+	if a.Want != 0 {
+		return o.again(a, n, out)
+	}
 	if n == 0 {
 		return out, nil
 	}
+	o.forget(a.From, ch, n)
+	return o.pump(out, a.From, ch)
+}
+
+// forget forgets the first n rows of a channel, which are acknowledged.
+func (o *Outbox) forget(to wire.ShardID, ch *channel, n int) {
 	// The last row stays until there is another: it holds the channel's number.
 	del := n
 	if n == len(ch.rows) {
 		del = n - 1
 	}
 	for _, r := range ch.rows[:del] {
-		o.tidy = append(o.tidy, rowID{a.From, r.first})
+		o.tidy = append(o.tidy, rowID{to, r.first})
 	}
 	if del < n {
 		ch.rows[del].bytes = 0
 	}
 	ch.rows = ch.rows[del:]
 	ch.sent = max(ch.sent, n) - del
-	return o.pump(out, a.From, ch)
 }
 
 // pump appends to out rows that had no room before.
@@ -193,5 +208,5 @@ func (o *Outbox) deliver(to wire.ShardID, ch *channel, envs []*wire.Envelope) De
 	r := ch.rows[ch.sent]
 	ch.sent++
 	ch.bytes += r.bytes
-	return Delivery{to, rows.Segment{From: o.from, First: r.first, Envs: envs}}
+	return Delivery{to, rows.Segment{From: o.from, First: r.first, Envs: envs, Oldest: ch.rows[0].first}}
 }

@@ -33,6 +33,7 @@ type Config struct {
 	MaxResident      int           // idle objects in memory; default 250,000
 	MaxResidentBytes int           // their bytes of state; default 256 MiB
 	IdleAfter        time.Duration // idle objects leave memory; default 10 minutes, negative is never
+	Sweep            time.Duration // how often to look for work that no wake-up told of; default 2 s, negative is never
 	KeepAnswers      time.Duration // records of calls with a key and of asynchronous calls; default 24 h
 	Retry            wire.Policy   // the platform's; zero fields are turn.DefaultPolicy's
 
@@ -43,6 +44,25 @@ type Config struct {
 	BeforeCommit func(wire.Seq) error
 	// Trace, if set, is told of every turn whose effects count.
 	Trace func(env *wire.Envelope, fail *wire.Failure)
+	// Lose, if set, is asked before each wake-up whether to lose it: a bug, as a
+	// test wants it. It is called from any goroutine.
+	Lose func(Signal) bool
+}
+
+// Signal is a kind of wake-up.
+type Signal int
+
+// The wake-ups whose loss the sweep makes good.
+const (
+	Posted  Signal = iota // something is in the inbox of a shard
+	Segment               // messages come from another shard
+	Ack                   // another shard has taken messages
+	Alarm                 // something is due
+	Ready                 // an object may run
+)
+
+func (s Signal) String() string {
+	return [...]string{"posted", "segment", "ack", "alarm", "ready"}[s]
 }
 
 // WithDefaults returns c with the defaults in its zero fields.
@@ -63,6 +83,7 @@ func (c Config) WithDefaults() Config {
 	def(&c.MaxResident, 250_000)
 	def(&c.MaxResidentBytes, 256<<20)
 	def(&c.IdleAfter, 10*time.Minute)
+	def(&c.Sweep, 2*time.Second)
 	def(&c.KeepAnswers, 24*time.Hour)
 	if c.Now == nil {
 		c.Now = time.Now
@@ -88,6 +109,8 @@ type Stats struct {
 	Resident, Queued, Timers, Outbox     int
 	Dead, Waiting                        int // dead letters; callers outside whose call moved on
 	Seq                                  wire.Seq
+	Rescued                              uint64        // times that a sweep found work which no wake-up had told of
+	Overdue                              time.Duration // age of the oldest timer, message or row of the outbox that is due
 }
 
 // Trials lets one shard of a node at a time run a message that may have killed

@@ -166,15 +166,16 @@ type Core struct {
 	held  int                           // their bytes
 	fresh []*wire.Envelope              // mail that may need a row; some is consumed since
 
-	batch  *batch
-	flown  *batch // the commit under way
-	spent  *batch // of an earlier commit, to be used again
-	buf    []byte // of keys and values on their way into rows
-	stats  conf.Stats
-	events Effects
-	err    error
-	second wire.Time // of the warnings counted by warned
-	warned int
+	batch   *batch
+	flown   *batch // the commit under way
+	spent   *batch // of an earlier commit, to be used again
+	buf     []byte // of keys and values on their way into rows
+	stats   conf.Stats
+	rescues int // of the outbox, that were logged
+	events  Effects
+	err     error
+	second  wire.Time // of the warnings counted by warned
+	warned  int
 }
 
 // Effects is what a core wants done.
@@ -245,6 +246,9 @@ func (c *Core) Err() error { return c.err }
 
 // Flying reports whether a frame has not been reported.
 func (c *Core) Flying() bool { return c.flying }
+
+// Frame returns the number of the last frame.
+func (c *Core) Frame() uint64 { return c.frame }
 
 // Running reports whether any turn is under way, detached ones included.
 func (c *Core) Running() bool { return len(c.frames) > 0 }
@@ -328,6 +332,9 @@ func (c *Core) wake(o *object) {
 		return
 	}
 	if o.box.Ready(c.now) {
+		if c.cfg.Lose != nil && c.cfg.Lose(conf.Ready) {
+			return
+		}
 		o.ready = true
 		c.ready = append(c.ready, o)
 		return
@@ -401,6 +408,8 @@ func (c *Core) Count() conf.Stats {
 	st.Waiting = len(c.wait)
 	st.Timers = c.timers.Len()
 	st.Outbox = c.out.Unacked()
+	st.Rescued += uint64(c.out.Rescued())
+	st.Overdue = c.overdue()
 	return st
 }
 

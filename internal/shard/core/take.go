@@ -148,7 +148,7 @@ func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failur
 
 // TakeSegment takes messages from another shard. They are queued, and accepted
 // only as fast as they can be run.
-func (c *Core) TakeSegment(s rows.Segment) { c.in.Put(s) }
+func (c *Core) TakeSegment(s rows.Segment) { c.events.Acks = c.in.Put(s, c.events.Acks) }
 
 // takeChannels accepts queued messages while there is room for their work.
 func (c *Core) takeChannels(room int) {

@@ -120,11 +120,13 @@ func DecodeObject(b []byte) (Object, error) {
 }
 
 // Segment is a run of messages from one shard to another. Their numbers in the
-// channel are dense, from First on. It is also a row of the outbox.
+// channel are dense, from First on. It is also a row of the outbox. Without
+// messages it is a question: did all before First arrive?
 type Segment struct {
-	From  wire.ShardID
-	First wire.Seq
-	Envs  []*wire.Envelope
+	From   wire.ShardID
+	First  wire.Seq
+	Envs   []*wire.Envelope
+	Oldest wire.Seq // the first that the sender still has, 0 if that is not told
 }
 
 // Last returns the number of the last message.

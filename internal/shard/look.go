@@ -1,0 +1,102 @@
+package shard
+
+import (
+	"context"
+	"encoding/binary"
+
+	"github.com/situ-dev/situ/internal/shard/core"
+	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/store"
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Invocation reads the committed record of an invocation, nil if there is
+// none.
+func (s *Shard) Invocation(id wire.InvocationID) (*wire.Invocation, error) {
+	b, ok, err := s.store.Get(store.Invocations, []byte(id))
+	if err != nil || !ok {
+		return nil, err
+	}
+	return rows.DecodeInvocation(id, b)
+}
+
+// Await calls done with the record of a pending invocation when it is
+// finished, or at once if it is, or with an error. Leave says that the caller
+// does not wait any more.
+func (s *Shard) Await(id wire.InvocationID, done func(error)) (leave func()) {
+	w := &core.Waiter{Done: func(_ *wire.Response, err error) { done(err) }}
+	o := op{do: func(c *core.Core) error { c.Await(id, w); return nil }, done: done}
+	if !s.post(o) {
+		done(stopped(string(id)))
+	}
+	return w.Leave
+}
+
+// View returns an object's latest durable state.
+func (s *Shard) View(ctx context.Context, id wire.ObjectID) (st *turn.State, info wire.ObjectInfo, err error) {
+	var got *turn.State
+	var gotInfo wire.ObjectInfo
+	err = s.do(ctx, func(c *core.Core) (err error) { got, gotInfo, err = c.View(id); return err })
+	if err != nil {
+		return nil, info, err
+	}
+	return got, gotInfo, nil
+}
+
+// Remove deletes an object's state.
+func (s *Shard) Remove(ctx context.Context, id wire.ObjectID) error {
+	return s.do(ctx, func(c *core.Core) error { return c.Remove(id) })
+}
+
+// Redrive runs the message of a dead letter again.
+func (s *Shard) Redrive(ctx context.Context, id string) error {
+	return s.do(ctx, func(c *core.Core) error { return c.Redrive(id) })
+}
+
+// ForgetDead removes a dead letter.
+func (s *Shard) ForgetDead(ctx context.Context, id string) error {
+	return s.do(ctx, func(c *core.Core) error { return c.ForgetDead(id) })
+}
+
+// DeadLetters calls f with the committed dead letters after seq, in order.
+func (s *Shard) DeadLetters(after wire.Seq, f func(wire.Seq, *wire.DeadLetter) bool) error {
+	return s.store.Scan(store.Dead, rows.SeqKey(after+1), nil, func(k, v []byte) (bool, error) {
+		seq := wire.Seq(binary.BigEndian.Uint64(k))
+		d, err := rows.DecodeDead(s.core.DeadID(seq), v)
+		if err != nil {
+			return false, err
+		}
+		return f(seq, d), nil
+	})
+}
+
+// List calls f with the committed objects of a type whose keys begin with
+// prefix and come after the key after, in the order of keys.
+func (s *Shard) List(typ, prefix, after string, f func(wire.ObjectInfo) bool) error {
+	start := max(prefix, after)
+	from := rows.ObjectKey(wire.ObjectID{Type: typ, Key: start})
+	if after != "" && start == after {
+		from = append(from, 0)
+	}
+	head := len(typ) + 1
+	return s.store.Scan(store.Objects, from, append([]byte(typ), 1), func(k, v []byte) (bool, error) {
+		key := string(k[head:])
+		if len(key) < len(prefix) || key[:len(prefix)] != prefix {
+			return false, nil
+		}
+		row, err := rows.DecodeObject(v)
+		if err != nil {
+			return false, err
+		}
+		return f(wire.ObjectInfo{ID: wire.ObjectID{Type: typ, Key: key}, Size: row.Size, Modified: row.Modified}), nil
+	})
+}
+
+// Stats returns what the shard did and has.
+func (s *Shard) Stats(ctx context.Context) (st Stats, err error) {
+	var got Stats
+	err = s.do(ctx, func(c *core.Core) error { got = c.Count(); return nil })
+	got.Seq = s.store.Last()
+	return got, err
+}
