@@ -5,6 +5,10 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
+// spareWorks bounds what is kept for objects that get work: enough for those of
+// a few frames, and not for all there ever were at once.
+const spareWorks = 4096
+
 // settle puts an object without work among the idle residents, or forgets it
 // if nothing but its rows is left to know.
 func (c *Core) settle(o *object) {
@@ -13,7 +17,9 @@ func (c *Core) settle(o *object) {
 			return
 		}
 		*w = work{busy: -1}
-		o.work, c.works = nil, append(c.works, w)
+		if o.work = nil; len(c.works) < spareWorks {
+			c.works = append(c.works, w)
+		}
 	}
 	if o.slot == 0 {
 		c.objects.remove(o)
