@@ -116,6 +116,7 @@ func (in *Inbox) Next(room int) ([]*wire.Envelope, error) {
 			src.cursor = max(src.cursor, s.First-1)
 			in.moved[src.from] = src.cursor // of a repetition, too: its sender missed the acknowledgement
 			if len(s.Envs) == 0 {
+				src.queue[0] = rows.Segment{} // what was consumed is held no longer
 				src.queue = src.queue[1:]
 			}
 			if len(envs) > 0 {

@@ -106,6 +106,7 @@ func (c *Core) addObjects(f *turn.Frame, fl *flight) {
 	var later []*object
 	for len(c.ready) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
 		o := c.ready[0]
+		c.ready[0] = nil
 		c.ready = c.ready[1:]
 		if o.box.Ready(c.now) && o.box.Queue().Note&wire.Suspect != 0 {
 			later = append(later, o)
@@ -145,6 +146,7 @@ func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
 func (c *Core) addReaders(f *turn.Frame, fl *flight) {
 	for len(c.readers) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
 		env := c.readers[0]
+		c.readers[0] = nil
 		c.readers = c.readers[1:]
 		f.Tasks = append(f.Tasks, turn.Task{Env: env, Copy: true, Load: c.load(c.seen(env.To.Object())), Seed: c.seed(env)})
 		fl.tasks = append(fl.tasks, flightTask{env: env, ro: true})
@@ -155,6 +157,7 @@ func (c *Core) addFunctions(f *turn.Frame, fl *flight) {
 	var later []*wire.Envelope
 	for len(c.funcs) > 0 && len(f.Tasks) < c.cfg.FrameTasks && len(c.running) < c.cfg.MaxFunctions {
 		env := c.funcs[0]
+		c.funcs[0] = nil
 		c.funcs = c.funcs[1:]
 		if env.Note&wire.Suspect != 0 {
 			later = append(later, env)
