@@ -35,6 +35,7 @@ func (b *batch) reset() {
 	clear(b.invs)
 	clear(b.objects)
 	clear(b.answers)
+	clear(b.drops)
 	*b = batch{objects: b.objects[:0], invs: b.invs, drops: b.drops[:0], answers: b.answers[:0]}
 }
 

@@ -15,24 +15,34 @@ type kind struct {
 	keys map[string]*object
 }
 
+// of returns the objects of a type, nil if there never were any: asking for
+// what is not there, as anybody may, leaves nothing behind.
 func (t *table) of(typ string) *kind {
-	if t.last == nil || t.last.name != typ {
-		k := t.types[typ]
-		if k == nil {
-			k = &kind{name: typ, keys: map[string]*object{}}
-			t.types[typ] = k
-		}
+	if t.last != nil && t.last.name == typ {
+		return t.last
+	}
+	k := t.types[typ]
+	if k != nil {
 		t.last = k
 	}
-	return t.last
+	return k
 }
 
 // get returns the object that id names, nil if it is not known.
-func (t *table) get(id wire.ObjectID) *object { return t.of(id.Type).keys[id.Key] }
+func (t *table) get(id wire.ObjectID) *object {
+	if k := t.of(id.Type); k != nil {
+		return k.keys[id.Key]
+	}
+	return nil
+}
 
 // add makes an object known.
 func (t *table) add(id wire.ObjectID) *object {
 	k := t.of(id.Type)
+	if k == nil {
+		k = &kind{name: id.Type, keys: map[string]*object{}}
+		t.types[id.Type] = k
+	}
 	o := &object{typ: &k.name, key: id.Key}
 	k.keys[id.Key] = o
 	return o
