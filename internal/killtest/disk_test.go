@@ -1,6 +1,7 @@
 package killtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -125,9 +126,13 @@ func TestFailedSync(t *testing.T) {
 			t.Errorf("n=%d: exit code %d\n%s", n, code, s.tail())
 		}
 		// Pebble panics when it cannot undo a start that failed, sometimes in a
-		// goroutine of its own: then its trace is all that there is.
-		start := func(out string) bool { return len(got.acked) == 0 && strings.Contains(out, "cockroachdb/pebble") }
-		if out := s.tail(); !strings.Contains(out, "input/output error") && !strings.Contains(out, "pebble panicked while opening") && !start(out) {
+		// goroutine of its own: the message comes before its trace.
+		log, err := os.ReadFile(filepath.Join(s.dir, "server.log"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		since := bytes.LastIndex(log, []byte("---- start "))
+		if out := string(log[max(since, 0):]); !strings.Contains(out, "input/output error") && !strings.Contains(out, "pebble panicked while opening") {
 			t.Errorf("n=%d: no clear message:\n%s", n, s.tail())
 		}
 		failed := failedAt(t, trace)

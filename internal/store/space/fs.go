@@ -26,6 +26,15 @@ type diskFS struct {
 	d *Disk
 }
 
+// OpenDir implements vfs.FS.
+func (fs diskFS) OpenDir(name string) (vfs.File, error) {
+	f, err := fs.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &diskFile{File: f, d: fs.d, name: name}, nil
+}
+
 // Unwrap returns the file system below.
 func (fs diskFS) Unwrap() vfs.FS { return fs.FS }
 
@@ -45,7 +54,7 @@ func (fs diskFS) again(f func() error) error {
 
 // open makes a file by means of f.
 func (fs diskFS) open(name string, c vfs.DiskWriteCategory, f func() (vfs.File, error)) (vfs.File, error) {
-	file := &diskFile{d: fs.d, compact: c == compaction, table: isTable(name)}
+	file := &diskFile{d: fs.d, name: name, compact: c == compaction, table: isTable(name)}
 	if file.mayFail() {
 		fs.d.rest(file.compact)
 	}
@@ -91,9 +100,25 @@ var errSpare = fmt.Errorf("a compaction has to leave alone what room there is: %
 type diskFile struct {
 	vfs.File
 	d       *Disk
+	name    string
 	table   bool
 	compact bool // it is made by a compaction
 	written uint64
+}
+
+// Sync implements vfs.File.
+func (f *diskFile) Sync() error { return f.told(f.File.Sync()) }
+
+// SyncData implements vfs.File.
+func (f *diskFile) SyncData() error { return f.told(f.File.SyncData()) }
+
+// told logs a failed sync, which ends the process: here, because Pebble may
+// panic with something else before the error gets to us.
+func (f *diskFile) told(err error) error {
+	if err != nil {
+		f.d.log.Error("store: a sync failed; what was acknowledged before is durable", "file", f.name, "error", err)
+	}
+	return err
 }
 
 // mayFail reports whether the file gets nothing of the reserve.
