@@ -2,18 +2,34 @@ package store
 
 import (
 	"encoding/binary"
+	"errors"
 
-	"github.com/cockroachdb/pebble/v2"
-	"github.com/situ-dev/situ/internal/wire"
+	"github.com/cespare/xxhash/v2"
+	"github.com/situ-dev/situ/internal/store/memtable"
+	"github.com/situ-dev/situ/internal/store/wal"
 )
 
 // Batch gathers the changes of one commit of one shard, applied in the order
 // they were made. One goroutine uses it. After Commit only Close is left.
+//
+// It is the body of a record of the log, behind room for its head: for each
+// change its kind (memtable.Kind), the length of the key with its table, the
+// table, the key; but for a delete, the length of the value and the value. A far
+// value has its checksum between the two.
 type Batch struct {
-	shard wire.ShardID
-	b     *pebble.Batch
+	sh    *Shard
+	buf   []byte
+	count int
+	err   error
 	done  bool // committed or refused: not to be committed again
 }
+
+// farValue is from how many bytes on a value stays in the log, or in a file of
+// values, and its row only says where: it is written once, not three times.
+const farValue = 8 << 10
+
+// keepBuf is how large a buffer may be that is used again.
+const keepBuf = 4 << 20
 
 // Set makes key hold value in table t. Both are copied. A value may come in
 // parts.
@@ -22,71 +38,172 @@ func (b *Batch) Set(t Table, key []byte, value ...[]byte) {
 	for _, part := range value {
 		size += len(part)
 	}
-	op := b.b.SetDeferred(prefixLen+len(key), size)
-	putPrefix(op.Key, b.shard, t)
-	copy(op.Key[prefixLen:], key)
-	at := 0
-	for _, part := range value {
-		at += copy(op.Value[at:], part)
+	kind := memtable.Set
+	if size >= farValue {
+		kind = memtable.Far
 	}
-	b.must(op.Finish())
+	b.key(kind, t, key)
+	b.buf = binary.AppendUvarint(b.buf, uint64(size))
+	if kind == memtable.Far {
+		b.buf = binary.LittleEndian.AppendUint64(b.buf, sum(value...))
+	}
+	for _, part := range value {
+		b.buf = append(b.buf, part...)
+	}
+}
+
+func sum(parts ...[]byte) uint64 {
+	if len(parts) == 1 {
+		return xxhash.Sum64(parts[0])
+	}
+	var d xxhash.Digest
+	d.Reset()
+	for _, p := range parts {
+		_, _ = d.Write(p) // it cannot fail
+	}
+	return d.Sum64()
+}
+
+// key begins a change.
+func (b *Batch) key(kind memtable.Kind, t Table, key []byte) {
+	b.buf = append(b.buf, byte(kind))
+	b.buf = binary.AppendUvarint(b.buf, uint64(len(key)+1))
+	b.buf = append(b.buf, byte(t))
+	b.buf = append(b.buf, key...)
+	b.count++
 }
 
 // Delete removes key from table t, if it is there.
-func (b *Batch) Delete(t Table, key []byte) {
-	op := b.b.DeleteDeferred(prefixLen + len(key))
-	putPrefix(op.Key, b.shard, t)
-	copy(op.Key[prefixLen:], key)
-	b.must(op.Finish())
-}
+func (b *Batch) Delete(t Table, key []byte) { b.key(memtable.Delete, t, key) }
 
-// DeleteRange removes the keys of [from, to) from table t; a nil to is the
-// table's end. It costs every later scan over the range a little: use
-// Delete for a few known keys.
+// DeleteRange removes the committed keys of [from, to) from table t; a nil to is the
+// table's end. It reads them, and costs a Delete for each.
 func (b *Batch) DeleteRange(t Table, from, to []byte) {
-	lo, hi := bounds(b.shard, t, from, to)
-	b.must(b.b.DeleteRange(lo, hi, nil))
+	err := b.sh.Scan(t, from, to, func(k, _ []byte) (bool, error) {
+		b.Delete(t, k)
+		return true, nil
+	})
+	if err != nil && b.err == nil {
+		b.err = err
+	}
 }
 
 // Len returns the bytes gathered so far, as they will be logged.
-func (b *Batch) Len() int {
-	if b.b == nil {
-		return 0
-	}
-	return b.b.Len()
-}
+func (b *Batch) Len() int { return max(len(b.buf)-wal.HeadSize, 0) }
 
 // Count returns the number of changes gathered so far.
-func (b *Batch) Count() int {
-	if b.b == nil {
-		return 0
-	}
-	return int(b.b.Count())
-}
+func (b *Batch) Count() int { return b.count }
 
 // Close gives the memory back. It may be called twice, and never while a
 // Commit of this batch runs.
 func (b *Batch) Close() {
-	if b.b != nil {
-		_ = b.b.Close()
-		b.b = nil
+	if buf := b.buf; buf != nil && cap(buf) <= keepBuf {
+		b.sh.s.bufs.Put(&buf)
 	}
+	b.buf, b.done = nil, true
 }
 
-// link adds the chain row, and drops the rows in [drop, l.first) if any.
-func (b *Batch) link(seq wire.Seq, l link, drop wire.Seq) {
-	var key [8]byte
-	var value [32]byte
-	binary.BigEndian.PutUint64(key[:], uint64(seq))
-	b.Set(tableChain, key[:], l.append(value[:0]))
-	if drop < l.first {
-		b.must(b.b.DeleteRange(chainKey(b.shard, drop), chainKey(b.shard, l.first), nil))
-	}
+// change is one change of a batch.
+type change struct {
+	kind  memtable.Kind
+	key   []byte // with the table
+	value []byte
+	sum   uint64 // of a far value
+	at    int    // where the value is in the body
 }
 
-// must holds because Pebble's in-memory batch never fails to append.
-func (b *Batch) must(err error) {
-	if err != nil {
-		panic("store: batch: " + err.Error())
+var errBody = errors.New("malformed commit")
+
+// each calls fn for each change of the body of a record.
+func each(body []byte, fn func(change) error) error {
+	for at := 0; at < len(body); {
+		c := change{kind: memtable.Kind(body[at])}
+		at++
+		n, used := binary.Uvarint(body[at:])
+		if at += used; used <= 0 || n == 0 || n > uint64(len(body)-at) {
+			return errBody
+		}
+		c.key = body[at : at+int(n)]
+		at += int(n)
+		switch c.kind {
+		case memtable.Delete:
+		case memtable.Set, memtable.Far:
+			n, used := binary.Uvarint(body[at:])
+			if at += used; used <= 0 {
+				return errBody
+			}
+			if c.kind == memtable.Far {
+				if len(body)-at < 8 {
+					return errBody
+				}
+				c.sum = binary.LittleEndian.Uint64(body[at:])
+				at += 8
+			}
+			if n > uint64(len(body)-at) {
+				return errBody
+			}
+			c.value, c.at = body[at:at+int(n)], at
+			at += int(n)
+		default:
+			return errBody
+		}
+		if err := fn(c); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// insert puts the changes of a body, which is at that place of the log, into a
+// memtable.
+func insert(m *memtable.Table, body []byte, number uint64, at int64) error {
+	var buf [refSize]byte
+	m.Begin()
+	defer m.End()
+	return each(body, func(c change) error {
+		if c.kind == memtable.Far {
+			c.value = ref{number, uint64(at) + uint64(c.at), uint32(len(c.value)), c.sum}.append(buf[:0])
+		}
+		m.Put(c.kind, c.key, c.value)
+		return nil
+	})
+}
+
+// newBuf returns an empty buffer with room for the head of a record.
+func (s *Store) newBuf(size int) []byte {
+	var b []byte
+	if p, ok := s.bufs.Get().(*[]byte); ok {
+		b = *p
+	}
+	if cap(b) < wal.HeadSize+size {
+		b = make([]byte, 0, wal.HeadSize+size+8)
+	}
+	return b[:wal.HeadSize]
+}
+
+// ref says where a far value is.
+type ref struct {
+	number uint64 // of the segment of the log, or with inValues of the file of values
+	at     uint64
+	size   uint32
+	sum    uint64
+}
+
+const (
+	refSize  = 28
+	inValues = 1 << 63
+)
+
+func (r ref) append(b []byte) []byte {
+	b = binary.LittleEndian.AppendUint64(b, r.number)
+	b = binary.LittleEndian.AppendUint64(b, r.at)
+	b = binary.LittleEndian.AppendUint32(b, r.size)
+	return binary.LittleEndian.AppendUint64(b, r.sum)
+}
+
+func decodeRef(b []byte) (ref, error) {
+	if len(b) != refSize {
+		return ref{}, errors.New("malformed reference to a value")
+	}
+	return ref{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint32(b[16:]), binary.LittleEndian.Uint64(b[20:])}, nil
 }

@@ -18,7 +18,7 @@ type Report struct {
 	Shards   []ShardReport
 	Rows     uint64 // of all shards and tables
 	Bytes    uint64 // of their keys and values
-	DiskSize uint64 // of Pebble's files
+	DiskSize uint64 // of the tables, the log and the files of values
 	Problems []Problem
 }
 
@@ -26,7 +26,7 @@ type Report struct {
 type ShardReport struct {
 	Shard  wire.ShardID
 	Last   wire.Seq // the last commit
-	Links  uint64   // rows of the chain, all verified
+	Links  uint64   // commits in the log, all verified
 	Tables []TableReport
 }
 
@@ -96,11 +96,13 @@ func (r *Report) read(o Options, id identity) {
 	if err := ins.db.CheckLevels(&pebble.CheckLevelsStats{}); err != nil {
 		r.add(ins.file(o, r.Dir), fmt.Errorf("the order of the tables: %w", err))
 	}
-	for i, t := range ins.tips {
-		r.scan(o, ins, wire.ShardID(i), t)
+	v := ins.view(o, r.Dir)
+	defer v.files.close()
+	for i, sh := range v.shards {
+		r.scan(o, ins, sh, ins.chains[i].count)
 	}
 	r.foreign(o, ins, id)
-	r.DiskSize = ins.db.Metrics().DiskSpaceUsage()
+	r.DiskSize = ins.db.Metrics().DiskSpaceUsage() + ins.tail.Bytes + ins.live.size()
 }
 
 // file returns the path that Pebble last found damaged, or its directory.
@@ -113,32 +115,46 @@ func (ins *inspection) file(o Options, dir string) string {
 
 // scan reads every row of a shard, and so every checksum, a table at a time:
 // a damaged table does not hide the others.
-func (r *Report) scan(o Options, ins *inspection, s wire.ShardID, t tip) {
-	sr := ShardReport{Shard: s, Last: t.last}
-	for _, tab := range []Table{Meta, Objects, Entries, Mail, Timers, Outbox, Inbox, Invocations, Expiry, Dead, tableChain} {
-		lo, hi := bounds(s, tab, nil, nil)
-		n, err := count(ins.db, lo, hi)
+func (r *Report) scan(o Options, ins *inspection, sh *Shard, links uint64) {
+	sr := ShardReport{Shard: sh.id, Last: sh.Last(), Links: links}
+	for _, tab := range []Table{Meta, Objects, Entries, Mail, Timers, Outbox, Inbox, Invocations, Expiry, Dead} {
+		n := TableReport{Table: tab}
+		err := sh.Scan(tab, nil, nil, func(k, v []byte) (bool, error) {
+			n.Rows++
+			n.Bytes += uint64(len(k) + len(v))
+			return true, nil
+		})
 		if err != nil {
 			p := asProblem(ins.file(o, r.Dir), err)
-			p.Shard, p.What = int(s), fmt.Sprintf("table %s cannot be read: %s", tab, p.What)
+			p.Shard, p.What = int(sh.id), fmt.Sprintf("table %s cannot be read: %s", tab, p.What)
 			r.Problems = append(r.Problems, p)
 		}
 		r.Rows += n.Rows
 		r.Bytes += n.Bytes
-		if tab == tableChain {
-			sr.Links = n.Rows
-		} else if n.Rows > 0 {
-			n.Table = tab
+		if n.Rows > 0 {
 			sr.Tables = append(sr.Tables, n)
 		}
 	}
 	r.Shards = append(r.Shards, sr)
 }
 
+// view is the rows as a store would show them.
+func (ins *inspection) view(o Options, dir string) *Store {
+	s := &Store{db: ins.db, files: newFiles(o.FS, dir)}
+	for i, t := range ins.tips {
+		sh := &Shard{s: s, id: wire.ShardID(i)}
+		sh.last.Store(uint64(t.last))
+		sh.layers.Store(&layers{now: ins.tables[i]})
+		s.shards = append(s.shards, sh)
+	}
+	return s
+}
+
 // foreign looks for rows of shards that the directory does not have.
 func (r *Report) foreign(o Options, ins *inspection, id identity) {
 	lo, _ := bounds(wire.ShardID(id.Shards), 0, nil, nil)
-	n, err := count(ins.db, lo, nil)
+	hi, _ := bounds(noShard, 0, nil, nil)
+	n, err := count(ins.db, lo, hi)
 	if err != nil {
 		r.add(ins.file(o, r.Dir), err)
 	} else if n.Rows > 0 {

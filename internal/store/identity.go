@@ -17,7 +17,8 @@ import (
 const (
 	identityFile = "situ.json"
 	identityMax  = 64 << 10
-	format       = 1
+	// format 1 had its log in the database.
+	format = 2
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

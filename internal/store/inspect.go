@@ -7,6 +7,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/store/mark"
+	"github.com/situ-dev/situ/internal/store/memtable"
+	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -15,9 +17,11 @@ type inspection struct {
 	db       *pebble.DB // open for reading, closed by close; nil: its manifest is among the problems
 	marks    mark.Marks
 	tips     []tip
+	chains   []*chain
+	tables   []*memtable.Table // what the log has beyond the tables
+	tail     wal.Tail
+	live     usages
 	problems []*Problem
-	old      bool
-	log      uint64 // bytes at most that a start makes tables of
 	damaged  string // a file Pebble found damaged
 }
 
@@ -27,7 +31,13 @@ func (ins *inspection) close() {
 	}
 }
 
-// inspect opens the database for reading and compares it with the marks.
+func (ins *inspection) add(p *Problem) {
+	if p != nil {
+		ins.problems = append(ins.problems, p)
+	}
+}
+
+// inspect opens the database for reading, reads the log, and compares both with the marks.
 // An error means that not even reading was possible.
 func inspect(o Options, dir string, id identity) (*inspection, error) {
 	fs, ins := o.FS, &inspection{}
@@ -36,14 +46,11 @@ func inspect(o Options, dir string, id identity) (*inspection, error) {
 		return nil, err
 	}
 	ins.marks = m
-	if p != nil {
-		ins.problems = append(ins.problems, p)
-	}
+	ins.add(p)
 	if p, err = checkManifest(o, dir, m.All[id.Shards]); err != nil {
 		return nil, err
-	} else if p != nil {
-		ins.problems = append(ins.problems, p)
 	}
+	ins.add(p)
 	opts := pebbleOptions(o, fs, pebbleLog{o.Logger, func(err error) {
 		o.Logger.Error("store: while reading", "error", err)
 	}})
@@ -58,10 +65,95 @@ func inspect(o Options, dir string, id identity) (*inspection, error) {
 		}
 		return nil, err
 	}
-	ins.log = min(ins.db.Metrics().MemTable.Size, logBytes(fs, dir))
-	ins.old = ins.db.FormatMajorVersion() < pebble.FormatNewest
-	ins.chains(o, dir, missing)
+	if err := ins.read(o, dir, id, missing); err != nil {
+		ins.close()
+		return nil, err
+	}
 	return ins, nil
+}
+
+// read reads the tips of the tables, the log, and what is known of files.
+func (ins *inspection) read(o Options, dir string, id identity, missing bool) error {
+	first, err := readFirst(ins.db)
+	if err != nil {
+		return err
+	}
+	if ins.live, err = readUsages(ins.db); err != nil {
+		return err
+	}
+	for i := range id.Shards {
+		t, err := readTip(ins.db, wire.ShardID(i))
+		if err != nil {
+			return err
+		}
+		ins.chains = append(ins.chains, &chain{shard: wire.ShardID(i), tables: t, want: wire.Seq(ins.marks.All[i].Seq)})
+		ins.tables = append(ins.tables, memtable.New())
+	}
+	logs := o.FS.PathJoin(dir, logDir)
+	ins.tail, err = wal.Read(o.FS, logs, id.short(), first, func(number uint64, at int64, r wal.Record) error {
+		return ins.record(o.FS.PathJoin(logs, wal.Name(number)), number, at, r)
+	})
+	var damage *wal.Damage
+	var p *Problem
+	switch {
+	case errors.As(err, &p):
+		ins.add(p)
+	case errors.As(err, &damage):
+		ins.add(&Problem{File: damage.Path, Shard: NoShard, What: damage.What, Do: doRestore})
+	case err != nil:
+		return err
+	}
+	if err := ins.files(o.FS, dir); err != nil {
+		return err
+	}
+	ins.compare(o, dir, missing, err != nil)
+	return nil
+}
+
+// record takes one commit from the log.
+func (ins *inspection) record(path string, number uint64, at int64, r wal.Record) error {
+	if int(r.Shard) >= len(ins.chains) {
+		return &wal.Damage{Path: path, What: fmt.Sprintf("a commit is of %s, and there are %d shards", r.Shard, len(ins.chains))}
+	}
+	fresh, p := ins.chains[r.Shard].next(r)
+	if p != nil {
+		p.File = path
+		return p
+	}
+	if !fresh {
+		return nil
+	}
+	if err := insert(ins.tables[r.Shard], r.Body, number, at); err != nil {
+		return &wal.Damage{Path: path, What: fmt.Sprintf("commit %d of %s: %v", r.Seq, r.Shard, err)}
+	}
+	return nil
+}
+
+// files looks for the files that rows in tables need.
+func (ins *inspection) files(fs vfs.FS, dir string) error {
+	files := newFiles(fs, dir)
+	for _, n := range ins.live.numbers() {
+		u := ins.live.files[n]
+		size, err := sizeOf(fs, files.path(n))
+		if notExist(err) {
+			ins.add(&Problem{File: files.path(n), Shard: NoShard, Do: doRestore,
+				What: fmt.Sprintf("the file is missing, and rows have %d bytes of values in it", u.live)})
+		} else if err != nil {
+			return err
+		} else if size < u.size {
+			ins.add(&Problem{File: files.path(n), Shard: NoShard, Do: doRestore,
+				What: fmt.Sprintf("the file had %d bytes and has %d, and rows have %d bytes of values in it", u.size, size, u.live)})
+		}
+	}
+	return nil
+}
+
+func sizeOf(fs vfs.FS, path string) (uint64, error) {
+	info, err := fs.Stat(path)
+	if err != nil {
+		return 0, err
+	}
+	return uint64(info.Size()), nil
 }
 
 // readMarks reads the file of the marks. A problem is damage of the file.
@@ -84,27 +176,21 @@ func readMarks(fs vfs.FS, path string, id identity) (m mark.Marks, missing bool,
 		What: "no readable high-water mark: the file is damaged or of another directory"}, nil
 }
 
-// chains reads the chain of every shard.
-func (ins *inspection) chains(o Options, dir string, missing bool) {
-	wal := newestLog(o.FS, dir)
+// compare holds the chain of every shard against its mark. What is wrong with
+// the log explains whatever is missing at its end.
+func (ins *inspection) compare(o Options, dir string, missing, damaged bool) {
+	log := newestLog(o.FS, dir)
 	any := false
-	for i := range ins.marks.All[:len(ins.marks.All)-1] {
-		m := ins.marks.All[i]
-		t, at, err := readChain(ins.db, wire.ShardID(i), wire.Seq(m.Seq))
+	for i, c := range ins.chains {
+		t, p := c.end()
 		ins.tips = append(ins.tips, t)
 		any = any || t.last > 0
-		var p *Problem
-		if err == nil {
-			p = compare(wire.ShardID(i), t, at, m)
-		} else if !errors.As(err, &p) {
-			p = problemf(wire.ShardID(i), t.last, "the chain cannot be read: %v", err)
+		if p == nil {
+			p = compare(wire.ShardID(i), t, c.hashOf(t), ins.marks.All[i])
 		}
-		if p != nil {
-			p.File = wal
-			if ins.damaged != "" {
-				p.File = ins.damaged
-			}
-			ins.problems = append(ins.problems, p)
+		if p != nil && !damaged {
+			p.File = log
+			ins.add(p)
 		}
 	}
 	if missing && any {

@@ -22,7 +22,7 @@ const (
 	Expiry      Table = 'z'
 	Dead        Table = 'd'
 
-	tableChain Table = 'c' // written by Commit only
+	tableTip Table = 'c' // up to where the shard's rows are in tables; see tip
 )
 
 // String returns the name of the table.
@@ -48,25 +48,27 @@ func (t Table) String() string {
 		return "expiry"
 	case Dead:
 		return "dead"
-	case tableChain:
-		return "chain"
+	case tableTip:
+		return "tip"
 	}
 	return "table " + string(rune(t))
 }
 
-const prefixLen = 3
+// A full key is the shard, the table, and the key. Memtables leave out the
+// shard: they are of one.
+const (
+	shardLen  = 2
+	prefixLen = 3
+)
 
-func putPrefix(p []byte, s wire.ShardID, t Table) {
-	binary.BigEndian.PutUint16(p, uint16(s))
-	p[2] = byte(t)
+// appendKey appends a full key.
+func appendKey(b []byte, s wire.ShardID, t Table, key []byte) []byte {
+	return append(append(binary.BigEndian.AppendUint16(b, uint16(s)), byte(t)), key...)
 }
 
 // rowKey returns a full key.
 func rowKey(s wire.ShardID, t Table, key []byte) []byte {
-	p := make([]byte, prefixLen+len(key))
-	putPrefix(p, s, t)
-	copy(p[prefixLen:], key)
-	return p
+	return appendKey(make([]byte, 0, prefixLen+len(key)), s, t, key)
 }
 
 // bounds returns the full keys of the range [from, to) of a table; a nil to
@@ -78,6 +80,11 @@ func bounds(s wire.ShardID, t Table, from, to []byte) (lo, hi []byte) {
 	return rowKey(s, t, from), rowKey(s, t, to)
 }
 
-func chainKey(s wire.ShardID, seq wire.Seq) []byte {
-	return rowKey(s, tableChain, binary.BigEndian.AppendUint64(nil, uint64(seq)))
-}
+// The rows that are of no shard: what a start has to know of files. No
+// directory has so many shards.
+const (
+	noShard     wire.ShardID = 0xffff
+	tableFirst  Table        = 'f' // the first segment of the log that is not in tables as a whole
+	tableValues Table        = 'v' // for each file with far values, by its number: its size, and how much of it is live
+	tableFar    Table        = 'w' // for each table with far values: how many rows have one
+)

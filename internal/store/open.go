@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/store/mark"
+	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -20,6 +20,8 @@ const (
 	lockFile   = "LOCK"
 	hwmFile    = "situ.hwm"
 	pebbleDir  = "pebble"
+	logDir     = "log"
+	valuesDir  = "values"
 	makingFile = "situ.creating" // there while the directory is being made
 	acceptFile = "situ.accept"   // made by a person who accepts a loss
 )
@@ -84,17 +86,16 @@ func (s *Store) open(o Options) error {
 		return fault.New(fault.Invalid, opOpen, dir,
 			"the directory was made with %d shards, not %d: leave the option out, or use a new directory", s.id.Shards, o.Shards)
 	}
-	sv, err := s.verify(o)
+	ins, err := s.verify(o)
 	if err != nil {
 		return err
 	}
-	// Pebble would try for ever.
-	if need := sv.log + sv.log/8 + openBytes; !s.disk.Fits(need) {
+	if !s.disk.Fits(openBytes) {
 		return fault.New(fault.Full, opOpen, dir,
-			"to start takes up to %d bytes on this disk, and not so many are free: free some space and start again; nothing was changed", need)
+			"to start takes up to %d bytes on this disk, and not so many are free: free some space and start again; nothing was changed", openBytes)
 	}
-	s.adopt(sv)
-	return s.start(o, sv)
+	s.adopt(ins)
+	return s.start(o, ins)
 }
 
 type state int
@@ -159,12 +160,25 @@ func (s *Store) create(o Options) error {
 	if err := writeFile(fs, fs.PathJoin(s.dir, hwmFile), m.Encode()); err != nil {
 		return err
 	}
-	// The first open writes its log in an old format, in which Pebble does
-	// not see damage in the middle: no commit may go into that log.
+	for _, sub := range []string{logDir, valuesDir} {
+		if err := fs.RemoveAll(fs.PathJoin(s.dir, sub)); err != nil {
+			return err
+		}
+		if err := makeDir(fs, fs.PathJoin(s.dir, sub)); err != nil {
+			return err
+		}
+	}
+	log, err := wal.Open(fs, fs.PathJoin(s.dir, logDir), s.id.short(), wal.Tail{}, s.fatal)
+	if err != nil {
+		return err
+	}
+	if err := log.Close(); err != nil {
+		return err
+	}
 	if err := s.openPebble(o, m); err != nil {
 		return err
 	}
-	err := s.db.Close()
+	err = s.db.Close()
 	if e := s.guard.Close(); err == nil {
 		err = e
 	}
@@ -196,20 +210,12 @@ func readIdentity(fs vfs.FS, dir string) (identity, error) {
 	return decodeIdentity(fs.PathJoin(dir, identityFile), b)
 }
 
-// survey is what verify found.
-type survey struct {
-	marks mark.Marks
-	tips  []tip
-	log   uint64 // bytes at most that a start makes tables of
-	old   bool   // Pebble's format is older than ours: its log must be left first
-}
-
 // verify reads the directory without changing it, and refuses it when
 // anything acknowledged is missing.
-func (s *Store) verify(o Options) (survey, error) {
+func (s *Store) verify(o Options) (*inspection, error) {
 	ins, err := inspect(o, s.dir, s.id)
 	if err != nil {
-		return survey{}, err
+		return nil, err
 	}
 	defer ins.close()
 	accepted := false
@@ -218,46 +224,50 @@ func (s *Store) verify(o Options) (survey, error) {
 	}
 	for _, p := range ins.problems {
 		if !accepted || !p.accept {
-			return survey{}, refuse(s.dir, p)
+			return nil, refuse(s.dir, p)
 		}
 		s.log.Error("store: a loss was accepted by "+acceptFile, "problem", p.Error())
 	}
-	return survey{ins.marks, ins.tips, ins.log, ins.old}, nil
+	return ins, nil
 }
 
-// adopt makes the shards from their tips.
-func (s *Store) adopt(sv survey) {
-	s.shards = make([]*Shard, len(sv.tips))
-	for i, t := range sv.tips {
-		sh := &Shard{s: s, id: wire.ShardID(i), hash: t.hash, keep: t.first}
+// adopt makes the shards from what was read.
+func (s *Store) adopt(ins *inspection) {
+	s.shards = make([]*Shard, len(ins.tips))
+	for i, t := range ins.tips {
+		sh := &Shard{s: s, id: wire.ShardID(i), hash: t.hash}
 		sh.last.Store(uint64(t.last))
+		sh.layers.Store(&layers{now: ins.tables[i]})
+		s.unflushed.Add(ins.tables[i].Size())
 		s.shards[i] = sh
 	}
-	s.logs.shards = s.shards
+	s.live = ins.live
+	s.segments = ins.tail.Segments
+	s.filesSize.Store(s.live.size())
+	s.logged.Store(int64(ins.tail.Bytes))
 }
 
-// start opens Pebble for writing and brings the marks up to the chains.
-func (s *Store) start(o Options, sv survey) error {
-	m := sv.marks
-	for i, t := range sv.tips {
+// start opens Pebble and the log for writing and brings the marks up to the chains.
+func (s *Store) start(o Options, ins *inspection) error {
+	m := ins.marks
+	for i, t := range ins.tips {
 		// Only an accepted loss lowers a mark. None is raised yet: after
 		// kill -9 the end of the log may be in the page cache only, and is
-		// durable when Pebble, opened for writing, has flushed it.
+		// durable when the log is open for writing.
 		if k := &m.All[i]; wire.Seq(k.Seq) > t.last {
 			k.Seq, k.Hash = uint64(t.last), t.hash
 		}
 	}
-	err := s.openPebble(o, m)
-	if err == nil && sv.old {
-		if err = errors.Join(s.db.Close(), s.guard.Close()); err == nil {
-			err = s.openPebble(o, s.guard.Marks())
-		}
-	}
-	if err != nil {
+	s.files = newFiles(o.FS, s.dir)
+	if err := s.openPebble(o, m); err != nil {
 		return err
 	}
-	if err = s.confirm(); err == nil {
-		for i, t := range sv.tips {
+	err := s.clean(o.FS)
+	if err == nil {
+		s.wal, err = wal.Open(o.FS, s.files.logs, s.id.short(), ins.tail, s.fatal)
+	}
+	if err == nil {
+		for i, t := range ins.tips {
 			s.guard.Commit(wire.ShardID(i), t.last, t.hash)
 		}
 		err = s.guard.Sync()
@@ -266,26 +276,42 @@ func (s *Store) start(o Options, sv survey) error {
 		err = removeIfThere(o.FS, o.FS.PathJoin(s.dir, acceptFile))
 	}
 	if err != nil {
+		if s.wal != nil {
+			err = errors.Join(err, s.wal.Close())
+		}
 		return errors.Join(err, s.db.Close(), s.guard.Close())
 	}
+	s.grown(0, 0)
 	return nil
 }
 
-// confirm checks that Pebble, open for writing, holds what the read-only
-// look saw.
-func (s *Store) confirm() error {
-	for _, sh := range s.shards {
-		if sh.Last() == 0 {
-			continue
-		}
-		v, c, err := s.db.Get(chainKey(sh.id, sh.Last()))
-		if err != nil {
-			return err
-		}
-		l, err := decodeLink(v)
-		_ = c.Close()
-		if err != nil || l.hash != sh.hash {
-			return problemf(sh.id, sh.Last(), "the chain changed while the store was being opened")
+// clean removes what a crash has left of files that nobody needs, and finds
+// the number of the next file of values.
+func (s *Store) clean(fs vfs.FS) error {
+	if err := removeIfThere(fs, fs.PathJoin(s.dir, tableFile)); err != nil {
+		return err
+	}
+	logs, err := wal.List(fs, s.files.logs)
+	if err != nil {
+		return err
+	}
+	values, err := wal.List(fs, s.files.vals)
+	if err != nil {
+		return err
+	}
+	first := s.segments[0].Number
+	s.nextValues = 1
+	for _, n := range values {
+		s.nextValues = n + 1
+	}
+	for i := range values {
+		values[i] |= inValues
+	}
+	for _, n := range append(logs, values...) {
+		if s.live.files[n] == nil && (n < first || n&inValues != 0) {
+			if err := fs.Remove(s.files.path(n)); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -305,9 +331,10 @@ func (s *Store) openPebble(o Options, m mark.Marks) error {
 	s.guard = mark.NewGuard(f, m, func(err error) {
 		s.log.Error("store: damage at the end of the log may go unseen", "error", err)
 	})
-	opts := pebbleOptions(o, mark.Watch(o.FS, s.guard), pebbleLog{s.log, s.fatal})
-	opts.EventListener = s.listener()
-	if s.db, err = openDB(o.FS.PathJoin(s.dir, pebbleDir), opts); err == nil {
+	s.opts = pebbleOptions(o, mark.Watch(o.FS, s.guard), pebbleLog{s.log, s.fatal})
+	s.opts.EventListener = s.listener()
+	s.opts.EnsureDefaults()
+	if s.db, err = openDB(o.FS.PathJoin(s.dir, pebbleDir), s.opts); err == nil {
 		err = s.broken()
 	}
 	if err != nil {
@@ -329,28 +356,12 @@ func openDB(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
 	return pebble.Open(dir, opts)
 }
 
-// logBytes returns the size of all log files.
-func logBytes(fs vfs.FS, dir string) (n uint64) {
-	db := fs.PathJoin(dir, pebbleDir)
-	names, _ := fs.List(db)
-	for _, name := range names {
-		if info, err := fs.Stat(fs.PathJoin(db, name)); err == nil && strings.HasSuffix(name, ".log") {
-			n += uint64(info.Size())
-		}
-	}
-	return n
-}
-
-// newestLog returns the path of the newest log file, for messages.
+// newestLog returns the path of the newest segment of the log, for messages.
 func newestLog(fs vfs.FS, dir string) string {
-	db := fs.PathJoin(dir, pebbleDir)
-	names, _ := fs.List(db)
-	best, top := "*.log (there is none)", uint64(0)
-	for _, name := range names {
-		num, ok := strings.CutSuffix(name, ".log")
-		if n, err := strconv.ParseUint(num, 10, 64); ok && err == nil && n >= top {
-			best, top = name, n
-		}
+	logs := fs.PathJoin(dir, logDir)
+	nums, _ := wal.List(fs, logs)
+	if len(nums) == 0 {
+		return fs.PathJoin(logs, "*"+wal.Ext+" (there is none)")
 	}
-	return fs.PathJoin(db, best)
+	return fs.PathJoin(logs, wal.Name(nums[len(nums)-1]))
 }

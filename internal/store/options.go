@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
@@ -14,13 +13,12 @@ import (
 
 // Options configures a store; the zero value works.
 type Options struct {
-	FS           vfs.FS        // where the directory is; nil is the real disk
-	Shards       int           // shards of a new directory; 0 is 8, or 4 on two cores. An existing one keeps its own number
-	Logger       *slog.Logger  // nil discards
-	MemTable     int64         // bytes of a memtable; 0 is 32 MiB, or 1/32 of the memory limit if that is less
-	Cache        int64         // bytes of the block cache; 0 is the same
-	MinFree      uint64        // free bytes under which Writable refuses; 0 is 32 MiB
-	SyncInterval time.Duration // least time between syncs of the WAL; 0 is none
+	FS       vfs.FS       // where the directory is; nil is the real disk
+	Shards   int          // shards of a new directory; 0 is 8, or 4 on two cores. An existing one keeps its own number
+	Logger   *slog.Logger // nil discards
+	MemTable int64        // bytes of the memtables of all shards before they become tables; 0 is 32 MiB, or 1/32 of the memory limit if that is less
+	Cache    int64        // bytes of the block cache; 0 is the same
+	MinFree  uint64       // free bytes under which Writable refuses; 0 is 32 MiB
 	// Fatal is called, possibly more than once and from any goroutine, when
 	// going on would be a lie: a sync failed, so nobody knows what is on the
 	// disk. It should not return in production; if it does (in tests), no
@@ -70,7 +68,7 @@ func (o Options) validate() error {
 		return fault.New(fault.Invalid, opOpen, "", "shards: %d is not between 1 and %d", o.Shards, maxShards)
 	case o.MemTable < 16<<10 || o.MemTable > 1<<30:
 		return fault.New(fault.Invalid, opOpen, "", "memtable: %d bytes is not between 16 KiB and 1 GiB", o.MemTable)
-	case o.Cache < 0 || o.SyncInterval < 0:
+	case o.Cache < 0:
 		return fault.New(fault.Invalid, opOpen, "", "cache and sync interval cannot be negative")
 	}
 	return nil

@@ -2,27 +2,33 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/memtable"
+	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
 // Shard is the view of one shard's rows. Reads may come from any goroutine;
 // commits from one at a time.
 type Shard struct {
-	s    *Store
-	id   wire.ShardID
-	last atomic.Uint64 // the last durable commit
-	free atomic.Uint64 // links up to here are in tables, not only in the log
+	s      *Store
+	id     wire.ShardID
+	last   atomic.Uint64 // the last durable commit
+	layers atomic.Pointer[layers]
 
 	mu   sync.Mutex // commits one at a time, whoever calls
 	hash uint64     // of last
-	keep wire.Seq   // lowest link kept
 	err  error      // the first failure: a writer stops for good
+}
+
+// layers is where the newest rows of a shard are, before they are in tables.
+type layers struct {
+	now    *memtable.Table // takes commits
+	frozen *memtable.Table // becomes tables; nil: none does
 }
 
 // ID returns the shard's number.
@@ -34,87 +40,65 @@ func (sh *Shard) Last() wire.Seq { return wire.Seq(sh.last.Load()) }
 // NewBatch returns an empty batch for this shard, with room for about that many
 // bytes. Close it in the end.
 func (sh *Shard) NewBatch(size int) *Batch {
-	return &Batch{shard: sh.id, b: sh.s.db.NewBatchWithSize(size)}
+	return &Batch{sh: sh, buf: sh.s.newBuf(size)}
 }
 
 // Commit makes the batch durable and returns its sequence, one more than
 // the last. It returns only when the batch is synced. Commits of many shards
 // at once share their syncs. After the first error each later call returns
 // the same error: what is on disk is then known only by opening anew. A
-// batch that cannot be committed at all (closed, used, another shard's) is
-// refused without that.
+// batch that cannot be committed at all (closed, used, another shard's, or with a
+// range that could not be read) is refused without that.
 func (sh *Shard) Commit(b *Batch) (wire.Seq, error) {
-	if b.b == nil || b.done || b.shard != sh.id {
-		return 0, fault.New(fault.Internal, opCommit, sh.id.String(), "the batch is closed, was committed, or is of %s", b.shard)
+	if b.buf == nil || b.done || b.sh != sh {
+		return 0, fault.New(fault.Internal, opCommit, sh.id.String(), "the batch is closed, was committed, or is another shard's")
 	}
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	if sh.err != nil {
-		return 0, sh.err
+	if b.err != nil {
+		return 0, b.err
 	}
 	if err := sh.s.enter(); err != nil {
 		return 0, err
 	}
 	defer sh.s.leave()
+	sh.s.throttle()
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if sh.err != nil {
+		return 0, sh.err
+	}
 	b.done = true
-	seq := sh.Last() + 1
-	next := sh.seal(b, seq)
-	size := b.Len()
-	if err := sh.apply(b); err != nil {
+	seq, err := sh.commit(b)
+	if err != nil {
 		sh.err = fault.Wrap(fault.Internal, opCommit, sh.id.String(), err)
 		return 0, sh.err
 	}
-	sh.hash, sh.keep = next.hash, next.first
-	sh.last.Store(uint64(seq))
-	sh.s.guard.Commit(sh.id, seq, next.hash)
-	sh.s.commits.Add(1)
-	sh.s.bytes.Add(uint64(size))
 	return seq, nil
 }
 
-// seal adds the link of this commit to its batch. Links are dropped only
-// when Pebble has dropped the log that held them, so a lost log always shows
-// as a gap, however many commits it held.
-func (sh *Shard) seal(b *Batch, seq wire.Seq) link {
-	l := link{
-		first: sh.keep,
-		prev:  sh.hash,
-		hash:  linkHash(sh.hash, sh.id, seq, b.b.Repr()[batchHeader:]),
+func (sh *Shard) commit(b *Batch) (wire.Seq, error) {
+	s := sh.s
+	if err := s.broken(); err != nil {
+		return 0, err
 	}
-	to := wire.Seq(sh.free.Load()) + 1
-	if seq > keepLinks {
-		to = min(to, seq-keepLinks+1)
-	} else {
-		to = 0
+	r := wal.Record{Shard: sh.id, Seq: sh.Last() + 1, Prev: sh.hash}
+	body := b.buf[wal.HeadSize:]
+	r.Hash = wal.Link(r.Prev, r.Shard, r.Seq, body)
+	number, at, err := s.wal.Append(&r, b.buf)
+	if err != nil {
+		return 0, err
 	}
-	if to >= sh.keep+keepLinks {
-		l.first = to
+	now := sh.layers.Load().now
+	size := now.Size()
+	if err := insert(now, body, number, at); err != nil {
+		return 0, err // our own bytes
 	}
-	b.link(seq, l, sh.keep)
-	return l
-}
-
-// batchHeader is what Pebble puts before the operations: its own sequence
-// number, set at commit, and a count.
-const batchHeader = 12
-
-// apply syncs the batch. Pebble ends the process when a sync fails; where
-// Options.Fatal returns nevertheless, Apply would claim success, and a later
-// one would panic.
-func (sh *Shard) apply(b *Batch) (err error) {
-	if err := sh.s.broken(); err != nil {
-		return err
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("pebble panicked: %v", r)
-			sh.s.fatal(err)
-		}
-	}()
-	if err := sh.s.db.Apply(b.b, pebble.Sync); err != nil {
-		return err
-	}
-	return sh.s.broken()
+	sh.hash = r.Hash
+	sh.last.Store(uint64(r.Seq))
+	s.guard.Commit(sh.id, r.Seq, r.Hash)
+	s.commits.Add(1)
+	s.bytes.Add(uint64(len(body)))
+	s.grown(now.Size()-size, int64(wal.HeadSize+len(body)))
+	return r.Seq, nil
 }
 
 // Get returns a copy of the value of key in table t, and whether it is
@@ -124,16 +108,43 @@ func (sh *Shard) Get(t Table, key []byte) ([]byte, bool, error) {
 		return nil, false, err
 	}
 	defer sh.s.leave()
-	v, c, err := sh.s.db.Get(rowKey(sh.id, t, key))
+	var buf [128]byte
+	full := appendKey(buf[:0], sh.id, t, key)
+	for {
+		v, ok, err := sh.get(full)
+		if errors.Is(err, errMoved) {
+			continue
+		}
+		return v, ok, sh.readErr(opRead, err)
+	}
+}
+
+func (sh *Shard) get(full []byte) ([]byte, bool, error) {
+	l := sh.layers.Load()
+	for _, m := range []*memtable.Table{l.now, l.frozen} {
+		if m == nil {
+			continue
+		}
+		if kind, v, ok := m.Get(full[shardLen:]); ok {
+			v, err := sh.s.copy(kind, v)
+			return v, kind != memtable.Delete && err == nil, err
+		}
+	}
+	v, c, err := sh.s.db.Get(full)
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, false, nil
 	}
 	if err != nil {
-		return nil, false, sh.readErr(opRead, err)
+		return nil, false, err
 	}
-	out := make([]byte, len(v))
-	copy(out, v)
-	return out, true, sh.readErr(opRead, c.Close())
+	kind, v, err := splitKind(v)
+	if err == nil {
+		v, err = sh.s.copy(kind, v)
+	}
+	if e := c.Close(); err == nil {
+		err = e
+	}
+	return v, err == nil, err
 }
 
 // Scan calls fn for each row of [from, to) of table t, ascending, as of the
@@ -141,18 +152,17 @@ func (sh *Shard) Get(t Table, key []byte) ([]byte, bool, error) {
 // returns. A nil to is the end of the table. The slices are valid during fn
 // only. fn may read and commit.
 func (sh *Shard) Scan(t Table, from, to []byte, fn func(key, value []byte) (more bool, err error)) error {
-	return sh.scan(t, from, to, fn, (*pebble.Iterator).First, (*pebble.Iterator).Next)
+	return sh.scan(t, from, to, false, fn)
 }
 
 // ScanReverse is Scan, descending: from the greatest key under to, down to
 // from.
 func (sh *Shard) ScanReverse(t Table, from, to []byte, fn func(key, value []byte) (more bool, err error)) error {
-	return sh.scan(t, from, to, fn, (*pebble.Iterator).Last, (*pebble.Iterator).Prev)
+	return sh.scan(t, from, to, true, fn)
 }
 
-func (sh *Shard) scan(t Table, from, to []byte, fn func(key, value []byte) (bool, error),
-	start, step func(*pebble.Iterator) bool) (err error) {
-	i, err := sh.Iter(t, from, to)
+func (sh *Shard) scan(t Table, from, to []byte, reverse bool, fn func(key, value []byte) (bool, error)) (err error) {
+	i, err := sh.iter(t, from, to, reverse)
 	if err != nil {
 		return err
 	}
@@ -161,28 +171,19 @@ func (sh *Shard) scan(t Table, from, to []byte, fn func(key, value []byte) (bool
 			err = e
 		}
 	}()
-	for ok := start(i.it); ok; ok = step(i.it) {
+	for i.Next() {
 		more, err := fn(i.Key(), i.Value())
 		if err != nil || !more {
 			return err
 		}
 	}
-	return sh.readErr(opRead, i.it.Error())
+	return i.Err()
 }
 
 // Iter returns a walk over the rows of [from, to) of table t as of now,
 // before the first of them. A nil to is the end of the table. Close it.
 func (sh *Shard) Iter(t Table, from, to []byte) (*Iter, error) {
-	if err := sh.s.enter(); err != nil {
-		return nil, err
-	}
-	lo, hi := bounds(sh.id, t, from, to)
-	it, err := sh.s.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
-	if err != nil {
-		sh.s.leave()
-		return nil, sh.readErr(opRead, err)
-	}
-	return &Iter{sh: sh, t: t, it: it, seek: lo}, nil
+	return sh.iter(t, from, to, false)
 }
 
 // readErr gives a failed read its kind, and the name of the damaged file.

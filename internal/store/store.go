@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"log/slog"
 	"path/filepath"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/store/mark"
 	"github.com/situ-dev/situ/internal/store/space"
+	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -23,15 +25,36 @@ type Store struct {
 	lock   interface{ Close() error }
 	db     *pebble.DB
 	guard  *mark.Guard
+	opts   *pebble.Options
+	wal    *wal.Log
+	files  *files
 	shards []*Shard
-	logs   logs
 	disk   *space.Disk
-	min    uint64      // Options.MinFree
-	full   atomic.Bool // the disk was when last looked at
+	min    uint64 // Options.MinFree
+	bufs   sync.Pool
 
-	commits, bytes atomic.Uint64
-	damaged        atomic.Pointer[string] // the last damaged file met
-	failure        atomic.Pointer[error]  // set once: nothing is acknowledged any more
+	commits, bytes, flushed, filesSize atomic.Uint64
+	damaged                            atomic.Pointer[string] // the last damaged file met
+	failure                            atomic.Pointer[error]  // set once: nothing is acknowledged any more
+
+	// Memtables become tables: see flush.go. What is between the lines is the
+	// flushing goroutine's.
+	memTable  int64        // Options.MemTable
+	unflushed atomic.Int64 // bytes of the memtables that are not frozen
+	logged    atomic.Int64 // bytes of the segment of the log
+	flushing  atomic.Bool
+	roomMu    sync.Mutex
+	room      *sync.Cond // a generation is done, or there will be none
+	stopped   atomic.Bool
+	stopping  chan struct{}
+	// ----
+	gen         *generation   // frozen and not in tables; nil: none
+	segments    []wal.Segment // ended, and not in tables
+	live        usages        // files with far values that rows in tables name
+	generations int
+	ended       map[uint64]int // the generation with which a segment ended
+	nextValues  uint64
+	// ----
 
 	users atomic.Int64 // calls and iterators under way, plus closing
 	idle  chan struct{}
@@ -72,7 +95,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{dir: dir, log: o.Logger, onFail: o.Fatal, lock: l, idle: make(chan struct{})}
+	s := &Store{dir: dir, log: o.Logger, onFail: o.Fatal, lock: l, memTable: o.MemTable,
+		idle: make(chan struct{}), stopping: make(chan struct{}), ended: map[uint64]int{}}
+	s.room = sync.NewCond(&s.roomMu)
 	s.disk = space.New(o.FS, dir, o.MinFree, o.Logger)
 	o.FS = s.disk.FS()
 	if err := s.open(o); err != nil {
@@ -102,8 +127,10 @@ func (s *Store) Close() error {
 			s.idled.Do(func() { close(s.idle) })
 		}
 		s.disk.Close() // what waits for room will not get it
+		s.stop()
 		<-s.idle
-		err := s.db.Close()
+		s.files.close()
+		err := errors.Join(s.wal.Close(), s.db.Close())
 		if e := s.guard.Close(); err == nil {
 			err = e
 		}
@@ -113,6 +140,15 @@ func (s *Store) Close() error {
 		s.err = fault.Wrap(fault.Internal, "store.close", s.dir, err)
 	})
 	return s.err
+}
+
+// stop ends the making of tables, and those who wait for it.
+func (s *Store) stop() {
+	s.roomMu.Lock()
+	s.stopped.Store(true)
+	s.roomMu.Unlock()
+	close(s.stopping)
+	s.room.Broadcast()
 }
 
 // enter counts a user of the database in, so that Close waits for it.
@@ -135,6 +171,7 @@ func (s *Store) fatal(err error) {
 	err = fault.Wrap(fault.Internal, "store", s.dir, err)
 	s.failure.CompareAndSwap(nil, &err)
 	s.log.Error("store: cannot go on", "error", err)
+	s.room.Broadcast()
 	s.onFail(err)
 }
 

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/store/space"
+	"github.com/situ-dev/situ/internal/store/wal"
 )
 
 // Writable returns nil, or an error of kind Full when less than
@@ -12,7 +12,7 @@ import (
 // may still be committed, into the room that is left, then into the reserve;
 // after that, commits wait. It resumes by itself.
 func (s *Store) Writable() error {
-	d := s.look()
+	d := s.disk.Look()
 	if !d.Full {
 		return nil
 	}
@@ -23,39 +23,14 @@ func (s *Store) Writable() error {
 	return err
 }
 
-// look asks about the disk. The moment it is full, the log becomes tables,
-// while there is room for them: to open a directory takes room for what is in
-// its log, and it may have to be opened before there is more.
-func (s *Store) look() space.State {
-	d := s.disk.Look()
-	if s.full.Swap(d.Full) == d.Full || !d.Full {
-		return d
-	}
-	if s.enter() == nil {
-		go s.flush(d.Free) // it waits for commits that wait for room
-	}
-	return d
-}
-
-// flush makes tables of the log if there is room for them. It is a user of the
-// store, so Close waits for it.
-func (s *Store) flush(free uint64) {
-	defer s.leave()
-	if free > s.db.Metrics().WAL.Size {
-		if _, err := s.db.AsyncFlush(); err != nil {
-			s.log.Error("store: flush on a full disk", "error", err)
-		}
-	}
-}
-
 // Stats is a store's counters since it was opened, and its size.
 type Stats struct {
 	BytesWritten uint64 // of our batches, as logged
-	WALBytes     uint64 // written to the log, with its framing
+	WALBytes     uint64 // the same, with what the log adds
 	Commits      uint64
 	FlushBytes   uint64 // from memory to tables
 	CompactBytes uint64 // rewritten by compactions
-	DiskSize     uint64 // of Pebble's files
+	DiskSize     uint64 // of the tables, the log and the files of values
 	MinFree      uint64 // the reserve
 	Free         uint64 // bytes free on the disk; 0 if FreeKnown is false
 	FreeKnown    bool
@@ -65,17 +40,17 @@ type Stats struct {
 // Stats returns the counters. After Close, only those of commits.
 func (s *Store) Stats() Stats {
 	st := Stats{BytesWritten: s.bytes.Load(), Commits: s.commits.Load(), MinFree: s.min}
-	d := s.look()
+	d := s.disk.Look()
 	st.Free, st.FreeKnown, st.Full = d.Free, d.Known, d.Full
 	if s.enter() != nil {
 		return st
 	}
 	defer s.leave()
+	st.WALBytes = st.BytesWritten + st.Commits*wal.HeadSize
 	m := s.db.Metrics()
-	st.WALBytes = m.WAL.BytesWritten
-	st.DiskSize = m.DiskSpaceUsage()
+	st.DiskSize = m.DiskSpaceUsage() + uint64(s.logged.Load()) + s.filesSize.Load()
+	st.FlushBytes = s.flushed.Load()
 	for _, l := range m.Levels {
-		st.FlushBytes += l.TableBytesFlushed
 		st.CompactBytes += l.TableBytesCompacted
 	}
 	return st

@@ -150,3 +150,19 @@ func (f *diskFile) Write(p []byte) (n int, err error) {
 		}
 	}
 }
+
+// OpenReadWrite implements vfs.FS.
+func (fs diskFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	return fs.open(name, c, func() (vfs.File, error) { return fs.FS.OpenReadWrite(name, c, o...) })
+}
+
+// WriteAt writes all of p, when there is room for it.
+func (f *diskFile) WriteAt(p []byte, at int64) (n int, err error) {
+	for {
+		m, err := f.File.WriteAt(p[n:], at+int64(n))
+		n += m
+		if err == nil || !IsFull(err) || !f.again() {
+			return n, err
+		}
+	}
+}

@@ -1,0 +1,306 @@
+package store
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/sstable/block"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/situ-dev/situ/internal/store/memtable"
+	"github.com/situ-dev/situ/internal/store/wal"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+const (
+	// tableFile is a table that Pebble has not taken yet.
+	tableFile = "situ.sst"
+	// logPerTable is how many times as long as a memtable the log gets before
+	// it becomes tables: a few rows that change often are many bytes of log.
+	logPerTable = 4
+	// slack is how many times its bound a memtable may grow while the one
+	// before it is being written; then commits wait.
+	slack = 3
+	// flushRetry is how long the writing of tables waits after it failed.
+	flushRetry = 100 * time.Millisecond
+)
+
+// generation is what becomes tables at once: what the memtables of all shards
+// hold is frozen, written in order as one table that Pebble takes as a whole, and then
+// the segments of the log that held it go.
+type generation struct {
+	segments []wal.Segment // the log up to here is in it, but for what was in tables before
+	tips     []tip
+}
+
+// grown notes what a commit added, and begins a generation when it is time.
+func (s *Store) grown(memory, logged int64) {
+	if s.unflushed.Add(memory) < s.memTable && s.logged.Add(logged) < logPerTable*s.memTable {
+		return
+	}
+	s.startFlush()
+}
+
+// startFlush begins a generation unless one is under way.
+func (s *Store) startFlush() {
+	if !s.flushing.CompareAndSwap(false, true) {
+		return
+	}
+	if s.enter() != nil {
+		s.flushing.Store(false)
+		return
+	}
+	go func() {
+		defer s.leave()
+		s.flushUntilDone()
+		s.flushing.Store(false)
+		s.room.Broadcast()
+	}()
+}
+
+// throttle waits while the memtables have outgrown their bound and older ones
+// are still being written.
+func (s *Store) throttle() {
+	over := func() bool {
+		return s.flushing.Load() && !s.stopped.Load() && s.broken() == nil &&
+			(s.unflushed.Load() > slack*s.memTable || s.logged.Load() > slack*logPerTable*s.memTable)
+	}
+	if !over() {
+		return
+	}
+	s.roomMu.Lock()
+	defer s.roomMu.Unlock()
+	for over() {
+		s.room.Wait()
+	}
+}
+
+// flushUntilDone makes tables of one generation, however often it takes: until
+// then the rows are in the log.
+func (s *Store) flushUntilDone() {
+	for {
+		err := s.flush()
+		if err == nil || s.broken() != nil {
+			return
+		}
+		s.log.Error("store: the newest rows could not be written to tables; it is tried again", "error", err)
+		select {
+		case <-s.stopping:
+			return
+		case <-time.After(flushRetry):
+		}
+	}
+}
+
+// flush makes tables of one generation. One goroutine at a time calls it.
+func (s *Store) flush() error {
+	if s.gen == nil {
+		g, err := s.freeze()
+		if err != nil {
+			return err
+		}
+		s.gen = g
+	}
+	g := s.gen
+	live := s.live.clone()
+	for _, seg := range g.segments {
+		live.ended(seg)
+	}
+	err := s.ingest(func(w *tableWriter) {
+		for i, sh := range s.shards {
+			w.tip(sh.id, g.tips[i])
+			w.memtable(sh.id, sh.layers.Load().frozen, live)
+		}
+		w.first(g.segments[len(g.segments)-1].Number + 1)
+		w.usages(live, s.live)
+	})
+	if err != nil {
+		return err
+	}
+	for _, sh := range s.shards {
+		sh.layers.Store(&layers{now: sh.layers.Load().now})
+	}
+	s.gen, s.segments, s.live = nil, nil, live
+	s.generations++
+	for _, seg := range g.segments {
+		s.ended[seg.Number] = s.generations
+	}
+	err = s.collect()
+	s.filesSize.Store(s.live.size())
+	return err
+}
+
+// freeze ends the segment of the log, and gives every shard a new memtable.
+// A shard's is taken under its lock, so that no commit is in the log that ended
+// and not yet in the memtable.
+func (s *Store) freeze() (*generation, error) {
+	ended, err := s.wal.Rotate()
+	if err != nil {
+		return nil, err
+	}
+	s.logged.Store(0)
+	s.segments = append(s.segments, ended)
+	g := &generation{segments: s.segments}
+	for _, sh := range s.shards {
+		sh.mu.Lock()
+		l := sh.layers.Load()
+		sh.layers.Store(&layers{now: memtable.New(), frozen: l.now})
+		g.tips = append(g.tips, tip{sh.Last(), sh.hash})
+		s.unflushed.Add(-l.now.Size())
+		sh.mu.Unlock()
+	}
+	return g, nil
+}
+
+// ingest writes a table and gives it to Pebble. When it returns, all of it is
+// durable; when it fails, nothing of it is there.
+func (s *Store) ingest(rows func(*tableWriter)) error {
+	path := s.opts.FS.PathJoin(s.dir, tableFile)
+	f, err := s.opts.FS.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	o := s.opts.MakeWriterOptions(0, s.db.TableFormat())
+	o.Compression = block.NoCompression // the first compaction compresses
+	w := &tableWriter{s: s, w: sstable.NewWriter(objstorageprovider.NewFileWritable(f), o)}
+	rows(w)
+	if err := errors.Join(w.err, w.w.Close()); err != nil {
+		return errors.Join(err, s.opts.FS.Remove(path))
+	}
+	if err := s.db.Ingest(context.Background(), []string{path}); err != nil {
+		return err
+	}
+	s.flushed.Add(w.bytes)
+	return nil
+}
+
+// tableWriter writes rows in the order of their full keys.
+type tableWriter struct {
+	s     *Store
+	w     *sstable.Writer
+	key   []byte
+	value []byte
+	bytes uint64
+	err   error
+}
+
+func (w *tableWriter) set(s wire.ShardID, t Table, key []byte, value ...byte) {
+	w.put(appendKey(w.key[:0], s, t, key), value)
+}
+
+func (w *tableWriter) put(full, value []byte) {
+	w.key = full
+	w.bytes += uint64(len(full) + len(value))
+	if w.err == nil {
+		w.err = w.w.Set(full, value)
+	}
+}
+
+func (w *tableWriter) drop(full []byte) {
+	w.key = full
+	w.bytes += uint64(len(full))
+	if w.err == nil {
+		w.err = w.w.Delete(full)
+	}
+}
+
+func (w *tableWriter) tip(s wire.ShardID, t tip) {
+	if t.last > 0 {
+		w.set(s, tableTip, nil, t.append(nil)...)
+	}
+}
+
+// first notes where the next start begins to read the log.
+func (w *tableWriter) first(number uint64) {
+	w.set(noShard, tableFirst, nil, binary.BigEndian.AppendUint64(nil, number)...)
+}
+
+// usages writes what has changed from was to now.
+func (w *tableWriter) usages(now, was usages) {
+	for _, n := range now.numbers() {
+		key := binary.BigEndian.AppendUint64(nil, n)
+		switch u, old := now.files[n], was.files[n]; {
+		case u.live > 0 && (old == nil || *u != *old):
+			w.set(noShard, tableValues, key, u.append(nil)...)
+		case u.live == 0 && old != nil:
+			w.drop(appendKey(w.key[:0], noShard, tableValues, key))
+		}
+	}
+	for _, t := range slices.Sorted(maps.Keys(now.rows)) {
+		if now.rows[t] != was.rows[t] {
+			w.set(noShard, tableFar, []byte{byte(t)}, binary.BigEndian.AppendUint64(nil, now.rows[t])...)
+		}
+	}
+}
+
+// memtable writes the newest version of each row, and counts what far values
+// it brings and which it replaces.
+func (w *tableWriter) memtable(shard wire.ShardID, m *memtable.Table, live usages) {
+	it := m.Iter(nil, nil)
+	for ok := it.First(); ok && w.err == nil; ok = it.Next() {
+		full := append(binary.BigEndian.AppendUint16(w.key[:0], uint16(shard)), it.Key()...)
+		w.key = full
+		t := Table(it.Key()[0])
+		if live.rows[t] > 0 {
+			w.replaced(t, full, live)
+		}
+		switch kind, v := it.Kind(), it.Value(); kind {
+		case memtable.Delete:
+			w.drop(full)
+		case memtable.Far:
+			r, err := decodeRef(v)
+			w.err = errors.Join(w.err, err)
+			live.add(t, r)
+			fallthrough
+		default:
+			w.value = appendKind(w.value[:0], kind, v)
+			w.put(full, w.value)
+		}
+	}
+}
+
+// replaced takes the far value that the tables have for a key out of the
+// count. If that row cannot be read, its space is not given back, and
+// whoever reads the row is told.
+func (w *tableWriter) replaced(t Table, full []byte, live usages) {
+	if r, ok := w.s.farRow(full); ok {
+		live.sub(t, r)
+	}
+}
+
+// farRow returns where the tables say that the far value of a key is.
+func (s *Store) farRow(full []byte) (ref, bool) {
+	v, c, err := s.db.Get(full)
+	if err != nil {
+		return ref{}, false
+	}
+	defer func() { _ = c.Close() }()
+	kind, v, err := splitKind(v)
+	if err != nil || kind != memtable.Far {
+		return ref{}, false
+	}
+	r, err := decodeRef(v)
+	return r, err == nil
+}
+
+// readFirst returns the first segment of the log that a start has to read.
+func readFirst(db pebble.Reader) (uint64, error) {
+	v, c, err := db.Get(rowKey(noShard, tableFirst, nil))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 1, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = c.Close() }()
+	if len(v) != 8 {
+		return 0, errors.New("malformed number of the first segment")
+	}
+	return binary.BigEndian.Uint64(v), nil
+}

@@ -1,0 +1,274 @@
+package wal
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// preallocate is how far ahead of its records a segment gets its room, so that
+// a sync does not have to write the file's length.
+const preallocate = 4 << 20
+
+// Log writes a log. Its methods may be called by any goroutine.
+type Log struct {
+	fs   vfs.FS
+	dir  string
+	id   [8]byte
+	fail func(error)
+
+	mu      sync.Mutex
+	queue   []*request // to be written
+	spare   []*request
+	leading bool
+	err     error // the first: nothing is written after it
+
+	// The leader's.
+	f      vfs.File
+	number uint64
+	at     int64 // where the next record goes
+	synced int64 // so much of the segment is durable
+	room   int64 // so much of it is allocated
+}
+
+// request is one that waits for a sync.
+type request struct {
+	record *Record
+	buf    []byte
+	rotate bool
+
+	number uint64 // where it went
+	at     int64
+	err    error
+	done   chan bool // true: lead, nobody has done it yet
+}
+
+var requests = sync.Pool{New: func() any { return &request{done: make(chan bool, 1)} }}
+
+// Open begins a new segment behind the tail that Read found. What is in the
+// segment before becomes durable first: after the death of a process it may be in
+// the page cache only. fail is told of the first error.
+func Open(fs vfs.FS, dir string, id [8]byte, t Tail, fail func(error)) (*Log, error) {
+	last := t.Last()
+	l := &Log{fs: fs, dir: dir, id: id, fail: fail, number: last.Number, at: int64(last.Size)}
+	if last.Number > 0 {
+		f, err := fs.OpenReadWrite(fs.PathJoin(dir, Name(last.Number)), vfs.WriteCategoryUnspecified)
+		if err != nil {
+			return nil, err
+		}
+		if err := f.Sync(); err != nil {
+			_ = f.Close()
+			return nil, err
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.begin(); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// begin makes the next segment, durable with its name.
+func (l *Log) begin() error {
+	path := l.fs.PathJoin(l.dir, Name(l.number+1))
+	f, err := l.fs.Create(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	before := uint64(l.at)
+	_, err = f.Write(encodeSegmentHead(segmentID{l.id, l.number + 1}, before))
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = syncDir(l.fs, l.dir)
+	}
+	// WriteAt leaves the bytes that it is given alone; a vfs.File's Write may not.
+	if err == nil {
+		f, err = l.fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+	}
+	if err != nil {
+		return err
+	}
+	l.f, l.number, l.at, l.synced, l.room = f, l.number+1, segmentHead, segmentHead, segmentHead
+	return nil
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if e := d.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// Append writes a record and returns when it is durable: its segment and where its
+// body begins. buf is HeadSize bytes, which are written over, and then the body;
+// r.Body is not looked at, and r.Hash must be the body's Link. After the first error each call returns it.
+func (l *Log) Append(r *Record, buf []byte) (number uint64, at int64, err error) {
+	q := requests.Get().(*request)
+	q.record, q.buf, q.rotate = r, buf, false
+	l.do(q)
+	number, at, err = q.number, q.at+HeadSize, q.err
+	q.record, q.buf = nil, nil
+	requests.Put(q)
+	return number, at, err
+}
+
+// Rotate ends the segment, begins another, and returns the one that ended.
+func (l *Log) Rotate() (Segment, error) {
+	q := requests.Get().(*request)
+	q.rotate = true
+	l.do(q)
+	ended, err := Segment{q.number, uint64(q.at)}, q.err
+	requests.Put(q)
+	return ended, err
+}
+
+// do queues q, and returns when it is done. Whoever finds nobody at work writes
+// for all that are in the queue, then gives the work to the first of
+// those that came meanwhile.
+func (l *Log) do(q *request) {
+	l.mu.Lock()
+	l.queue = append(l.queue, q)
+	lead := !l.leading
+	l.leading = true
+	l.mu.Unlock()
+	if !lead {
+		lead = <-q.done
+	}
+	if !lead {
+		return
+	}
+	l.mu.Lock()
+	mine := l.queue
+	l.queue = l.spare[:0]
+	err := l.err
+	l.mu.Unlock()
+	if err == nil {
+		err = l.write(mine)
+	}
+	l.mu.Lock()
+	if err != nil && l.err == nil {
+		l.err = err
+		defer l.fail(err)
+	}
+	for i, w := range mine {
+		w.err = err
+		if w != q {
+			w.done <- false
+		}
+		mine[i] = nil
+	}
+	l.spare = mine[:0]
+	if len(l.queue) > 0 {
+		l.queue[0].done <- true
+	} else {
+		l.leading = false
+	}
+	l.mu.Unlock()
+}
+
+// write writes what was asked for, in order, and syncs it.
+func (l *Log) write(queue []*request) error {
+	for _, q := range queue {
+		if q.rotate {
+			if err := l.sync(); err != nil {
+				return err
+			}
+			q.number, q.at = l.number, l.at
+			f := l.f
+			if err := l.begin(); err != nil {
+				return fmt.Errorf("a new segment of the log: %w", err)
+			}
+			if err := f.Close(); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := l.put(q); err != nil {
+			return fmt.Errorf("the log: %w", err)
+		}
+	}
+	return l.sync()
+}
+
+var zeros [align]byte
+
+func (l *Log) put(q *request) error {
+	r, body := q.record, len(q.buf)-HeadSize
+	n := padded(body)
+	if end := l.at + int64(n); end > l.room {
+		l.room = (end + preallocate - 1) / preallocate * preallocate
+		_ = l.f.Preallocate(l.at, l.room-l.at) // whether there is room is for the write to say
+	}
+	recordHead{uint32(body), uint64(r.Seq), r.Prev, r.Hash, uint64(l.synced), uint16(r.Shard)}.put(q.buf, segmentID{l.id, l.number})
+	q.number, q.at = l.number, l.at
+	if pad := n - len(q.buf); pad > 0 && cap(q.buf) >= n {
+		q.buf = append(q.buf, zeros[:pad]...)
+	}
+	if _, err := l.f.WriteAt(q.buf, l.at); err != nil {
+		return err
+	}
+	if pad := n - len(q.buf); pad > 0 {
+		if _, err := l.f.WriteAt(zeros[:pad], l.at+int64(len(q.buf))); err != nil {
+			return err
+		}
+	}
+	l.at += int64(n)
+	return nil
+}
+
+func (l *Log) sync() error {
+	if l.synced == l.at {
+		return nil
+	}
+	if err := l.f.SyncData(); err != nil {
+		return fmt.Errorf("sync of the log: %w", err)
+	}
+	l.synced = l.at
+	return nil
+}
+
+// Close closes the file. Nothing may be under way.
+func (l *Log) Close() error { return l.f.Close() }
+
+// Writer writes one segment that is no part of the log, all at once.
+type Writer struct{ l *Log }
+
+// Create makes the segment with that number.
+func Create(fs vfs.FS, dir string, id [8]byte, number uint64) (*Writer, error) {
+	l := &Log{fs: fs, dir: dir, id: id, number: number - 1}
+	if err := l.begin(); err != nil {
+		return nil, err
+	}
+	return &Writer{l}, nil
+}
+
+// Write writes a record like Append, and returns where its body begins. It is not
+// durable before Finish. The hash of the record is made here.
+func (w *Writer) Write(r *Record, buf []byte) (at int64, err error) {
+	r.Hash = Link(r.Prev, r.Shard, r.Seq, buf[HeadSize:])
+	q := request{record: r, buf: buf}
+	err = w.l.put(&q)
+	return q.at + HeadSize, err
+}
+
+// Finish makes the segment durable, closes it, and returns its length.
+func (w *Writer) Finish() (size int64, err error) {
+	err = w.l.sync()
+	if e := w.l.f.Close(); err == nil {
+		err = e
+	}
+	return w.l.at, err
+}
