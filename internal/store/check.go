@@ -117,7 +117,7 @@ func (ins *inspection) file(o Options, dir string) string {
 // a damaged table does not hide the others.
 func (r *Report) scan(o Options, ins *inspection, sh *Shard, links uint64) {
 	sr := ShardReport{Shard: sh.id, Last: sh.Last(), Links: links}
-	for _, tab := range []Table{Meta, Objects, Entries, Mail, Timers, Outbox, Inbox, Invocations, Expiry, Dead} {
+	for _, tab := range []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead} {
 		n := TableReport{Table: tab}
 		err := sh.Scan(tab, nil, nil, func(k, v []byte) (bool, error) {
 			n.Rows++

@@ -15,6 +15,8 @@ const (
 	Objects     Table = 'o'
 	Entries     Table = 'e'
 	Mail        Table = 'm'
+	Sheets      Table = 'h' // of mail
+	Marks       Table = 'k' // of sheets
 	Timers      Table = 't'
 	Outbox      Table = 'x'
 	Inbox       Table = 'r'
@@ -36,6 +38,10 @@ func (t Table) String() string {
 		return "entries"
 	case Mail:
 		return "mail"
+	case Sheets:
+		return "sheets"
+	case Marks:
+		return "marks"
 	case Timers:
 		return "timers"
 	case Outbox:

@@ -217,6 +217,7 @@ const (
 	Suspect                   // it ran when a worker died: run it alone
 	Stale                     // its row does not say how often it has failed
 	Gone                      // it was consumed
+	InSheet                   // a row of the sheets table says it
 )
 
 // ReplyTo makes the envelope that brings an answer to where cb says. For a

@@ -3,6 +3,7 @@ package core
 import (
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -254,8 +255,8 @@ func (c *Core) failed(o *object, env *wire.Envelope, fail *wire.Failure) {
 func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 	env.Attempt++
 	env.Note |= wire.Stale
-	if unsaved(env) {
-		c.fresh = append(c.fresh, env)
+	if mail.Unsaved(env) {
+		c.post.Add(env)
 	}
 	c.stats.Failures++
 	_, again := turn.Retry(c.policy(env), env.Attempt)

@@ -13,6 +13,7 @@ import (
 	"github.com/situ-dev/situ/internal/shard/channel"
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/dead"
+	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/shard/record"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/shard/timer"
@@ -144,9 +145,9 @@ type Core struct {
 	out     *channel.Outbox
 	records *record.Records
 	dead    *dead.Letters
-	mail    int              // envelopes in mailboxes and queues
-	held    int              // their bytes
-	fresh   []*wire.Envelope // mail that may need a row; some is consumed since
+	mail    int        // envelopes in mailboxes and queues
+	held    int        // their bytes
+	post    *mail.Mail // mail as rows
 
 	batch   *batch
 	flown   *batch // the commit under way
@@ -200,7 +201,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
 		pauses: due.NewQueue[*object](1 << 30), timers: timer.New(cfg.TimerWindow, committed),
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
-		records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),
+		post: mail.New(committed), records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),
 	}
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
 	c.batch = &batch{}
@@ -264,8 +265,8 @@ func (c *Core) object(id wire.ObjectID) *object {
 func (c *Core) put(env *wire.Envelope) {
 	c.mail++
 	c.held += envelopeSize(env)
-	if unsaved(env) {
-		c.fresh = append(c.fresh, env)
+	if mail.Unsaved(env) {
+		c.post.Add(env)
 	}
 	if env.To.Function() {
 		c.funcs = append(c.funcs, env)
@@ -302,9 +303,7 @@ func (c *Core) done(env *wire.Envelope) {
 	c.held -= envelopeSize(env)
 	env.Note |= wire.Gone
 	c.clear(env)
-	if env.Note&wire.InMail != 0 {
-		c.batch.drop(store.Mail, rows.SeqKey(env.Seq))
-	}
+	c.post.Gone(env)
 	if env.Note&wire.InTimers != 0 {
 		c.batch.drop(store.Timers, rows.TimerKey(env.Due, env.Seq))
 	}

@@ -1,10 +1,6 @@
 package core
 
 import (
-	"bytes"
-	"encoding/binary"
-
-	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -22,16 +18,9 @@ func (c *Core) Open() error {
 }
 
 func (c *Core) openMail() error {
-	return c.rows.Scan(store.Mail, nil, nil, func(k, v []byte) (bool, error) {
-		env, err := wire.DecodeEnvelope(bytes.Clone(v))
-		if err != nil {
-			return false, err
-		}
-		env.Seq = wire.Seq(binary.BigEndian.Uint64(k))
-		env.Note = wire.InMail
+	return c.post.Open(func(env *wire.Envelope) {
 		c.arrival = max(c.arrival, env.Seq)
 		c.put(env)
-		return true, nil
 	})
 }
 

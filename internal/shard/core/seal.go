@@ -1,9 +1,6 @@
 package core
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
@@ -43,7 +40,7 @@ func (c *Core) Wanted() bool {
 	if len(b.objects)+len(b.drops)+len(b.answers) > 0 {
 		return true
 	}
-	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.unsaved()
+	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.post.Dirty()
 }
 
 // BatchSize returns about how many bytes Seal will write.
@@ -71,22 +68,6 @@ func (c *Core) runnable() bool {
 	return c.in.Waiting() && !c.Full()
 }
 
-// unsaved reports whether mail that must survive a crash has no row.
-func (c *Core) unsaved() bool {
-	for n := len(c.fresh); n > 0; n-- {
-		if unsaved(c.fresh[n-1]) {
-			return true
-		}
-		c.fresh = c.fresh[:n-1]
-	}
-	return false
-}
-
-// unsaved reports whether env must survive a crash and no row says it as it is.
-func unsaved(env *wire.Envelope) bool {
-	return env.Note&(wire.Volatile|wire.Gone) == 0 && (env.Note&(wire.InMail|wire.InTimers) == 0 || env.Note&wire.Stale != 0)
-}
-
 // eachMail calls f for the mail of every object and function.
 func (c *Core) eachMail(f func(*wire.Envelope)) {
 	for _, o := range c.busy {
@@ -110,7 +91,7 @@ func (c *Core) eachMail(f func(*wire.Envelope)) {
 func (c *Core) Seal(w *store.Batch) bool {
 	b := c.batch
 	c.sealObjects(b, w)
-	c.sealMail(w)
+	c.post.Seal(w)
 	c.timers.Seal(w)
 	c.out.Seal(w)
 	c.in.Seal(w)
@@ -126,15 +107,8 @@ func (c *Core) Seal(w *store.Batch) bool {
 	return w.Count() > 0
 }
 
-// sealObjects writes the changed objects, in the order of their rows: sorted
-// rows are what Pebble takes fastest.
+// sealObjects writes the changed objects.
 func (c *Core) sealObjects(b *batch, w *store.Batch) {
-	slices.SortFunc(b.objects, func(x, y *object) int {
-		if x.typ != y.typ {
-			return strings.Compare(*x.typ, *y.typ)
-		}
-		return strings.Compare(x.key, y.key)
-	})
 	for _, o := range b.objects {
 		p := o.pend
 		o.sealed, o.pend = p, nil
@@ -163,25 +137,6 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 			w.Set(store.Objects, c.buf[:key], c.buf[key:], p.root)
 		}
 	}
-}
-
-// sealMail writes the mail that is still there: what was sent and consumed
-// since the last seal is never written. A timer that has failed becomes mail,
-// with its attempts, and is a timer no more: as both it would run twice.
-func (c *Core) sealMail(w *store.Batch) {
-	for _, env := range c.fresh {
-		if !unsaved(env) {
-			continue
-		}
-		c.buf = wire.AppendEnvelope(c.buf[:0], env)
-		w.Set(store.Mail, rows.SeqKey(env.Seq), c.buf)
-		if env.Note&wire.InTimers != 0 {
-			w.Delete(store.Timers, rows.TimerKey(env.Due, env.Seq))
-		}
-		env.Note = env.Note&^(wire.Stale|wire.InTimers) | wire.InMail
-	}
-	clear(c.fresh)
-	c.fresh = c.fresh[:0]
 }
 
 // Committed lets out what the commit under way has made durable (law 1).

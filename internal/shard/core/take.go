@@ -84,7 +84,7 @@ func (c *Core) accept(env *wire.Envelope) {
 	}
 	c.arrival++
 	env.Seq = c.arrival
-	env.Note &^= wire.InMail | wire.InTimers | wire.Stale
+	env.Note &^= wire.InMail | wire.InSheet | wire.InTimers | wire.Stale
 	if env.Due > c.now {
 		c.timers.Add(env)
 		return

@@ -16,6 +16,8 @@ import (
 //	objects      type 0 key
 //	entries      type 0 key 0 field 0 element
 //	mail         seq
+//	sheets       seq of the first message
+//	marks        seq of the first message of the sheet
 //	timers       due seq
 //	outbox       dst(2) first seq of the segment
 //	inbox        src(2)
@@ -66,6 +68,14 @@ func SplitEntry(rest []byte) (field string, element []byte, ok bool) {
 }
 
 func SeqKey(s wire.Seq) []byte { return binary.BigEndian.AppendUint64(nil, uint64(s)) }
+
+// SplitSeq is the reverse of SeqKey.
+func SplitSeq(k []byte) (wire.Seq, error) {
+	if len(k) != 8 {
+		return 0, fault.New(fault.Corrupt, "rows.seq", "", "a row's key has %d bytes, not 8", len(k))
+	}
+	return wire.Seq(binary.BigEndian.Uint64(k)), nil
+}
 
 func TimerKey(due wire.Time, s wire.Seq) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(due)), uint64(s))
@@ -159,6 +169,51 @@ func DecodeSegment(b []byte) ([]*wire.Envelope, error) {
 	}
 	if d.Err() == nil && want != uint64(len(envs)) {
 		return nil, fault.New(fault.Corrupt, "rows.segment", "", "a segment says %d messages and has %d", want, len(envs))
+	}
+	return envs, d.Err()
+}
+
+// maxSheet is how far apart the numbers of a sheet may be.
+const maxSheet = 1 << 20
+
+// AppendSheet appends a row of the sheets: messages in the order of their
+// numbers. The row's key is the number of the first.
+func AppendSheet(b []byte, envs []*wire.Envelope) []byte {
+	e := wire.Encoder{Buf: b}
+	e.Int(1, uint64(len(envs)))
+	for _, env := range envs {
+		e.Int(2, uint64(env.Seq-envs[0].Seq))
+		e.Nested(3, func(e *wire.Encoder) { e.Buf = wire.AppendEnvelope(e.Buf, env) })
+	}
+	return e.Buf
+}
+
+// DecodeSheet is the reverse of AppendSheet.
+func DecodeSheet(first wire.Seq, b []byte) ([]*wire.Envelope, error) {
+	var envs []*wire.Envelope
+	d := wire.Decoder{Buf: b}
+	want, at, next := uint64(0), uint64(0), uint64(0)
+	for n, ok := d.Next(); ok; n, ok = d.Next() {
+		switch n {
+		case 1:
+			want = d.Int()
+		case 2:
+			at = d.Int()
+		case 3:
+			env, err := wire.DecodeEnvelope(d.Raw())
+			if err != nil {
+				return nil, err
+			}
+			if at < next || at > maxSheet {
+				return nil, fault.New(fault.Corrupt, "rows.sheet", "", "message %d of a sheet is out of order", len(envs)+1)
+			}
+			env.Seq, next = first+wire.Seq(at), at+1
+			envs = append(envs, env)
+			at = 0
+		}
+	}
+	if d.Err() == nil && (want != uint64(len(envs)) || want == 0) {
+		return nil, fault.New(fault.Corrupt, "rows.sheet", "", "a sheet says %d messages and has %d", want, len(envs))
 	}
 	return envs, d.Err()
 }
