@@ -24,6 +24,11 @@ const (
 	// logPerTable is how many times as long as a memtable the log gets before
 	// it becomes tables: a few rows that change often are many bytes of log.
 	logPerTable = 4
+	// idleAfter is how long there must be no commit for tables to be made early, of
+	// at least 1/idlePart of a memtable: the processor is free, and the next
+	// start has less to read.
+	idleAfter = 100 * time.Millisecond
+	idlePart  = 8
 	// slack is how many times its bound a memtable may grow while the one
 	// before it is being written; then commits wait.
 	slack = 3
@@ -41,10 +46,33 @@ type generation struct {
 
 // grown notes what a commit added, and begins a generation when it is time.
 func (s *Store) grown(memory, logged int64) {
-	if s.unflushed.Add(memory) < s.memTable && s.logged.Add(logged) < logPerTable*s.memTable {
-		return
+	m, l := s.unflushed.Add(memory), s.logged.Add(logged)
+	if m >= s.memTable || l >= logPerTable*s.memTable {
+		s.startFlush()
+	} else if s.worthIdle() && s.watching.CompareAndSwap(false, true) {
+		s.watchIdle(s.commits.Load())
 	}
-	s.startFlush()
+}
+
+func (s *Store) worthIdle() bool {
+	return s.unflushed.Load() >= s.memTable/idlePart || s.logged.Load() >= logPerTable*s.memTable/idlePart
+}
+
+// watchIdle looks again in a while, until the memtables are small or there was
+// no commit after the first so many.
+func (s *Store) watchIdle(commits uint64) {
+	s.idleTimer.Store(time.AfterFunc(idleAfter, func() {
+		now := s.commits.Load()
+		switch {
+		case s.stopped.Load() || !s.worthIdle():
+		case now != commits:
+			s.watchIdle(now)
+			return
+		default:
+			s.startFlush()
+		}
+		s.watching.Store(false)
+	}))
 }
 
 // startFlush begins a generation unless one is under way.

@@ -32,7 +32,7 @@ const exitIO = 74
 
 const (
 	maxShards       = 4096
-	defaultMemTable = 32 << 20
+	defaultMemTable = 64 << 20
 	defaultCache    = 32 << 20
 	defaultMinFree  = 64 << 20
 )

@@ -17,6 +17,7 @@ func pebbleOptions(o Options, fs vfs.FS, log pebble.Logger) *pebble.Options {
 		FormatMajorVersion:         pebble.FormatNewest,
 		CacheSize:                  o.Cache,
 		MemTableSize:               256 << 10, // nothing is written to it
+		L0CompactionThreshold:      8,         // of generations; a filter says which of them a row is not in
 		MaxManifestFileSize:        16 << 20,
 		CompactionConcurrencyRange: func() (int, int) { return 1, 2 },
 		DisableWAL:                 true, // rows come as whole tables; the log is ours

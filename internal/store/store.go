@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/situ-dev/situ/internal/fault"
@@ -43,6 +44,8 @@ type Store struct {
 	unflushed atomic.Int64 // bytes of the memtables that are not frozen
 	logged    atomic.Int64 // bytes of the segment of the log
 	flushing  atomic.Bool
+	watching  atomic.Bool // whether there are no commits
+	idleTimer atomic.Pointer[time.Timer]
 	roomMu    sync.Mutex
 	room      *sync.Cond // a generation is done, or there will be none
 	stopped   atomic.Bool
@@ -147,6 +150,9 @@ func (s *Store) stop() {
 	s.roomMu.Lock()
 	s.stopped.Store(true)
 	s.roomMu.Unlock()
+	if t := s.idleTimer.Load(); t != nil {
+		t.Stop()
+	}
 	close(s.stopping)
 	s.room.Broadcast()
 }
