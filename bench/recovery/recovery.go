@@ -112,7 +112,7 @@ func fill(ctx context.Context, p platform.Config, c Config, show *report.Progres
 func (c Config) crash(ctx context.Context, p platform.Config, show *report.Progress) (_ *calls, log string, err error) {
 	const own = 1 << 20 // of a tail that the memtables of any platform keep
 	if c.Tail > own {
-		p.Mode, p.MemTable = platform.Worker, min(int64(c.Tail)*2, 1<<30)
+		p.Mode, p.MemTable = platform.Worker, min(int64(c.Tail)*2, 512<<20)
 	}
 	s, err := platform.Serve(p)
 	if err != nil {

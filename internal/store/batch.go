@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/cespare/xxhash/v2"
+	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/wal"
 )
@@ -64,8 +65,14 @@ func sum(parts ...[]byte) uint64 {
 	return d.Sum64()
 }
 
+// maxKey is how long a key may be: what a memtable takes, less its table.
+const maxKey = 16<<20 - 2
+
 // key begins a change.
 func (b *Batch) key(kind memtable.Kind, t Table, key []byte) {
+	if len(key) > maxKey && b.err == nil {
+		b.err = fault.New(fault.Invalid, opCommit, b.sh.id.String(), "a key has %d bytes, at most %d are allowed", len(key), maxKey)
+	}
 	b.buf = append(b.buf, byte(kind))
 	b.buf = binary.AppendUvarint(b.buf, uint64(len(key)+1))
 	b.buf = append(b.buf, byte(t))

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -15,17 +14,15 @@ import (
 func BenchmarkCommit(b *testing.B) {
 	for _, shards := range []int{1, 8} {
 		for _, rows := range []int{1, 1000} {
-			for _, gap := range []time.Duration{0, time.Millisecond} {
-				b.Run(fmt.Sprintf("shards=%d/rows=%d/interval=%v", shards, rows, gap), func(b *testing.B) {
-					benchCommit(b, shards, rows, gap)
-				})
-			}
+			b.Run(fmt.Sprintf("shards=%d/rows=%d", shards, rows), func(b *testing.B) {
+				benchCommit(b, shards, rows)
+			})
 		}
 	}
 }
 
-func benchCommit(b *testing.B, shards, rows int, gap time.Duration) {
-	s := open(b, b.TempDir(), Options{Shards: 8, SyncInterval: gap})
+func benchCommit(b *testing.B, shards, rows int) {
+	s := open(b, b.TempDir(), Options{Shards: 8})
 	value := make([]byte, 100)
 	b.ResetTimer()
 	var wg sync.WaitGroup

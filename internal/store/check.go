@@ -7,6 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -102,6 +103,7 @@ func (r *Report) read(o Options, id identity) {
 		r.scan(o, ins, sh, ins.chains[i].count)
 	}
 	r.foreign(o, ins, id)
+	r.usages(o, ins)
 	r.DiskSize = ins.db.Metrics().DiskSpaceUsage() + ins.tail.Bytes + ins.live.size()
 }
 
@@ -148,6 +150,57 @@ func (ins *inspection) view(o Options, dir string) *Store {
 		s.shards = append(s.shards, sh)
 	}
 	return s
+}
+
+// usages looks whether a start would know of all the far values that rows have:
+// of a file that counts fewer, it might remove what is needed.
+func (r *Report) usages(o Options, ins *inspection) {
+	there, err := recount(ins.db)
+	if err != nil {
+		return // the shard whose rows cannot be read was told of
+	}
+	files := newFiles(o.FS, r.Dir)
+	for _, n := range there.numbers() {
+		if u := ins.live.files[n]; u == nil || u.live < there.files[n].live {
+			r.add(files.path(n), fmt.Errorf("rows have %d bytes of values in the file, and fewer are counted", there.files[n].live))
+		}
+	}
+	for t, n := range there.rows {
+		if ins.live.rows[t] < n {
+			r.add(o.FS.PathJoin(r.Dir, pebbleDir), fmt.Errorf("table %s has %d far values, and %d are counted", t, n, ins.live.rows[t]))
+		}
+	}
+}
+
+// recount counts the far values that rows in tables have.
+func recount(db *pebble.DB) (usages, error) {
+	us := newUsages()
+	it, err := db.NewIter(&pebble.IterOptions{UpperBound: rowKey(noShard, 0, nil)})
+	if err != nil {
+		return us, err
+	}
+	defer func() { _ = it.Close() }()
+	for ok := it.First(); ok; ok = it.Next() {
+		t := Table(it.Key()[shardLen])
+		if t == tableTip {
+			continue
+		}
+		v, err := it.ValueAndErr()
+		if err != nil {
+			return us, err
+		}
+		kind, v, err := splitKind(v)
+		if err == nil && kind == memtable.Far {
+			var r ref
+			if r, err = decodeRef(v); err == nil {
+				us.add(t, r)
+			}
+		}
+		if err != nil {
+			return us, err
+		}
+	}
+	return us, it.Error()
 }
 
 // foreign looks for rows of shards that the directory does not have.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/situ-dev/situ/internal/store/memtable"
+	"github.com/situ-dev/situ/internal/store/space"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -127,7 +128,8 @@ func eachRow(db pebble.Reader, t Table, fn func(key, value []byte) error) error 
 }
 
 const (
-	// moveAtMost is how many bytes of values one generation moves.
+	// moveAtMost is how many bytes of values one generation moves, unless a
+	// single file has more.
 	moveAtMost = 64 << 20
 	// moveAfter is how many generations a segment of the log is left alone: most of what does
 	// not live for long has died by then.
@@ -144,17 +146,17 @@ func (s *Store) collect() error {
 		case u.size == 0: // the log goes on in it
 		case u.live == 0:
 			done = append(done, n)
-		case u.live < u.size/2 && moved+u.live <= moveAtMost && s.generations >= s.ended[n]+moveAfter:
+		case u.live < u.size/2 && (moved == 0 || moved+u.live <= moveAtMost) && s.generations >= s.since[n]+moveAfter:
 			sparse = append(sparse, n)
 			moved += u.live
 		}
 	}
 	for _, n := range done {
 		delete(s.live.files, n)
-		delete(s.ended, n)
+		delete(s.since, n)
 	}
 	s.files.retire(done)
-	if len(sparse) == 0 {
+	if len(sparse) == 0 || !s.disk.Spare(moved) {
 		return nil
 	}
 	if err := s.move(sparse); err != nil {
@@ -174,7 +176,7 @@ type movedRow struct {
 func (s *Store) move(numbers []uint64) error {
 	n := s.nextValues
 	s.nextValues++
-	w, err := wal.Create(s.opts.FS, s.files.vals, s.id.short(), n)
+	w, err := wal.Create(wal.Options{FS: s.opts.FS, Dir: s.files.vals, ID: s.id.short(), Category: space.MayFail, Ahead: s.ahead()}, n)
 	if err != nil {
 		return err
 	}
@@ -184,6 +186,11 @@ func (s *Store) move(numbers []uint64) error {
 	for _, from := range numbers {
 		if err == nil {
 			err = s.moveFrom(w, from, n|inValues, live, &rows)
+			var damage *wal.Damage
+			if errors.As(err, &damage) { // it stays, for what can be read
+				s.log.Error("store: values stay in a damaged file", "error", err)
+				err = nil
+			}
 		}
 	}
 	size, e := w.Finish()
@@ -199,15 +206,16 @@ func (s *Store) move(numbers []uint64) error {
 		t.usages(live, s.live)
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, s.opts.FS.Remove(s.files.path(n|inValues)))
 	}
 	s.live = live
+	s.moved.Add(live.of(n | inValues).live)
 	for _, from := range numbers {
 		if live.of(from).live > 0 { // rows name values that cannot be found
-			s.ended[from] = math.MaxInt - moveAfter
+			s.since[from] = math.MaxInt - moveAfter
 			continue
 		}
-		delete(s.ended, from)
+		delete(s.since, from)
 		delete(s.live.files, from)
 		s.files.retire([]uint64{from})
 	}

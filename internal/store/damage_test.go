@@ -11,19 +11,23 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// image is a directory as kill -9 leaves it: tables, two or more live logs,
-// a manifest with edits; stale is the same directory at earlier times.
+// image is a directory as kill -9 leaves it: tables, two segments of the log
+// that are not in tables, an older one that has values, files of values, a
+// manifest with edits; stale is the same directory at earlier times.
 type image struct {
 	dir   string
 	stale map[string]string // place of a stale file in the matrix: directory
@@ -37,34 +41,53 @@ func imageOptions() Options {
 	return Options{Shards: imageShards, MemTable: 64 << 10, Cache: 1 << 20}
 }
 
+// imageValue is the value of a commit: some are far.
 func imageValue(s wire.ShardID, n wire.Seq) []byte {
 	rng := rand.New(rand.NewPCG(uint64(s), uint64(n)))
+	words := 12 + rng.IntN(40)
+	if n%11 == 0 {
+		words += farValue / 8
+	}
 	var v []byte
-	for range 12 + rng.IntN(40) {
+	for range words {
 		v = binary.BigEndian.AppendUint64(v, rng.Uint64())
 	}
 	return v
 }
 
-// tableGate holds up the making of tables, so that logs stay needed.
-type tableGate struct {
-	vfs.FS
-	shut *chan struct{} // nil: open
+// noise returns bytes that are not alike.
+func noise(seed, n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)}).Read(b) // it cannot fail
+	return b
 }
 
-func (g tableGate) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
-	if ch := *g.shut; ch != nil && strings.HasSuffix(name, ".sst") {
-		<-ch
+// tableGate holds up the making of tables, so that logs stay needed, and before
+// that compactions, so that there is more than one.
+type tableGate struct {
+	vfs.FS
+	open                chan struct{} // closed in the end
+	compactions, tables atomic.Bool   // shut
+}
+
+func (g *tableGate) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if g.tables.Load() && name[len(name)-4:] == ".sst" || g.compactions.Load() && c == "pebble-compaction" {
+		<-g.open
 	}
 	return g.FS.Create(name, c)
 }
 
+// fill commits n times on each shard. What it puts into another table on the way
+// is soon replaced: it makes files that are mostly dead.
 func fill(t testing.TB, s *Store, n int) {
 	for i := range n * imageShards {
 		sh := s.Shard(wire.ShardID(i % imageShards))
 		b := sh.NewBatch(0)
 		seq := sh.Last() + 1
 		b.Set(Objects, fmt.Appendf(nil, "%08d", seq), imageValue(sh.ID(), seq))
+		if seq%4 == 0 {
+			b.Set(Mail, []byte("soon replaced"), noise(i, 2*farValue))
+		}
 		if _, err := sh.Commit(b); err != nil {
 			t.Fatal(err)
 		}
@@ -72,62 +95,86 @@ func fill(t testing.TB, s *Store, n int) {
 	}
 }
 
+// quiet returns when nothing works on tables.
+func quiet(s *Store) {
+	idle(s)
+	for s.db.Metrics().Compact.NumInProgress > 0 {
+		runtime.Gosched()
+	}
+}
+
 func makeImage(t testing.TB) *image {
 	root := t.TempDir()
 	im := &image{dir: filepath.Join(root, "image"), stale: map[string]string{}}
-	keep := func(place string) {
-		im.stale[place] = filepath.Join(root, "stale "+place)
-		copyDir(t, filepath.Join(root, "live"), im.stale[place])
-	}
 	live := filepath.Join(root, "live")
-	var shut chan struct{}
+	gate := &tableGate{FS: vfs.Default, open: make(chan struct{})}
 	o := imageOptions()
 	s := open(t, live, o)
+	keep := func(place string) {
+		im.stale[place] = filepath.Join(root, "stale "+place)
+		copyDir(t, live, im.stale[place])
+	}
 	fill(t, s, 160)
 	_ = s.Close()
-	o.FS = tableGate{vfs.Default, &shut}
+	o.FS = gate
 	s, err := Open(live, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	keep("5%")
 	fill(t, s, 120)
+	quiet(s)
 	keep("50%")
 	fill(t, s, 120)
-	// Flushes that wait for a table let two more logs fill.
-	_ = s.db.Flush()
-	shut = make(chan struct{})
-	fill(t, s, 149)
+	quiet(s)
+	gate.compactions.Store(true)
+	fill(t, s, 15)
+	s.startFlush()
+	idle(s)
+	// A generation that waits for its table lets two segments fill.
+	gate.tables.Store(true)
+	fill(t, s, 15)
+	s.startFlush()
+	for s.frozen.Load() == 0 {
+		runtime.Gosched()
+	}
+	fill(t, s, 14)
 	keep("tail")
 	fill(t, s, 1)
 	copyDir(t, live, im.dir)
 	for _, sh := range s.shards {
 		im.acked = append(im.acked, sh.Last())
 	}
-	close(shut)
+	im.name(t, s)
+	close(gate.open)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	im.name(t)
 	return im
 }
 
-func (im *image) name(t testing.TB) {
-	glob := func(p string) []string {
-		m, _ := filepath.Glob(filepath.Join(im.dir, pebbleDir, p))
+func (im *image) name(t testing.TB, s *Store) {
+	glob := func(dir, p string) []string {
+		m, _ := filepath.Glob(filepath.Join(im.dir, dir, p))
 		slices.Sort(m)
 		for i := range m {
-			m[i] = filepath.Join(pebbleDir, filepath.Base(m[i]))
+			m[i] = filepath.Join(dir, filepath.Base(m[i]))
 		}
 		return m
 	}
-	logs, ssts, mans := glob("*.log"), glob("*.sst"), glob("MANIFEST-*")
-	if len(logs) < 2 || len(ssts) < 1 || len(mans) < 1 {
-		t.Fatalf("the image has %d logs, %d tables, %d manifests", len(logs), len(ssts), len(mans))
+	logs, values := glob(logDir, "*"+wal.Ext), glob(valuesDir, "*"+wal.Ext)
+	ssts, mans := glob(pebbleDir, "*.sst"), glob(pebbleDir, "MANIFEST-*")
+	first, err := readFirst(s.db)
+	if err != nil || len(logs) < 3 || len(values) < 1 || len(ssts) < 2 || len(mans) < 1 {
+		t.Fatalf("the image has logs %v, values %v, tables %v, manifests %v; %v", logs, values, ssts, mans, err)
 	}
-	t.Logf("image: %v %v %v, acknowledged %v", logs, ssts, mans, im.acked)
+	at := slices.Index(logs, filepath.Join(logDir, wal.Name(first)))
+	if at < 1 || at != len(logs)-2 {
+		t.Fatalf("of the logs %v, those from %d on are not in tables", logs, first)
+	}
+	t.Logf("image: %v %v %v %v, acknowledged %v", logs, values, ssts, mans, im.acked)
 	im.files = map[string]string{
-		"newest log": logs[len(logs)-1], "older log": logs[len(logs)-2],
+		"newest log": logs[at+1], "older log": logs[at], "log in tables": logs[at-1], "values": values[len(values)-1],
 		"manifest": mans[len(mans)-1], "oldest table": ssts[0], "newest table": ssts[len(ssts)-1],
 		"marks": hwmFile, "identity": identityFile,
 	}
@@ -227,7 +274,7 @@ func TestDamage(t *testing.T) {
 			}
 		}
 	})
-	if len(verdicts) < 126 {
+	if len(verdicts) < 9*19 {
 		t.Errorf("only %d cases have a verdict", len(verdicts))
 	}
 	var b strings.Builder
@@ -365,7 +412,7 @@ func snapshot(t *testing.T, dir string) string {
 			return err
 		}
 		data, err := os.ReadFile(p)
-		fmt.Fprintf(&b, "%s %d %016x\n", p, len(data), linkHash(0, 0, 0, data))
+		fmt.Fprintf(&b, "%s %d %016x\n", p, len(data), wal.Link(0, 0, 0, data))
 		return err
 	})
 	if err != nil {

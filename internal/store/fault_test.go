@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/store/mark"
+	"github.com/situ-dev/situ/internal/wire"
 )
 
 // TestFailedSync fails the n-th sync of a log: Fatal is called, and nothing
@@ -73,7 +74,7 @@ func TestFailedSync(t *testing.T) {
 func TestMarksCannotBeWritten(t *testing.T) {
 	mem := vfs.NewMem()
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if op.Kind == errorfs.OpFileWriteAt {
+		if op.Kind == errorfs.OpFileWriteAt && strings.HasSuffix(op.Path, hwmFile) {
 			return syscall.EIO
 		}
 		return nil
@@ -148,9 +149,18 @@ func TestBadDirectories(t *testing.T) {
 		"no marks":    {func(fs vfs.FS) error { return fs.Remove("d/situ.hwm") }, fault.Corrupt, "situ.accept"},
 		"newer format": {func(fs vfs.FS) error {
 			id := newIdentity(2, time.Now())
-			id.Format = 2
+			id.Format = 3
 			return writeFile(fs, "d/situ.json", id.encode())
 		}, fault.Invalid, "use a newer situ"},
+		"older format": {func(fs vfs.FS) error {
+			id := newIdentity(2, time.Now())
+			id.Format = 1
+			return writeFile(fs, "d/situ.json", id.encode())
+		}, fault.Invalid, "development versions"},
+		"no log": {func(fs vfs.FS) error { return fs.RemoveAll("d/log") }, fault.Corrupt, "d/log/00000001.log"},
+		"nothing but a log": {func(fs vfs.FS) error {
+			return errors.Join(fs.Remove("d/situ.json"), fs.Remove("d/situ.hwm"), fs.RemoveAll("d/pebble"))
+		}, fault.Corrupt, "d/situ.json"},
 		"marks of another": {func(fs vfs.FS) error {
 			return writeFile(fs, "d/situ.hwm", mark.New([8]byte{1}, 2).Encode())
 		}, fault.Corrupt, "of another directory"},
@@ -212,6 +222,11 @@ func TestCheck(t *testing.T) {
 		put(t, s.Shard(1), Objects, "k", string(make([]byte, 300)))
 	}
 	put(t, s.Shard(1), Timers, "k", "v")
+	idle(s)
+	tables, err := readTip(s.db, 1)
+	if err != nil || tables.last == 0 {
+		t.Fatalf("nothing is in tables: %+v, %v", tables, err)
+	}
 	_ = s.Close()
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && !strings.HasSuffix(op.Path, lockFile) && op.Kind != errorfs.OpFileClose {
@@ -224,7 +239,7 @@ func TestCheck(t *testing.T) {
 		t.Fatalf("%+v %v", r, err)
 	}
 	sh := r.Shards[1]
-	if r.ID != s.ID() || r.Format != 1 || sh.Last != 901 || sh.Links < keepLinks || sh.Links > 2*keepLinks+300 || len(sh.Tables) != 2 || r.DiskSize == 0 {
+	if r.ID != s.ID() || r.Format != 2 || sh.Last != 901 || wire.Seq(sh.Links) < 901-tables.last || sh.Links > 900 || len(sh.Tables) != 2 || r.DiskSize == 0 {
 		t.Errorf("report %+v", r)
 	}
 	if _, err := Check("nowhere", vfs.NewMem()); !fault.Is(err, fault.NotFound) {

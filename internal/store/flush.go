@@ -29,9 +29,9 @@ const (
 	// start has less to read.
 	idleAfter = 100 * time.Millisecond
 	idlePart  = 8
-	// slack is how many times its bound a memtable may grow while the one
-	// before it is being written; then commits wait.
-	slack = 3
+	// slack is how many times their bound the memtables may grow, those that are
+	// being written included; then commits wait.
+	slack = 4
 	// flushRetry is how long the writing of tables waits after it failed.
 	flushRetry = 100 * time.Millisecond
 )
@@ -88,8 +88,16 @@ func (s *Store) startFlush() {
 		defer s.leave()
 		s.flushUntilDone()
 		s.flushing.Store(false)
-		s.room.Broadcast()
+		s.wake()
 	}()
+}
+
+// wake has those who wait for room look again. The lock is for one that has
+// just looked and does not yet wait.
+func (s *Store) wake() {
+	s.roomMu.Lock()
+	defer s.roomMu.Unlock()
+	s.room.Broadcast()
 }
 
 // throttle waits while the memtables have outgrown their bound and older ones
@@ -97,7 +105,7 @@ func (s *Store) startFlush() {
 func (s *Store) throttle() {
 	over := func() bool {
 		return s.flushing.Load() && !s.stopped.Load() && s.broken() == nil &&
-			(s.unflushed.Load() > slack*s.memTable || s.logged.Load() > slack*logPerTable*s.memTable)
+			(s.unflushed.Load()+s.frozen.Load() > slack*s.memTable || s.logged.Load()+s.ended.Load() > slack*logPerTable*s.memTable)
 	}
 	if !over() {
 		return
@@ -113,16 +121,39 @@ func (s *Store) throttle() {
 // then the rows are in the log.
 func (s *Store) flushUntilDone() {
 	for {
+		if !s.mayFlush() {
+			return
+		}
 		err := s.flush()
 		if err == nil || s.broken() != nil {
 			return
 		}
 		s.log.Error("store: the newest rows could not be written to tables; it is tried again", "error", err)
-		select {
-		case <-s.stopping:
+		if !s.pause(flushRetry) {
 			return
-		case <-time.After(flushRetry):
 		}
+	}
+}
+
+// mayFlush waits until there are few enough tables above the others: compactions
+// come first, or each read would have to look into more and more of them. It
+// returns false when the store closes.
+func (s *Store) mayFlush() bool {
+	for s.db.Metrics().Levels[0].Sublevels >= int32(s.opts.L0StopWritesThreshold) {
+		if s.broken() != nil || !s.pause(flushRetry) {
+			return false
+		}
+	}
+	return true
+}
+
+// pause returns false when the store closes.
+func (s *Store) pause(d time.Duration) bool {
+	select {
+	case <-s.stopping:
+		return false
+	case <-time.After(d):
+		return true
 	}
 }
 
@@ -154,10 +185,12 @@ func (s *Store) flush() error {
 	for _, sh := range s.shards {
 		sh.layers.Store(&layers{now: sh.layers.Load().now})
 	}
+	s.frozen.Store(0)
+	s.ended.Store(0)
 	s.gen, s.segments, s.live = nil, nil, live
 	s.generations++
 	for _, seg := range g.segments {
-		s.ended[seg.Number] = s.generations
+		s.since[seg.Number] = s.generations
 	}
 	err = s.collect()
 	s.filesSize.Store(s.live.size())
@@ -168,11 +201,13 @@ func (s *Store) flush() error {
 // A shard's is taken under its lock, so that no commit is in the log that ended
 // and not yet in the memtable.
 func (s *Store) freeze() (*generation, error) {
+	logged := s.logged.Load() // what is added from here on may be in the next segment
 	ended, err := s.wal.Rotate()
 	if err != nil {
 		return nil, err
 	}
-	s.logged.Store(0)
+	s.logged.Add(-logged)
+	s.ended.Add(int64(ended.Size))
 	s.segments = append(s.segments, ended)
 	g := &generation{segments: s.segments}
 	for _, sh := range s.shards {
@@ -180,7 +215,9 @@ func (s *Store) freeze() (*generation, error) {
 		l := sh.layers.Load()
 		sh.layers.Store(&layers{now: memtable.New(), frozen: l.now})
 		g.tips = append(g.tips, tip{sh.Last(), sh.hash})
-		s.unflushed.Add(-l.now.Size())
+		s.unflushed.Add(-sh.held)
+		s.frozen.Add(l.now.Size())
+		sh.held = 0
 		sh.mu.Unlock()
 	}
 	return g, nil
@@ -200,6 +237,9 @@ func (s *Store) ingest(rows func(*tableWriter)) error {
 	rows(w)
 	if err := errors.Join(w.err, w.w.Close()); err != nil {
 		return errors.Join(err, s.opts.FS.Remove(path))
+	}
+	if err := s.broken(); err != nil {
+		return err // a failed sync of what the table holds must not be covered up
 	}
 	if err := s.db.Ingest(context.Background(), []string{path}); err != nil {
 		return err

@@ -7,16 +7,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/memtable"
+	"github.com/situ-dev/situ/internal/store/wal"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
-var goldenID = identity{1, 2, "000102030405060708090a0b0c0d0e0f", "2026-01-02T03:04:05Z"}
+var goldenID = identity{2, 2, "000102030405060708090a0b0c0d0e0f", "2026-01-02T03:04:05Z"}
 
 // golden compares with a file of testdata; a change of it is a change of
 // the format on disk and needs a new version.
@@ -48,55 +51,139 @@ func unhex(t *testing.T, b []byte) []byte {
 }
 
 func TestGoldenIdentity(t *testing.T) {
-	b := golden(t, "identity.v1.json", goldenID.encode())
+	b := golden(t, "identity.v2.json", goldenID.encode())
 	if id, err := decodeIdentity("f", b); err != nil || id != goldenID {
 		t.Errorf("decoded %+v, %v", id, err)
 	}
 }
 
-func TestGoldenLink(t *testing.T) {
-	l := link{first: 300, prev: 0x0102030405060708, hash: 0x1112131415161718}
-	b := golden(t, "link.v1.hex", []byte(hex.EncodeToString(l.append(nil))+"\n"))
-	if got, err := decodeLink(unhex(t, b)); err != nil || got != l {
+func TestGoldenTip(t *testing.T) {
+	want := tip{0x0102030405060708, 0x1112131415161718}
+	b := golden(t, "tip.v1.hex", []byte(hex.EncodeToString(want.append(nil))+"\n"))
+	if got, err := decodeTip(unhex(t, b)); err != nil || got != want {
 		t.Errorf("decoded %+v, %v", got, err)
 	}
 }
 
-// TestGoldenChain holds the hash of a commit: it covers Pebble's encoding
-// of the batch, so a change of that is seen here.
-func TestGoldenChain(t *testing.T) {
-	s := open(t, "d", Options{FS: vfs.NewMem(), Shards: 2})
-	sh := s.Shard(1)
+// TestGoldenRef holds the row of a far value, and that of its file.
+func TestGoldenRef(t *testing.T) {
+	r := ref{number: inValues | 0x0102, at: 0x1112131415, size: 0x21222324, sum: 0x3132333435363738}
+	row := appendKind(nil, memtable.Far, r.append(nil))
+	b := golden(t, "ref.v1.hex", []byte(hex.EncodeToString(row)+"\n"))
+	kind, v, err := splitKind(unhex(t, b))
+	got, err2 := decodeRef(v)
+	if err != nil || err2 != nil || kind != memtable.Far || got != r {
+		t.Errorf("decoded %d %+v, %v, %v", kind, got, err, err2)
+	}
+}
+
+// TestGoldenUsage holds the rows that say what files are good for.
+func TestGoldenUsage(t *testing.T) {
+	s := open(t, "d", Options{FS: vfs.NewMem(), Shards: 2, MemTable: 16 << 10})
+	put(t, s.Shard(1), Objects, "k", string(make([]byte, 40_000)))
+	put(t, s.Shard(1), Objects, "l", string(make([]byte, 50_000)))
+	idle(s)
 	var out bytes.Buffer
-	for _, k := range []string{"a", "b"} {
-		put(t, sh, Objects, k, "value of "+k)
+	for _, tab := range []Table{tableFirst, tableValues, tableFar} {
+		err := eachRow(s.db, tab, func(k, v []byte) error {
+			fmt.Fprintf(&out, "%c %x %x\n", tab, k, v)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := sh.Scan(tableChain, nil, nil, func(k, v []byte) (bool, error) {
-		out.WriteString(hex.EncodeToString(k) + " " + hex.EncodeToString(v) + "\n")
-		return true, nil
-	}); err != nil {
-		t.Fatal(err)
+	golden(t, "usage.v1.txt", out.Bytes())
+}
+
+// TestGoldenBody holds what a commit writes to the log.
+func TestGoldenBody(t *testing.T) {
+	s := open(t, "d", Options{FS: vfs.NewMem(), Shards: 2})
+	b := s.Shard(0).NewBatch(0)
+	defer b.Close()
+	b.Set(Objects, []byte("key"), []byte("val"), []byte("ue"))
+	b.Delete(Timers, nil)
+	b.Set(Mail, []byte("far"), bytes.Repeat([]byte("x"), farValue))
+	body := b.buf[wal.HeadSize:]
+	cut := bytes.TrimRight(body, "x")
+	got := golden(t, "body.v1.hex", []byte(hex.EncodeToString(cut)+"\n"))
+	var out []string
+	err := each(append(unhex(t, got), bytes.Repeat([]byte("x"), farValue)...), func(c change) error {
+		out = append(out, fmt.Sprintf("%d %s %d", c.kind, c.key, len(c.value)))
+		return nil
+	})
+	if want := "1 okey 5, 2 t 0, 3 mfar 8192"; err != nil || strings.Join(out, ", ") != want {
+		t.Errorf("decoded %s, %v", out, err)
 	}
-	golden(t, "chain.v1.hex", out.Bytes())
 }
 
 // TestGoldenKeys holds the letters of the tables, and what comes before a
 // row's own key.
 func TestGoldenKeys(t *testing.T) {
 	var out bytes.Buffer
-	for _, tab := range []Table{Meta, Objects, Entries, Mail, Timers, Outbox, Inbox, Invocations, Expiry, Dead, tableChain} {
+	for _, tab := range []Table{Meta, Objects, Entries, Mail, Timers, Outbox, Inbox, Invocations, Expiry, Dead, tableTip} {
 		fmt.Fprintf(&out, "%s %x\n", tab, rowKey(0x0102, tab, []byte("key")))
 	}
-	fmt.Fprintf(&out, "link of commit 7 %x\n", chainKey(0x0102, 7))
-	golden(t, "keys.v1.hex", out.Bytes())
+	for _, tab := range []Table{tableFirst, tableValues, tableFar} {
+		fmt.Fprintf(&out, "no shard %x\n", rowKey(noShard, tab, []byte("key")))
+	}
+	golden(t, "keys.v2.hex", out.Bytes())
 }
 
-func FuzzLink(f *testing.F) {
-	f.Add(link{1, 2, 3}.append(nil))
-	f.Add(link{1 << 60, 2, 3}.append(nil))
+// FuzzBody reads the body of a commit: whatever it is, every change lies within
+// it, and what is written from the changes reads the same.
+func FuzzBody(f *testing.F) {
+	s := &Store{}
+	b := (&Shard{s: s}).NewBatch(0)
+	b.Set(Objects, []byte("key"), []byte("value"))
+	b.Delete(Timers, []byte("key"))
+	f.Add(bytes.Clone(b.buf[wal.HeadSize:]))
+	b.Set(Objects, nil, make([]byte, farValue))
+	f.Add(bytes.Clone(b.buf[wal.HeadSize:]))
+	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, p []byte) {
-		if l, err := decodeLink(p); err == nil && !bytes.Equal(p, l.append(nil)) {
-			t.Errorf("%x decodes, and encodes to %x", p, l.append(nil))
+		var first, second []string
+		again := (&Shard{s: s}).NewBatch(0)
+		same := true // what our own code would write
+		err := each(p, func(c change) error {
+			if c.kind != memtable.Delete && !bytes.Equal(p[c.at:c.at+len(c.value)], c.value) {
+				t.Errorf("%x: the value of %x is not at %d", p, c.key, c.at)
+			}
+			first = append(first, fmt.Sprintf("%d %x %x", c.kind, c.key, c.value))
+			if c.kind == memtable.Delete {
+				again.Delete(Table(c.key[0]), c.key[1:])
+				return nil
+			}
+			far := c.kind == memtable.Far
+			same = same && far == (len(c.value) >= farValue) && (!far || c.sum == sum(c.value))
+			again.Set(Table(c.key[0]), c.key[1:], c.value)
+			return nil
+		})
+		if err != nil || !same {
+			return
+		}
+		if err := each(again.buf[wal.HeadSize:], func(c change) error {
+			second = append(second, fmt.Sprintf("%d %x %x", c.kind, c.key, c.value))
+			return nil
+		}); err != nil || !slices.Equal(first, second) {
+			t.Errorf("%x: %q, and written again %q, %v", p, first, second, err)
+		}
+	})
+}
+
+// FuzzRows reads the small rows that a start depends on.
+func FuzzRows(f *testing.F) {
+	f.Add(tip{1, 2}.append(nil))
+	f.Add(ref{1, 2, 3, 4}.append(nil))
+	f.Fuzz(func(t *testing.T, p []byte) {
+		if v, err := decodeTip(p); err == nil && !bytes.Equal(p, v.append(nil)) {
+			t.Errorf("%x decodes, and encodes to %x", p, v.append(nil))
+		}
+		if v, err := decodeRef(p); err == nil && !bytes.Equal(p, v.append(nil)) {
+			t.Errorf("%x decodes, and encodes to %x", p, v.append(nil))
+		}
+		if kind, v, err := splitKind(p); err == nil && !bytes.Equal(p, appendKind(nil, kind, v)) {
+			t.Errorf("%x decodes, and encodes to %x", p, appendKind(nil, kind, v))
 		}
 	})
 }

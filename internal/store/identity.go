@@ -68,6 +68,11 @@ func decodeIdentity(path string, p []byte) (identity, error) {
 	if err := json.Unmarshal(whole, &head); err != nil {
 		return bad("not a situ identity: %v", err)
 	}
+	if head.Format >= 1 && head.Format < format {
+		return identity{}, fault.New(fault.Invalid, opOpen, path,
+			"the directory has format %d, which only development versions of situ before this one have made and can read: "+
+				"use a new directory, and if its data is needed, read it with the version that made it", head.Format)
+	}
 	if head.Format > format {
 		return identity{}, fault.New(fault.Invalid, opOpen, path,
 			"the directory has format %d, this program knows up to %d: use a newer situ", head.Format, format)
@@ -79,7 +84,7 @@ func decodeIdentity(path string, p []byte) (identity, error) {
 		return bad("not a situ identity: %v", err)
 	}
 	raw, err := hex.DecodeString(id.ID)
-	if err != nil || len(raw) != 16 || id.Format < 1 || id.Shards < 1 || id.Shards > maxShards {
+	if err != nil || len(raw) != 16 || id.Format != format || id.Shards < 1 || id.Shards > maxShards {
 		return bad("a value is out of range: %s", bytes.TrimSpace(p))
 	}
 	return id, nil

@@ -21,6 +21,7 @@ type inspection struct {
 	tables   []*memtable.Table // what the log has beyond the tables
 	tail     wal.Tail
 	live     usages
+	files    int // tables
 	problems []*Problem
 	damaged  string // a file Pebble found damaged
 }
@@ -65,6 +66,9 @@ func inspect(o Options, dir string, id identity) (*inspection, error) {
 		}
 		return nil, err
 	}
+	for _, l := range ins.db.Metrics().Levels {
+		ins.files += int(l.TablesCount)
+	}
 	if err := ins.read(o, dir, id, missing); err != nil {
 		ins.close()
 		return nil, err
@@ -103,7 +107,7 @@ func (ins *inspection) read(o Options, dir string, id identity, missing bool) er
 	case err != nil:
 		return err
 	}
-	if err := ins.files(o.FS, dir); err != nil {
+	if err := ins.valueFiles(o.FS, dir); err != nil {
 		return err
 	}
 	ins.compare(o, dir, missing, err != nil)
@@ -129,8 +133,8 @@ func (ins *inspection) record(path string, number uint64, at int64, r wal.Record
 	return nil
 }
 
-// files looks for the files that rows in tables need.
-func (ins *inspection) files(fs vfs.FS, dir string) error {
+// valueFiles looks for the files that rows in tables need.
+func (ins *inspection) valueFiles(fs vfs.FS, dir string) error {
 	files := newFiles(fs, dir)
 	for _, n := range ins.live.numbers() {
 		u := ins.live.files[n]

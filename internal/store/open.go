@@ -26,8 +26,12 @@ const (
 	acceptFile = "situ.accept"   // made by a person who accepts a loss
 )
 
-// openBytes is what an Open writes besides tables: a manifest, options, marks.
-const openBytes = 64 << 10
+// What an Open writes: options, marks, the head of a segment, and a manifest with
+// an entry for each table.
+const (
+	openBytes  = 64 << 10
+	tableBytes = 512
+)
 
 const doAccept = "nothing was changed; restore this directory from a backup, or, to go on without what is lost, " +
 	"write the \"id\" of situ.json into a file " + acceptFile + " beside it and start again"
@@ -90,9 +94,9 @@ func (s *Store) open(o Options) error {
 	if err != nil {
 		return err
 	}
-	if !s.disk.Fits(openBytes) {
+	if need := uint64(openBytes + tableBytes*ins.files); !s.disk.Fits(need) {
 		return fault.New(fault.Full, opOpen, dir,
-			"to start takes up to %d bytes on this disk, and not so many are free: free some space and start again; nothing was changed", openBytes)
+			"to start takes up to %d bytes on this disk, and not so many are free: free some space and start again; nothing was changed", need)
 	}
 	s.adopt(ins)
 	return s.start(o, ins)
@@ -131,11 +135,25 @@ func look(fs vfs.FS, dir string) (state, error) {
 		return bad(pebbleDir, "situ.json is there, but the database beside it is missing or has lost its manifest marker")
 	case there(makingFile):
 		return stateNew, nil // its making was cut short: nothing was ever acknowledged
-	case len(files) > 0 || there(hwmFile):
+	case len(files) > 0 || there(hwmFile) || holds(fs, dir, logDir) || holds(fs, dir, valuesDir):
 		return bad(identityFile, "the identity of the directory is missing, though it holds data")
 	}
 	return stateNew, nil
 }
+
+// holds reports whether there are segments in a directory of dir.
+func holds(fs vfs.FS, dir, name string) bool {
+	nums, err := wal.List(fs, fs.PathJoin(dir, name))
+	return err != nil || len(nums) > 0
+}
+
+// logOptions says how the log is written.
+func (s *Store) logOptions(fs vfs.FS) wal.Options {
+	return wal.Options{FS: fs, Dir: fs.PathJoin(s.dir, logDir), ID: s.id.short(), Ahead: s.ahead(), Fail: s.fatal}
+}
+
+// ahead is how much room a segment gets at once.
+func (s *Store) ahead() int64 { return min(4<<20, s.memTable/2) }
 
 // create makes the files of a new directory. The making file stands until
 // all is synced, so that a crash in between starts over.
@@ -168,7 +186,7 @@ func (s *Store) create(o Options) error {
 			return err
 		}
 	}
-	log, err := wal.Open(fs, fs.PathJoin(s.dir, logDir), s.id.short(), wal.Tail{}, s.fatal)
+	log, err := wal.Open(s.logOptions(fs), wal.Tail{})
 	if err != nil {
 		return err
 	}
@@ -238,13 +256,13 @@ func (s *Store) adopt(ins *inspection) {
 		sh := &Shard{s: s, id: wire.ShardID(i), hash: t.hash}
 		sh.last.Store(uint64(t.last))
 		sh.layers.Store(&layers{now: ins.tables[i]})
-		s.unflushed.Add(ins.tables[i].Size())
 		s.shards[i] = sh
+		s.unflushed.Add(sh.weigh())
 	}
 	s.live = ins.live
 	s.segments = ins.tail.Segments
 	s.filesSize.Store(s.live.size())
-	s.logged.Store(int64(ins.tail.Bytes))
+	s.ended.Store(int64(ins.tail.Bytes))
 }
 
 // start opens Pebble and the log for writing and brings the marks up to the chains.
@@ -264,7 +282,7 @@ func (s *Store) start(o Options, ins *inspection) error {
 	}
 	err := s.clean(o.FS)
 	if err == nil {
-		s.wal, err = wal.Open(o.FS, s.files.logs, s.id.short(), ins.tail, s.fatal)
+		s.wal, err = wal.Open(s.logOptions(o.FS), ins.tail)
 	}
 	if err == nil {
 		for i, t := range ins.tips {
@@ -281,7 +299,6 @@ func (s *Store) start(o Options, ins *inspection) error {
 		}
 		return errors.Join(err, s.db.Close(), s.guard.Close())
 	}
-	s.grown(0, 0)
 	return nil
 }
 

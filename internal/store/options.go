@@ -18,7 +18,7 @@ type Options struct {
 	Logger   *slog.Logger // nil discards
 	MemTable int64        // bytes of the memtables of all shards before they become tables; 0 is 32 MiB, or 1/32 of the memory limit if that is less
 	Cache    int64        // bytes of the block cache; 0 is the same
-	MinFree  uint64       // free bytes under which Writable refuses; 0 is 32 MiB
+	MinFree  uint64       // free bytes under which Writable refuses; 0 is 64 MiB
 	// Fatal is called, possibly more than once and from any goroutine, when
 	// going on would be a lie: a sync failed, so nobody knows what is on the
 	// disk. It should not return in production; if it does (in tests), no
@@ -66,10 +66,10 @@ func (o Options) validate() error {
 	switch {
 	case o.Shards < 0 || o.Shards > maxShards:
 		return fault.New(fault.Invalid, opOpen, "", "shards: %d is not between 1 and %d", o.Shards, maxShards)
-	case o.MemTable < 16<<10 || o.MemTable > 1<<30:
-		return fault.New(fault.Invalid, opOpen, "", "memtable: %d bytes is not between 16 KiB and 1 GiB", o.MemTable)
+	case o.MemTable < 16<<10 || o.MemTable > 512<<20:
+		return fault.New(fault.Invalid, opOpen, "", "memtable: %d bytes is not between 16 KiB and 512 MiB", o.MemTable)
 	case o.Cache < 0:
-		return fault.New(fault.Invalid, opOpen, "", "cache and sync interval cannot be negative")
+		return fault.New(fault.Invalid, opOpen, "", "cache: it cannot be negative")
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ const lane = 20
 func TestPowerLoss(t *testing.T) {
 	seed, left := powerSeed(t), powerCycles(t)
 	cycles := left
-	var total, flushes, inSync atomic.Int64
+	var total, flushes, inSync, far, moved atomic.Int64
 	t.Run("lanes", func(t *testing.T) { // returns when all lanes have ended
 		for l := 0; left > 0; l++ {
 			n := min(left, lane)
@@ -69,13 +69,15 @@ func TestPowerLoss(t *testing.T) {
 				}
 				flushes.Add(p.flushes)
 				inSync.Add(p.inSync)
+				far.Add(p.far.Load())
+				moved.Add(p.moved)
 			})
 		}
 	})
-	t.Logf("%d commits acknowledged over %d power losses (%d of them within a sync, %d bytes flushed on the way), none lost",
-		total.Load(), cycles, inSync.Load(), flushes.Load())
-	if flushes.Load() == 0 || inSync.Load() == 0 {
-		t.Error("no flush, or no loss within a sync: the test does not see what it is for")
+	t.Logf("%d commits acknowledged over %d power losses (%d of them within a sync; on the way %d bytes flushed, %d far values written, %d bytes of them moved), none lost",
+		total.Load(), cycles, inSync.Load(), flushes.Load(), far.Load(), moved.Load())
+	if flushes.Load() == 0 || inSync.Load() == 0 || far.Load() == 0 || moved.Load() == 0 {
+		t.Error("no flush, no loss within a sync, no far value or no move of one: the test does not see what it is for")
 	}
 }
 
@@ -85,7 +87,8 @@ type power struct {
 	rng   *rand.Rand
 	acked []wire.Seq // of each shard
 
-	flushes, inSync int64 // bytes; losses
+	flushes, moved, inSync int64 // bytes; losses
+	far                    atomic.Int64
 
 	mu    sync.Mutex
 	fs    *vfs.MemFS // what runs now
@@ -102,11 +105,11 @@ func (p *power) run(cycles int) {
 		p.keep = vfs.CrashCloneCfg{UnsyncedDataPercent: p.rng.IntN(101), RNG: p.rng}
 		p.syncs, p.at, p.clone = 0, 0, nil
 		if c%2 == 1 {
-			p.at = 1 + p.rng.IntN(70)
+			p.at = 1 + p.rng.IntN(40+c%4/3*200)
 		}
 		p.live = slices.Clone(p.acked)
 		fs := syncHook{p.fs, p.sync}
-		s, err := Open("d", Options{FS: fs, Shards: len(p.acked), MemTable: 32 << 10, Cache: 1 << 20})
+		s, err := Open("d", Options{FS: fs, Shards: len(p.acked), MemTable: 16 << 10, Cache: 1 << 20})
 		if err != nil {
 			p.t.Fatalf("cycle %d: %v", c, err)
 		}
@@ -119,7 +122,9 @@ func (p *power) run(cycles int) {
 			p.acked[i] = max(p.acked[i], p.seen(i, sh.Last()))
 		}
 		p.work(s)
+		checkUsages(p.t, s)
 		p.flushes += int64(s.Stats().FlushBytes)
+		p.moved += int64(s.moved.Load())
 		if err := s.Close(); err != nil {
 			p.t.Fatal(err)
 		}
@@ -163,13 +168,26 @@ func (p *power) lose() {
 // unless that has happened.
 func (p *power) work(s *Store) {
 	limit, size := 10+p.rng.IntN(50), 1+p.rng.IntN(1200)
+	if p.rng.IntN(3) == 0 { // many generations, with far values
+		size = 1 + p.rng.IntN(20<<10)
+	}
 	var wg sync.WaitGroup
 	for i := range p.acked {
 		wg.Go(func() {
 			sh := s.Shard(wire.ShardID(i))
 			for n := range limit {
 				b := sh.NewBatch(0)
-				b.Set(Objects, fmt.Appendf(nil, "%08d", sh.Last()+1), rowOf(sh.Last()+1, size))
+				seq := sh.Last() + 1
+				b.Set(Objects, fmt.Appendf(nil, "%08d", seq), rowOf(seq, size>>(seq%4)))
+				if size>>(seq%4) >= farValue {
+					p.far.Add(1)
+				}
+				switch { // what is soon replaced leaves files mostly dead
+				case seq%7 == 0:
+					b.Delete(Mail, []byte("last"))
+				case seq%3 == 0:
+					b.Set(Mail, []byte("last"), rowOf(seq, size))
+				}
 				seq, err := sh.Commit(b)
 				b.Close()
 				if err != nil {
@@ -211,6 +229,14 @@ func checkRows(t *testing.T, sh *Shard, n wire.Seq) {
 	})
 	if err != nil || want != n {
 		t.Fatalf("%s: %d rows of %d, %v", sh.ID(), want, n, err)
+	}
+	last := n
+	for last > 0 && last%3 != 0 && last%7 != 0 {
+		last--
+	}
+	v, ok, err := sh.Get(Mail, []byte("last"))
+	if err != nil || ok != (last%7 != 0) || len(bytes.ReplaceAll(v, fmt.Appendf(nil, "%08d", last), nil)) > 0 {
+		t.Fatalf("%s: the row that commit %d set last is there: %v, %.40q, %v", sh.ID(), last, ok, v, err)
 	}
 }
 
@@ -287,7 +313,7 @@ func TestInABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fs := vfs.NewCrashableMem()
 		for range 2 {
-			s, err := Open("d", Options{FS: fs, Shards: 2, MemTable: 32 << 10, SyncInterval: time.Millisecond})
+			s, err := Open("d", Options{FS: fs, Shards: 2, MemTable: 32 << 10})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -22,6 +22,7 @@ type Shard struct {
 
 	mu   sync.Mutex // commits one at a time, whoever calls
 	hash uint64     // of last
+	held int64      // bytes of layers.now, as far as Store.unflushed knows
 	err  error      // the first failure: a writer stops for good
 }
 
@@ -47,14 +48,18 @@ func (sh *Shard) NewBatch(size int) *Batch {
 // the last. It returns only when the batch is synced. Commits of many shards
 // at once share their syncs. After the first error each later call returns
 // the same error: what is on disk is then known only by opening anew. A
-// batch that cannot be committed at all (closed, used, another shard's, or with a
-// range that could not be read) is refused without that.
+// batch that cannot be committed at all (closed, used, another shard's, with a
+// range that could not be read, of more than 1 GiB or with a key of 16 MiB) is
+// refused without that.
 func (sh *Shard) Commit(b *Batch) (wire.Seq, error) {
 	if b.buf == nil || b.done || b.sh != sh {
 		return 0, fault.New(fault.Internal, opCommit, sh.id.String(), "the batch is closed, was committed, or is another shard's")
 	}
 	if b.err != nil {
 		return 0, b.err
+	}
+	if b.Len() > wal.MaxBody {
+		return 0, fault.New(fault.Invalid, opCommit, sh.id.String(), "a commit has %d bytes, at most %d are allowed", b.Len(), wal.MaxBody)
 	}
 	if err := sh.s.enter(); err != nil {
 		return 0, err
@@ -88,7 +93,6 @@ func (sh *Shard) commit(b *Batch) (wire.Seq, error) {
 		return 0, err
 	}
 	now := sh.layers.Load().now
-	size := now.Size()
 	if err := insert(now, body, number, at); err != nil {
 		return 0, err // our own bytes
 	}
@@ -97,8 +101,16 @@ func (sh *Shard) commit(b *Batch) (wire.Seq, error) {
 	s.guard.Commit(sh.id, r.Seq, r.Hash)
 	s.commits.Add(1)
 	s.bytes.Add(uint64(len(body)))
-	s.grown(now.Size()-size, int64(wal.HeadSize+len(body)))
+	s.grown(sh.weigh(), int64(wal.HeadSize+len(body)))
 	return r.Seq, nil
+}
+
+// weigh returns by how many bytes the memtable has grown since the last time. It
+// is asked for its whole size, which changes with a walk, too.
+func (sh *Shard) weigh() int64 {
+	was := sh.held
+	sh.held = sh.layers.Load().now.Size()
+	return sh.held - was
 }
 
 // Get returns a copy of the value of key in table t, and whether it is
@@ -110,14 +122,18 @@ func (sh *Shard) Get(t Table, key []byte) ([]byte, bool, error) {
 	defer sh.s.leave()
 	var buf [128]byte
 	full := appendKey(buf[:0], sh.id, t, key)
-	for {
+	for try := 1; ; try++ {
 		v, ok, err := sh.get(full)
-		if errors.Is(err, errMoved) {
+		if errors.Is(err, errMoved) && try < maxMoves {
 			continue
 		}
 		return v, ok, sh.readErr(opRead, err)
 	}
 }
+
+// maxMoves is how often a Get finds that a value has moved just then, before it
+// says that the file is missing.
+const maxMoves = 100
 
 func (sh *Shard) get(full []byte) ([]byte, bool, error) {
 	l := sh.layers.Load()
@@ -126,8 +142,11 @@ func (sh *Shard) get(full []byte) ([]byte, bool, error) {
 			continue
 		}
 		if kind, v, ok := m.Get(full[shardLen:]); ok {
+			if kind == memtable.Delete {
+				return nil, false, nil
+			}
 			v, err := sh.s.copy(kind, v)
-			return v, kind != memtable.Delete && err == nil, err
+			return v, err == nil, err
 		}
 	}
 	v, c, err := sh.s.db.Get(full)

@@ -34,15 +34,17 @@ type Store struct {
 	min    uint64 // Options.MinFree
 	bufs   sync.Pool
 
-	commits, bytes, flushed, filesSize atomic.Uint64
-	damaged                            atomic.Pointer[string] // the last damaged file met
-	failure                            atomic.Pointer[error]  // set once: nothing is acknowledged any more
+	commits, bytes, flushed, moved, filesSize atomic.Uint64
+	damaged                                   atomic.Pointer[string] // the last damaged file met
+	failure                                   atomic.Pointer[error]  // set once: nothing is acknowledged any more
 
 	// Memtables become tables: see flush.go. What is between the lines is the
 	// flushing goroutine's.
 	memTable  int64        // Options.MemTable
 	unflushed atomic.Int64 // bytes of the memtables that are not frozen
+	frozen    atomic.Int64 // bytes of those that are
 	logged    atomic.Int64 // bytes of the segment of the log
+	ended     atomic.Int64 // bytes of those before it that are not in tables
 	flushing  atomic.Bool
 	watching  atomic.Bool // whether there are no commits
 	idleTimer atomic.Pointer[time.Timer]
@@ -55,7 +57,7 @@ type Store struct {
 	segments    []wal.Segment // ended, and not in tables
 	live        usages        // files with far values that rows in tables name
 	generations int
-	ended       map[uint64]int // the generation with which a segment ended
+	since       map[uint64]int // the generation with which a segment ended
 	nextValues  uint64
 	// ----
 
@@ -99,7 +101,7 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dir: dir, log: o.Logger, onFail: o.Fatal, lock: l, memTable: o.MemTable,
-		idle: make(chan struct{}), stopping: make(chan struct{}), ended: map[uint64]int{}}
+		idle: make(chan struct{}), stopping: make(chan struct{}), since: map[uint64]int{}}
 	s.room = sync.NewCond(&s.roomMu)
 	s.disk = space.New(o.FS, dir, o.MinFree, o.Logger)
 	o.FS = s.disk.FS()
@@ -109,8 +111,14 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, classify(fault.Corrupt, opOpen, dir, err)
 	}
 	s.disk.Hold()
+	if s.grown(0, 0); len(s.segments) > maxSegments {
+		s.startFlush()
+	}
 	return s, nil
 }
+
+// maxSegments is how many short segments of the log many starts may leave.
+const maxSegments = 32
 
 // ID returns the random identity of the data directory.
 func (s *Store) ID() string { return s.id.ID }
@@ -177,7 +185,7 @@ func (s *Store) fatal(err error) {
 	err = fault.Wrap(fault.Internal, "store", s.dir, err)
 	s.failure.CompareAndSwap(nil, &err)
 	s.log.Error("store: cannot go on", "error", err)
-	s.room.Broadcast()
+	s.wake()
 	s.onFail(err)
 }
 

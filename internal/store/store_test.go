@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -41,6 +42,41 @@ func put(t testing.TB, sh *Shard, tab Table, key, value string) wire.Seq {
 		t.Fatal(err)
 	}
 	return seq
+}
+
+// idle returns when no tables are being made.
+func idle(s *Store) {
+	s.roomMu.Lock()
+	defer s.roomMu.Unlock()
+	for s.flushing.Load() {
+		s.room.Wait()
+	}
+}
+
+// checkUsages holds what is known of far values against the rows themselves.
+func checkUsages(t testing.TB, s *Store) {
+	t.Helper()
+	idle(s)
+	there, err := recount(s.db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := s.live.clone()
+	maps.DeleteFunc(known.files, func(_ uint64, u *usage) bool { return u.live == 0 })
+	for n, u := range known.files {
+		if there.of(n).live != u.live {
+			t.Errorf("%s: %d bytes are counted, and rows have %d", s.files.path(n), u.live, there.of(n).live)
+		}
+	}
+	for n, u := range there.files {
+		if known.files[n] == nil && u.live > 0 {
+			t.Errorf("%s: nothing is counted, and rows have %d bytes", s.files.path(n), u.live)
+		}
+	}
+	maps.DeleteFunc(known.rows, func(_ Table, n uint64) bool { return n == 0 })
+	if !maps.Equal(known.rows, there.rows) {
+		t.Errorf("far values by table: %v are counted, and there are %v", known.rows, there.rows)
+	}
 }
 
 func rows(t testing.TB, sh *Shard, reverse bool, tab Table, from, to []byte) (got []string) {
@@ -155,7 +191,7 @@ func TestBatch(t *testing.T) {
 	b.Set(Timers, []byte("n"), []byte("y"))
 	b.Delete(Timers, []byte("0"))
 	b.DeleteRange(Timers, []byte("2"), []byte("8"))
-	if b.Count() != 3 || b.Len() == 0 {
+	if b.Count() != 8 || b.Len() == 0 {
 		t.Errorf("count %d, len %d", b.Count(), b.Len())
 	}
 	if _, err := s.Shard(1).Commit(b); !fault.Is(err, fault.Internal) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 
 	"github.com/cespare/xxhash/v2"
@@ -98,8 +97,8 @@ func (fi *files) path(number uint64) string {
 	return fi.fs.PathJoin(dir, wal.Name(n))
 }
 
-// read reads a value and checks its sum. The error is errMoved, or of kind Corrupt and names
-// the file.
+// read reads a value and checks its sum. The error is errMoved, or names the
+// file: of kind Corrupt if it is missing or the value damaged.
 func (fi *files) read(buf []byte, r ref) ([]byte, error) {
 	f, err := fi.hold(r.number)
 	if err != nil {
@@ -126,14 +125,19 @@ func (fi *files) hold(number uint64) (*valueFile, error) {
 	if f == nil {
 		file, err := fi.fs.Open(fi.path(number))
 		if err != nil {
-			if _, gone := fi.gone[number]; gone && errors.Is(err, os.ErrNotExist) {
+			_, gone := fi.gone[number]
+			switch {
+			case gone && notExist(err):
 				return nil, errMoved
+			case notExist(err):
+				return nil, fault.Wrap(fault.Corrupt, opRead, fi.path(number), err)
 			}
-			return nil, fault.Wrap(fault.Corrupt, opRead, fi.path(number), err)
+			return nil, fault.Wrap(fault.Internal, opRead, fi.path(number), err)
 		}
-		f = &valueFile{f: file, refs: 1}
+		f = &valueFile{f: file, refs: 2} // with the one of the list
 		fi.open[number] = f
 		fi.shrink()
+		return f, nil
 	}
 	f.refs++
 	return f, nil

@@ -19,11 +19,12 @@ type guardFS struct {
 	g *Guard
 }
 
-// Watch returns fs with the manifests under g's eye.
-func Watch(fs vfs.FS, g *Guard) vfs.FS { return guardFS{fs, g} }
+// Watch returns fs with the manifests under g's eye. It is a pointer, because
+// Pebble compares file systems.
+func Watch(fs vfs.FS, g *Guard) vfs.FS { return &guardFS{fs, g} }
 
 // Create counts what is written to manifests.
-func (fs guardFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+func (fs *guardFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := fs.FS.Create(name, c)
 	num, ok := ManifestNumber(fs.PathBase(name))
 	if err != nil || !ok {
@@ -33,7 +34,7 @@ func (fs guardFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error)
 }
 
 // Unwrap returns the file system below.
-func (fs guardFS) Unwrap() vfs.FS { return fs.FS }
+func (fs *guardFS) Unwrap() vfs.FS { return fs.FS }
 
 // ManifestNumber returns the number in the name of a manifest.
 func ManifestNumber(base string) (uint64, bool) {

@@ -16,10 +16,17 @@ import (
 // that new work needs.
 //
 // A failed sync is never tried again: nobody knows what it left out.
-func (d *Disk) FS() vfs.FS { return diskFS{d.fs, d} }
+//
+// It is a pointer, because Pebble compares it, and what is below may be of a
+// type that cannot be compared.
+func (d *Disk) FS() vfs.FS { return &d.wrapped }
 
 // compaction is what Pebble says that a file is for.
 const compaction = vfs.DiskWriteCategory("pebble-compaction")
+
+// MayFail is the category of other files whose making can be tried again later.
+// They are treated like tables.
+const MayFail = vfs.DiskWriteCategory("situ-may-fail")
 
 type diskFS struct {
 	vfs.FS
@@ -27,7 +34,7 @@ type diskFS struct {
 }
 
 // OpenDir implements vfs.FS.
-func (fs diskFS) OpenDir(name string) (vfs.File, error) {
+func (fs *diskFS) OpenDir(name string) (vfs.File, error) {
 	f, err := fs.FS.OpenDir(name)
 	if err != nil {
 		return nil, err
@@ -36,14 +43,14 @@ func (fs diskFS) OpenDir(name string) (vfs.File, error) {
 }
 
 // Unwrap returns the file system below.
-func (fs diskFS) Unwrap() vfs.FS { return fs.FS }
+func (fs *diskFS) Unwrap() vfs.FS { return fs.FS }
 
 func isTable(name string) bool {
 	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
 }
 
 // again calls f until it finds room.
-func (fs diskFS) again(f func() error) error {
+func (fs *diskFS) again(f func() error) error {
 	for {
 		err := f()
 		if err == nil || !IsFull(err) || !fs.d.room() {
@@ -53,8 +60,8 @@ func (fs diskFS) again(f func() error) error {
 }
 
 // open makes a file by means of f.
-func (fs diskFS) open(name string, c vfs.DiskWriteCategory, f func() (vfs.File, error)) (vfs.File, error) {
-	file := &diskFile{d: fs.d, name: name, compact: c == compaction, table: isTable(name)}
+func (fs *diskFS) open(name string, c vfs.DiskWriteCategory, f func() (vfs.File, error)) (vfs.File, error) {
+	file := &diskFile{d: fs.d, name: name, compact: c == compaction, table: isTable(name) || c == MayFail}
 	if file.mayFail() {
 		fs.d.rest(file.compact)
 	}
@@ -71,27 +78,27 @@ func (fs diskFS) open(name string, c vfs.DiskWriteCategory, f func() (vfs.File, 
 }
 
 // Create implements vfs.FS.
-func (fs diskFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+func (fs *diskFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	return fs.open(name, c, func() (vfs.File, error) { return fs.FS.Create(name, c) })
 }
 
 // ReuseForWrite implements vfs.FS.
-func (fs diskFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+func (fs *diskFS) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	return fs.open(name, c, func() (vfs.File, error) { return fs.FS.ReuseForWrite(old, name, c) })
 }
 
 // Link implements vfs.FS.
-func (fs diskFS) Link(old, name string) error {
+func (fs *diskFS) Link(old, name string) error {
 	return fs.again(func() error { return fs.FS.Link(old, name) })
 }
 
 // Rename implements vfs.FS.
-func (fs diskFS) Rename(old, name string) error {
+func (fs *diskFS) Rename(old, name string) error {
 	return fs.again(func() error { return fs.FS.Rename(old, name) })
 }
 
 // MkdirAll implements vfs.FS.
-func (fs diskFS) MkdirAll(dir string, perm os.FileMode) error {
+func (fs *diskFS) MkdirAll(dir string, perm os.FileMode) error {
 	return fs.again(func() error { return fs.FS.MkdirAll(dir, perm) })
 }
 
@@ -130,9 +137,7 @@ func (f *diskFile) again() bool {
 		f.d.tableFailed(true, f.compact, f.written)
 		return false
 	}
-	// A database that is being opened makes tables of its log, and would try
-	// that for ever without a pause.
-	return f.d.room() || f.table && f.d.pause()
+	return f.d.room()
 }
 
 // Write writes all of p, when there is room for it.
@@ -152,7 +157,7 @@ func (f *diskFile) Write(p []byte) (n int, err error) {
 }
 
 // OpenReadWrite implements vfs.FS.
-func (fs diskFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+func (fs *diskFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
 	return fs.open(name, c, func() (vfs.File, error) { return fs.FS.OpenReadWrite(name, c, o...) })
 }
 

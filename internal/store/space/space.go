@@ -30,6 +30,7 @@ const (
 // any goroutine.
 type Disk struct {
 	fs      vfs.FS
+	wrapped diskFS
 	path    string // of the reserve
 	dir     string
 	min     uint64
@@ -61,6 +62,7 @@ type State struct {
 // bytes it is full. The reserve has a quarter of min.
 func New(fs vfs.FS, dir string, min uint64, log *slog.Logger) *Disk {
 	d := &Disk{fs: fs, dir: dir, path: fs.PathJoin(dir, File), min: min, reserve: min / 4, log: log, closed: make(chan struct{})}
+	d.wrapped = diskFS{fs, d}
 	_, err := fs.Stat(d.path)
 	d.held = err == nil
 	return d
@@ -91,6 +93,12 @@ func (d *Disk) Fits(n uint64) bool {
 		u.AvailBytes += d.reserve
 	}
 	return err != nil || u.AvailBytes >= n
+}
+
+// Spare reports whether n bytes can be written without making the disk full.
+func (d *Disk) Spare(n uint64) bool {
+	s := d.Look()
+	return !s.Full && (!s.Known || s.Free >= s.Need+n)
 }
 
 // Close makes writes that wait for room fail. It may be called twice.

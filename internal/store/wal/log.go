@@ -1,24 +1,32 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// preallocate is how far ahead of its records a segment gets its room, so that
-// a sync does not have to write the file's length.
-const preallocate = 4 << 20
+// Options says how a log is written.
+type Options struct {
+	FS       vfs.FS
+	Dir      string // of the segments; it must be there
+	ID       [8]byte
+	Category vfs.DiskWriteCategory
+	// Ahead is how many bytes ahead of its records a segment gets its room, so
+	// that it lies on the disk in few pieces.
+	Ahead int64
+	// Fail is told of the first error, before anybody else is.
+	Fail func(error)
+}
 
 // Log writes a log. Its methods may be called by any goroutine.
 type Log struct {
-	fs   vfs.FS
-	dir  string
-	id   [8]byte
-	fail func(error)
+	o Options
 
 	mu      sync.Mutex
+	free    []*request
 	queue   []*request // to be written
 	spare   []*request
 	leading bool
@@ -44,24 +52,18 @@ type request struct {
 	done   chan bool // true: lead, nobody has done it yet
 }
 
-var requests = sync.Pool{New: func() any { return &request{done: make(chan bool, 1)} }}
-
 // Open begins a new segment behind the tail that Read found. What is in the
 // segment before becomes durable first: after the death of a process it may be in
-// the page cache only. fail is told of the first error.
-func Open(fs vfs.FS, dir string, id [8]byte, t Tail, fail func(error)) (*Log, error) {
+// the page cache only.
+func Open(o Options, t Tail) (*Log, error) {
 	last := t.Last()
-	l := &Log{fs: fs, dir: dir, id: id, fail: fail, number: last.Number, at: int64(last.Size)}
+	l := &Log{o: o, number: last.Number, at: int64(last.Size)}
 	if last.Number > 0 {
-		f, err := fs.OpenReadWrite(fs.PathJoin(dir, Name(last.Number)), vfs.WriteCategoryUnspecified)
+		f, err := o.FS.OpenReadWrite(o.FS.PathJoin(o.Dir, Name(last.Number)), o.Category)
 		if err != nil {
 			return nil, err
 		}
-		if err := f.Sync(); err != nil {
-			_ = f.Close()
-			return nil, err
-		}
-		if err := f.Close(); err != nil {
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
 			return nil, err
 		}
 	}
@@ -73,13 +75,14 @@ func Open(fs vfs.FS, dir string, id [8]byte, t Tail, fail func(error)) (*Log, er
 
 // begin makes the next segment, durable with its name.
 func (l *Log) begin() error {
-	path := l.fs.PathJoin(l.dir, Name(l.number+1))
-	f, err := l.fs.Create(path, vfs.WriteCategoryUnspecified)
+	fs := l.o.FS
+	path := fs.PathJoin(l.o.Dir, Name(l.number+1))
+	f, err := fs.Create(path, l.o.Category)
 	if err != nil {
 		return err
 	}
 	before := uint64(l.at)
-	_, err = f.Write(encodeSegmentHead(segmentID{l.id, l.number + 1}, before))
+	_, err = f.Write(encodeSegmentHead(segmentID{l.o.ID, l.number + 1}, before))
 	if err == nil {
 		err = f.Sync()
 	}
@@ -87,11 +90,11 @@ func (l *Log) begin() error {
 		err = e
 	}
 	if err == nil {
-		err = syncDir(l.fs, l.dir)
+		err = syncDir(fs, l.o.Dir)
 	}
 	// WriteAt leaves the bytes that it is given alone; a vfs.File's Write may not.
 	if err == nil {
-		f, err = l.fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+		f, err = fs.OpenReadWrite(path, l.o.Category)
 	}
 	if err != nil {
 		return err
@@ -116,23 +119,42 @@ func syncDir(fs vfs.FS, dir string) error {
 // body begins. buf is HeadSize bytes, which are written over, and then the body;
 // r.Body is not looked at, and r.Hash must be the body's Link. After the first error each call returns it.
 func (l *Log) Append(r *Record, buf []byte) (number uint64, at int64, err error) {
-	q := requests.Get().(*request)
-	q.record, q.buf, q.rotate = r, buf, false
+	q := l.request()
+	q.record, q.buf = r, buf
 	l.do(q)
 	number, at, err = q.number, q.at+HeadSize, q.err
-	q.record, q.buf = nil, nil
-	requests.Put(q)
+	l.release(q)
 	return number, at, err
 }
 
 // Rotate ends the segment, begins another, and returns the one that ended.
 func (l *Log) Rotate() (Segment, error) {
-	q := requests.Get().(*request)
+	q := l.request()
 	q.rotate = true
 	l.do(q)
 	ended, err := Segment{q.number, uint64(q.at)}, q.err
-	requests.Put(q)
+	l.release(q)
 	return ended, err
+}
+
+// request returns one that nobody uses. They are kept by their log, not by
+// all: in a bubble of virtual time a channel must not come from outside.
+func (l *Log) request() *request {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := len(l.free); n > 0 {
+		q := l.free[n-1]
+		l.free = l.free[:n-1]
+		return q
+	}
+	return &request{done: make(chan bool, 1)}
+}
+
+func (l *Log) release(q *request) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	*q = request{done: q.done}
+	l.free = append(l.free, q)
 }
 
 // do queues q, and returns when it is done. Whoever finds nobody at work writes
@@ -158,11 +180,10 @@ func (l *Log) do(q *request) {
 	if err == nil {
 		err = l.write(mine)
 	}
-	l.mu.Lock()
-	if err != nil && l.err == nil {
-		l.err = err
-		defer l.fail(err)
+	if err != nil {
+		l.failed(err)
 	}
+	l.mu.Lock()
 	for i, w := range mine {
 		w.err = err
 		if w != q {
@@ -177,6 +198,19 @@ func (l *Log) do(q *request) {
 		l.leading = false
 	}
 	l.mu.Unlock()
+}
+
+// failed notes the first error. Whoever has to know is told before any caller.
+func (l *Log) failed(err error) {
+	l.mu.Lock()
+	first := l.err == nil
+	if first {
+		l.err = err
+	}
+	l.mu.Unlock()
+	if first {
+		l.o.Fail(err)
+	}
 }
 
 // write writes what was asked for, in order, and syncs it.
@@ -209,10 +243,10 @@ func (l *Log) put(q *request) error {
 	r, body := q.record, len(q.buf)-HeadSize
 	n := padded(body)
 	if end := l.at + int64(n); end > l.room {
-		l.room = (end + preallocate - 1) / preallocate * preallocate
+		l.room = end + l.o.Ahead
 		_ = l.f.Preallocate(l.at, l.room-l.at) // whether there is room is for the write to say
 	}
-	recordHead{uint32(body), uint64(r.Seq), r.Prev, r.Hash, uint64(l.synced), uint16(r.Shard)}.put(q.buf, segmentID{l.id, l.number})
+	recordHead{uint32(body), uint64(r.Seq), r.Prev, r.Hash, uint64(l.synced), uint16(r.Shard)}.put(q.buf, segmentID{l.o.ID, l.number})
 	q.number, q.at = l.number, l.at
 	if pad := n - len(q.buf); pad > 0 && cap(q.buf) >= n {
 		q.buf = append(q.buf, zeros[:pad]...)
@@ -246,9 +280,9 @@ func (l *Log) Close() error { return l.f.Close() }
 // Writer writes one segment that is no part of the log, all at once.
 type Writer struct{ l *Log }
 
-// Create makes the segment with that number.
-func Create(fs vfs.FS, dir string, id [8]byte, number uint64) (*Writer, error) {
-	l := &Log{fs: fs, dir: dir, id: id, number: number - 1}
+// Create makes the segment with that number. Options.Fail is not called.
+func Create(o Options, number uint64) (*Writer, error) {
+	l := &Log{o: o, number: number - 1}
 	if err := l.begin(); err != nil {
 		return nil, err
 	}

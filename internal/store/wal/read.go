@@ -1,10 +1,8 @@
 package wal
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -104,43 +102,47 @@ type reader struct {
 
 func (r *reader) path(n uint64) string { return r.fs.PathJoin(r.dir, Name(n)) }
 
-// load reads a segment as a whole, at most max bytes.
-func (r *reader) load(n uint64, max int64) ([]byte, error) {
+// open opens a segment to be read from its start on, up to max bytes.
+func (r *reader) open(n uint64, max int64) (*window, error) {
 	f, err := r.fs.Open(r.path(n))
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
+		_ = f.Close()
 		return nil, err
 	}
-	size := min(info.Size(), max)
-	if int64(cap(r.buf)) < size {
-		r.buf = make([]byte, size)
-	}
-	r.buf = r.buf[:size]
-	if _, err = io.ReadFull(io.NewSectionReader(f, 0, size), r.buf); err != nil {
-		return nil, err
-	}
-	return r.buf, nil
+	return &window{f: f, size: min(info.Size(), max), buf: r.buf[:0]}, nil
+}
+
+// close closes what open has opened, and keeps its buffer.
+func (r *reader) close(w *window) {
+	r.buf = w.buf
+	_ = w.f.Close() // it was only read
 }
 
 // before returns how long the segment before this one is, or -1 if this one is
 // the last and its making was cut short: then it holds no record.
 func (r *reader) before(id segmentID, last bool) (int64, error) {
-	b, err := r.load(id.number, segmentHead)
+	w, err := r.open(id.number, 1<<62)
+	if err != nil {
+		return 0, err
+	}
+	defer r.close(w)
+	b, err := w.from(0, segmentHead)
 	if err != nil {
 		return 0, err
 	}
 	before, err := decodeSegmentHead(b, id)
 	if err == nil {
-		return int64(before), nil
+		return int64(min(before, 1<<62)), nil
 	}
-	if b, err = r.load(id.number, 1<<62); err != nil {
+	at, err := w.find(segmentHead, id, 0)
+	if err != nil {
 		return 0, err
 	}
-	if at := findRecord(b, segmentHead, id, 0); !last || at >= 0 {
+	if !last || at >= 0 {
 		return 0, damagef(r.path(id.number), "%v", errHead)
 	}
 	return -1, nil
@@ -152,58 +154,58 @@ func (r *reader) segment(id segmentID, size int64) (end, read uint64, err error)
 	if size < 0 {
 		limit = 1 << 62
 	}
-	b, err := r.load(id.number, limit)
+	w, err := r.open(id.number, limit)
 	if err != nil {
 		return 0, 0, err
 	}
-	if int64(len(b)) < size {
-		return 0, 0, damagef(r.path(id.number), "the segment had %d bytes, and has %d", size, len(b))
+	defer r.close(w)
+	if w.size < size {
+		return 0, 0, damagef(r.path(id.number), "the segment had %d bytes, and has %d", size, w.size)
+	}
+	b, err := w.from(0, segmentHead)
+	if err != nil {
+		return 0, 0, err
 	}
 	if _, err := decodeSegmentHead(b, id); err != nil {
 		return 0, 0, damagef(r.path(id.number), "%v", err)
 	}
-	at := segmentHead
-	for at < len(b) {
-		h, body, n, ok := recordAt(b[at:], id)
-		if !ok {
-			if size >= 0 {
-				return 0, 0, damagef(r.path(id.number), "the record at byte %d of %d is damaged", at, size)
-			}
-			// Only what was never durable may be unreadable.
-			if later := findRecord(b, at+align, id, uint64(at)+1); later >= 0 {
-				return 0, 0, damagef(r.path(id.number), "the record at byte %d is damaged: what follows it at byte %d was written when it was durable", at, later)
-			}
-			break
-		}
-		err := r.fn(id.number, int64(at+HeadSize), Record{wire.ShardID(h.shard), wire.Seq(h.seq), h.prev, h.hash, body})
+	at := int64(segmentHead)
+	for at < w.size {
+		h, body, n, err := w.record(at, id)
 		if err != nil {
 			return 0, 0, err
 		}
-		at += n
+		if n == 0 {
+			if err := r.torn(w, at, id, size); err != nil {
+				return 0, 0, err
+			}
+			break
+		}
+		err = r.fn(id.number, at+HeadSize, Record{wire.ShardID(h.shard), wire.Seq(h.seq), h.prev, h.hash, body})
+		if err != nil {
+			return 0, 0, err
+		}
+		at += int64(n)
 		read += uint64(n)
 	}
-	return uint64(min(at, len(b))), read, nil
+	return uint64(min(at, w.size)), read, nil
 }
 
-// findRecord returns where the first whole record from byte at on is that was
-// written when at least synced bytes were durable, or -1.
-func findRecord(b []byte, at int, id segmentID, synced uint64) int {
-	for at < len(b) {
-		i := bytes.Index(b[at:], recordMagic[:])
-		if i < 0 {
-			return -1
-		}
-		at += i
-		if h, _, _, ok := recordAt(b[at:], id); ok && h.synced >= synced {
-			return at
-		}
-		at++
+// torn says whether a segment may end at a byte where no record is: only what
+// was never durable may be unreadable.
+func (r *reader) torn(w *window, at int64, id segmentID, size int64) error {
+	if size >= 0 {
+		return damagef(r.path(id.number), "the record at byte %d of %d is damaged", at, size)
 	}
-	return -1
+	later, err := w.find(at+align, id, uint64(at)+1)
+	if err == nil && later >= 0 {
+		err = damagef(r.path(id.number), "the record at byte %d is damaged: what follows it at byte %d was written when it was durable", at, later)
+	}
+	return err
 }
 
 // Each calls fn for each record of one segment that Read has read before, or
-// that a Values wrote.
+// that a Writer wrote.
 func Each(fs vfs.FS, dir string, id [8]byte, number uint64, end int64, fn func(at int64, r Record) error) error {
 	r := reader{fs: fs, dir: dir, fn: func(_ uint64, at int64, r Record) error { return fn(at, r) }}
 	_, _, err := r.segment(segmentID{id, number}, end)
