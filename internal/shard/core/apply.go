@@ -22,7 +22,7 @@ func (c *Core) Apply(rep *turn.Report) {
 		}
 	}
 	if c.batch.since == 0 {
-		c.batch.since = c.now
+		c.batch.since = c.tick
 	}
 	for _, ch := range rep.Changes {
 		c.change(ch)
@@ -114,7 +114,7 @@ func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
 		if c.again(env, res.Fail) {
 			after, _ := turn.Retry(c.policy(env), env.Attempt)
 			c.pauseSeq++
-			c.retries.Add(due.Item[*wire.Envelope]{Due: c.now + after, Seq: c.pauseSeq, Value: env})
+			c.retries.Add(due.Item[*wire.Envelope]{Due: c.tick + after, Seq: c.pauseSeq, Value: env})
 			c.paused[env] = struct{}{}
 		}
 	default:
@@ -197,7 +197,7 @@ func (c *Core) change(ch turn.Change) {
 		o = c.slots[ch.Slot]
 	}
 	if o.resting() { // going on would lose state that a turn was told it has
-		c.Fail(fault.New(fault.Internal, "shard.apply", c.id.String(), "a change of slot %d, where there is no object", ch.Slot))
+		c.Fail(fault.New(fault.Internal, "shard.apply", "", "a change of slot %d, where there is no object", ch.Slot))
 		return
 	}
 	if o.pend == nil {
@@ -247,7 +247,7 @@ func (c *Core) failed(o *object, env *wire.Envelope, fail *wire.Failure) {
 		return
 	}
 	after, _ := turn.Retry(c.policy(env), env.Attempt)
-	o.box.Return(c.now + after)
+	o.box.Return(c.tick + after)
 }
 
 // again counts a failed run, and reports whether there is to be another. If

@@ -1,17 +1,19 @@
 package core
 
 import (
+	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
 // Open reads what a shard must know before it takes anything: its channels and
 // their marks, so that nothing is taken twice; the mail that was not consumed;
 // where its timers begin. Objects and records are read when they are needed.
+// The error names the shard; it is of kind fault.Corrupt if a row is damaged.
 func (c *Core) Open() error {
 	steps := []func() error{func() error { return c.in.Open(c.rows) }, c.out.Open, c.openMail, c.openTimers, c.openDead}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return err
+			return fault.Wrap(fault.KindOf(err), "shard.open", c.id.String(), err)
 		}
 	}
 	return c.err

@@ -9,6 +9,7 @@ package mail
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 
 	"github.com/situ-dev/situ/internal/fault"
@@ -63,13 +64,17 @@ func New(committed Rows) *Mail { return &Mail{rows: committed} }
 func (m *Mail) Open(fn func(*wire.Envelope)) error {
 	var all []*wire.Envelope
 	err := m.rows.Scan(store.Mail, nil, nil, func(k, v []byte) (bool, error) {
-		env, err := wire.DecodeEnvelope(bytes.Clone(v))
-		if err == nil {
-			env.Seq, err = rows.SplitSeq(k)
-			env.Note = wire.InMail
+		seq, err := rows.SplitSeq(store.Mail, k)
+		if err != nil {
+			return false, err
 		}
+		env, err := wire.DecodeEnvelope(bytes.Clone(v))
+		if err != nil {
+			return false, err
+		}
+		env.Seq, env.Note = seq, wire.InMail
 		all = append(all, env)
-		return true, err
+		return true, nil
 	})
 	if err != nil {
 		return err
@@ -79,12 +84,7 @@ func (m *Mail) Open(fn func(*wire.Envelope)) error {
 		return err
 	}
 	all = append(all, sheets...)
-	slices.SortStableFunc(all, func(a, b *wire.Envelope) int {
-		if a.Seq < b.Seq {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(a, b *wire.Envelope) int { return cmp.Compare(a.Seq, b.Seq) })
 	for _, env := range all {
 		fn(env)
 	}
@@ -94,7 +94,7 @@ func (m *Mail) Open(fn func(*wire.Envelope)) error {
 func (m *Mail) openSheets() (all []*wire.Envelope, err error) {
 	marks := map[wire.Seq][]byte{}
 	err = m.rows.Scan(store.Marks, nil, nil, func(k, v []byte) (bool, error) {
-		first, err := rows.SplitSeq(k)
+		first, err := rows.SplitSeq(store.Marks, k)
 		marks[first] = bytes.Clone(v)
 		return true, err
 	})
@@ -102,7 +102,7 @@ func (m *Mail) openSheets() (all []*wire.Envelope, err error) {
 		return nil, err
 	}
 	err = m.rows.Scan(store.Sheets, nil, nil, func(k, v []byte) (bool, error) {
-		first, err := rows.SplitSeq(k)
+		first, err := rows.SplitSeq(store.Sheets, k)
 		if err != nil {
 			return false, err
 		}

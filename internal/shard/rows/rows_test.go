@@ -13,6 +13,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/frugal"
 	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -36,6 +37,13 @@ func deadLetter() *wire.DeadLetter {
 	return &wire.DeadLetter{ID: "3-7", Envelope: envelope(), Reason: &wire.Failure{Kind: "crashed", Message: "panic: x", Detail: "stack"}, At: 4000}
 }
 
+// sheet returns messages 7 and 9.
+func sheet() []*wire.Envelope {
+	a, b := envelope(), envelope()
+	a.Seq, b.Seq = 7, 9
+	return []*wire.Envelope{a, b}
+}
+
 // TestGolden holds the rows of each table to the bytes that were once written:
 // what is on a disk stays readable.
 func TestGolden(t *testing.T) {
@@ -54,6 +62,7 @@ func TestGolden(t *testing.T) {
 		{"timer key", rows.TimerKey(1000, 7)},
 		{"outbox key", rows.OutboxKey(3, 7)},
 		{"segment", rows.AppendSegment(nil, []*wire.Envelope{envelope(), envelope()})},
+		{"sheet", rows.AppendSheet(nil, sheet())},
 		{"inbox key", rows.ShardKey(3)},
 		{"invocation", rows.EncodeInvocation(invocation())},
 		{"expiry key", rows.ExpiryKey(3000, "0003-x")},
@@ -99,6 +108,10 @@ func TestGoldenDecodes(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(envs, []*wire.Envelope{envelope(), envelope()}) {
 			t.Errorf("%s: segment %+v, %v", path, envs, err)
 		}
+		mails, err := rows.DecodeSheet(7, b["sheet"])
+		if err != nil || !reflect.DeepEqual(mails, sheet()) {
+			t.Errorf("%s: sheet %+v, %v", path, mails, err)
+		}
 		v, err := rows.DecodeInvocation("0003-x", b["invocation"])
 		if err != nil || !reflect.DeepEqual(v, invocation()) {
 			t.Errorf("%s: invocation %+v, %v", path, v, err)
@@ -107,8 +120,14 @@ func TestGoldenDecodes(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(d, deadLetter()) {
 			t.Errorf("%s: dead letter %+v, %v", path, d, err)
 		}
-		due, seq := rows.SplitTimer(b["timer key"])
-		at, id := rows.SplitExpiry(b["expiry key"])
+		due, seq, _ := rows.SplitTimer(b["timer key"])
+		at, id, _ := rows.SplitExpiry(b["expiry key"])
+		dst, first, _ := rows.SplitOutbox(b["outbox key"])
+		src, _ := rows.SplitShard(store.Inbox, b["inbox key"])
+		num, _ := rows.SplitSeq(store.Mail, b["mail and dead key"])
+		if dst != 3 || first != 7 || src != 3 || num != 7 {
+			t.Errorf("%s: outbox %d %d, inbox %d, mail %d", path, dst, first, src, num)
+		}
 		if due != 1000 || seq != 7 || at != 3000 || id != "0003-x" {
 			t.Errorf("%s: timer %d %d, expiry %d %s", path, due, seq, at, id)
 		}
@@ -181,11 +200,13 @@ func FuzzDecode(f *testing.F) {
 	f.Add(rows.EncodeInvocation(invocation()))
 	f.Add(rows.EncodeDead(deadLetter()))
 	f.Add(rows.AppendSegment(nil, []*wire.Envelope{envelope()}))
+	f.Add(rows.AppendSheet(nil, sheet()))
 	f.Add(rows.AppendObject(nil, rows.Object{Modified: 1, Size: 2, Root: []byte{0xa0}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		frugal.Check(t, 4*len(b), func() { // four decoders
+		frugal.Check(t, 5*len(b), func() { // five decoders
 			_, _ = rows.DecodeInvocation("x", b)
 			_, _ = rows.DecodeSegment(b)
+			_, _ = rows.DecodeSheet(7, b)
 			_, _ = rows.DecodeDead("x", b)
 			_, _ = rows.DecodeObject(b)
 		})
@@ -199,6 +220,11 @@ func FuzzDecode(f *testing.F) {
 				t.Errorf("a segment does not come back: %v", err)
 			}
 		}
+		if envs, err := rows.DecodeSheet(7, b); err == nil {
+			if again, err := rows.DecodeSheet(7, rows.AppendSheet(nil, envs)); err != nil && envs[0].Seq == 7 || err == nil && len(again) != len(envs) {
+				t.Errorf("a sheet does not come back: %v", err)
+			}
+		}
 		if d, err := rows.DecodeDead("x", b); err == nil {
 			if _, err := rows.DecodeDead("x", rows.EncodeDead(d)); err != nil {
 				t.Errorf("a dead letter does not come back: %v", err)
@@ -210,5 +236,10 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		rows.SplitEntry(b)
+		_, _, _ = rows.SplitTimer(b)
+		_, _, _ = rows.SplitExpiry(b)
+		_, _, _ = rows.SplitOutbox(b)
+		_, _ = rows.SplitShard(store.Inbox, b)
+		_, _ = rows.SplitSeq(store.Mail, b)
 	})
 }
