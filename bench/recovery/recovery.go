@@ -175,7 +175,7 @@ func newestLog(dir string) (newest string, err error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // it was there
 		}
-		if filepath.Ext(name) == ".log" && name > newest { // the numbers are as wide
+		if filepath.Ext(name) == ".log" && filepath.Base(filepath.Dir(name)) == "log" && name > newest { // the numbers are as wide
 			newest = name
 		}
 		return err

@@ -226,7 +226,7 @@ func TestDamage(t *testing.T) {
 
 // TestModel takes, consumes, fails, commits and starts anew at random.
 func TestModel(t *testing.T) {
-	seeds := 60
+	seeds := 15
 	seed := rand.Uint64()
 	if env := os.Getenv("SITU_SEED"); env != "" {
 		var err error
