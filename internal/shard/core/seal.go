@@ -119,15 +119,15 @@ func (c *Core) eachMail(f func(*wire.Envelope)) {
 // nothing to commit; answers that were in it are then released at once.
 func (c *Core) Seal(w *store.Batch) bool {
 	b := c.batch
+	for _, r := range b.drops { // first: the key of a record that expired may be used again
+		w.Delete(r.table, r.key)
+	}
 	c.sealObjects(b, w)
 	c.sealMail(w)
 	c.timers.Seal(w)
 	c.out.Seal(w)
 	c.in.Seal(w)
 	c.sealRecords(b, w)
-	for _, r := range b.drops {
-		w.Delete(r.table, r.key)
-	}
 	c.flown, c.batch = b, c.spent
 	if c.spent = nil; c.batch == nil {
 		c.batch = newBatch()
