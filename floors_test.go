@@ -31,7 +31,7 @@ const floors = `
 	internal/store internal/client
 	.
 	internal/shard/rows internal/shard/conf
-	internal/shard/channel internal/shard/timer
+	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead
 	internal/shard/core
 	internal/shard
 	internal/worker/lane internal/worker/process

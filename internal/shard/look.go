@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"github.com/situ-dev/situ/internal/shard/core"
+	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -63,7 +64,7 @@ func (s *Shard) ForgetDead(ctx context.Context, id string) error {
 func (s *Shard) DeadLetters(after wire.Seq, f func(wire.Seq, *wire.DeadLetter) bool) error {
 	return s.store.Scan(store.Dead, rows.SeqKey(after+1), nil, func(k, v []byte) (bool, error) {
 		seq := wire.Seq(binary.BigEndian.Uint64(k))
-		d, err := rows.DecodeDead(s.core.DeadID(seq), v)
+		d, err := rows.DecodeDead(dead.ID(s.cfg.ID, seq), v)
 		if err != nil {
 			return false, err
 		}

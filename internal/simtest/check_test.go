@@ -12,6 +12,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/place"
+	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -330,7 +331,7 @@ func (w *world) redrive() {
 	for _, at := range before {
 		for range 1 + w.rand.IntN(2) {
 			o := w.newOp([]string{"redrive", "forget"}[w.rand.IntN(2)], "")
-			o.shard, o.body = at.shard, w.shards[at.shard].core.DeadID(at.seq)
+			o.shard, o.body = at.shard, dead.ID(wire.ShardID(at.shard), at.seq)
 		}
 	}
 	w.settle()

@@ -136,7 +136,7 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	switch {
 	case res.Moved:
 		if w, ok := env.Local.(*Waiter); ok {
-			c.wait[env.Back.ID] = w
+			c.records.Expect(env.Back.ID, w)
 		}
 	case env.Back == nil:
 		if res.Fail != nil {
@@ -279,6 +279,5 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 // bury keeps a message that was given up as a dead letter.
 func (c *Core) bury(env *wire.Envelope, why *wire.Failure) {
 	c.stats.Buried++
-	c.stats.Dead++
-	c.batch.dead = append(c.batch.dead, &wire.DeadLetter{Envelope: env, Reason: why, At: c.now})
+	c.dead.Bury(env, why, c.now)
 }

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"log/slog"
 	"slices"
-	"sync/atomic"
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
@@ -13,6 +12,8 @@ import (
 	"github.com/situ-dev/situ/internal/place"
 	"github.com/situ-dev/situ/internal/shard/channel"
 	"github.com/situ-dev/situ/internal/shard/conf"
+	"github.com/situ-dev/situ/internal/shard/dead"
+	"github.com/situ-dev/situ/internal/shard/record"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/shard/timer"
 	"github.com/situ-dev/situ/internal/store"
@@ -80,24 +81,6 @@ func (ch *change) net() []turn.Entry {
 	return kept
 }
 
-// Waiter is a caller outside that waits in this process.
-type Waiter struct {
-	Done func(*wire.Response, error) // called once, must not block
-	Seed uint64                      // of the call's random source; 0: from the message
-	gone atomic.Bool
-}
-
-// Leave says that nobody listens to Done any more, from any goroutine. The
-// call goes on all the same.
-func (w *Waiter) Leave() { w.gone.Store(true) }
-
-// inv is the state of a recorded invocation that is pending, or finished but
-// not yet committed.
-type inv struct {
-	rec     *wire.Invocation
-	waiters []*Waiter
-}
-
 // flight is a frame that the host has, or of which tasks run on detached.
 type flight struct {
 	frame turn.Frame
@@ -156,15 +139,14 @@ type Core struct {
 	timers   *timer.Timers
 	pauses   *due.Queue[*object]
 	pauseSeq wire.Seq
-	expire   wire.Time // when to look for expired records
 
-	in    *channel.Inbox
-	out   *channel.Outbox
-	invs  map[wire.InvocationID]*inv
-	wait  map[wire.InvocationID]*Waiter // callers whose call moved on
-	mail  int                           // envelopes in mailboxes and queues
-	held  int                           // their bytes
-	fresh []*wire.Envelope              // mail that may need a row; some is consumed since
+	in      *channel.Inbox
+	out     *channel.Outbox
+	records *record.Records
+	dead    *dead.Letters
+	mail    int              // envelopes in mailboxes and queues
+	held    int              // their bytes
+	fresh   []*wire.Envelope // mail that may need a row; some is consumed since
 
 	batch   *batch
 	flown   *batch // the commit under way
@@ -185,10 +167,12 @@ type Effects struct {
 	Answers  []Answer
 }
 
-// Delivery is a segment on its way to a shard, and Ack the answer to it.
+// Delivery is a segment on its way to a shard, and Ack the answer to it. Waiter
+// is a caller outside that waits in this process.
 type (
 	Delivery = channel.Delivery
 	Ack      = channel.Ack
+	Waiter   = record.Waiter
 )
 
 // Answer is what a caller outside is told.
@@ -216,10 +200,10 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
 		pauses: due.NewQueue[*object](1 << 30), timers: timer.New(cfg.TimerWindow, committed),
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
-		invs: map[wire.InvocationID]*inv{}, wait: map[wire.InvocationID]*Waiter{},
+		records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),
 	}
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
-	c.batch = newBatch()
+	c.batch = &batch{}
 	return c
 }
 
@@ -405,7 +389,8 @@ func (c *Core) Count() conf.Stats {
 	st := c.stats
 	st.Resident = len(c.slots) - 1 - len(c.free)
 	st.Queued = c.mail
-	st.Waiting = len(c.wait)
+	st.Waiting = c.records.Waiting()
+	st.Dead = c.dead.Len()
 	st.Timers = c.timers.Len()
 	st.Outbox = c.out.Unacked()
 	st.Rescued += uint64(c.out.Rescued())
@@ -433,14 +418,7 @@ func (c *Core) Abandon(err error) {
 			}
 		}
 	}
-	for _, w := range c.wait {
-		tell(w)
-	}
-	for _, v := range c.invs {
-		for _, w := range v.waiters {
-			tell(w)
-		}
-	}
+	c.records.Waiters(tell)
 	local := func(env *wire.Envelope) {
 		if w, ok := env.Local.(*Waiter); ok {
 			tell(w)

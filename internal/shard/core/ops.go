@@ -1,11 +1,6 @@
 package core
 
 import (
-	"fmt"
-	"slices"
-	"strconv"
-	"strings"
-
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
@@ -74,45 +69,13 @@ func (c *Core) Remove(id wire.ObjectID) error {
 	return nil
 }
 
-func (c *Core) deadSeq(id string) (wire.Seq, error) {
-	_, num, ok := strings.Cut(id, "-")
-	seq, err := strconv.ParseUint(num, 10, 64)
-	if !ok || err != nil {
-		return 0, fault.New(fault.NotFound, "dead letter", id, "there is no such dead letter")
-	}
-	return wire.Seq(seq), nil
-}
-
-// DeadID names a dead letter.
-func (c *Core) DeadID(seq wire.Seq) string { return fmt.Sprintf("%d-%d", c.id, seq) }
-
-// deadLetter reads a dead letter.
-func (c *Core) deadLetter(id string) (*wire.DeadLetter, wire.Seq, error) {
-	seq, err := c.deadSeq(id)
-	if err != nil {
-		return nil, 0, err
-	}
-	b, ok, err := c.rows.Get(store.Dead, rows.SeqKey(seq))
-	if err != nil {
-		return nil, 0, err
-	}
-	going := slices.Contains(c.batch.buried, seq) || c.flown != nil && slices.Contains(c.flown.buried, seq)
-	if !ok || going {
-		return nil, 0, fault.New(fault.NotFound, "dead letter", id, "there is no such dead letter")
-	}
-	d, err := rows.DecodeDead(id, b)
-	return d, seq, err
-}
-
 // Redrive runs a dead letter's message again, as if it had just arrived. Its
 // caller was answered when it was given up, so nobody hears the answer.
 func (c *Core) Redrive(id string) error {
-	d, seq, err := c.deadLetter(id)
+	d, err := c.dead.Take(id)
 	if err != nil {
 		return err
 	}
-	c.batch.buried = append(c.batch.buried, seq)
-	c.stats.Dead--
 	env := d.Envelope
 	env.Attempt, env.Due, env.Back = 0, 0, nil
 	c.accept(env)
@@ -121,33 +84,18 @@ func (c *Core) Redrive(id string) error {
 
 // ForgetDead removes a dead letter.
 func (c *Core) ForgetDead(id string) error {
-	_, seq, err := c.deadLetter(id)
-	if err != nil {
-		return err
-	}
-	c.batch.buried = append(c.batch.buried, seq)
-	c.stats.Dead--
-	return nil
+	_, err := c.dead.Take(id)
+	return err
 }
 
 // Await has w answered when the invocation id is finished, or with the batch
 // if it is.
 func (c *Core) Await(id wire.InvocationID, w *Waiter) {
-	v := c.invs[id]
-	if v == nil {
-		rec := c.invocation(id)
-		if rec == nil || rec.Finished != 0 {
-			c.AnswerLater(w)
-			return
-		}
-		v = &inv{rec: rec}
-		c.invs[id] = v
-	}
-	if v.rec.Finished != 0 {
+	waits, err := c.records.Await(id, w)
+	c.Fail(err)
+	if !waits {
 		c.AnswerLater(w)
-		return
 	}
-	v.waiters = append(v.waiters, w)
 }
 
 // AnswerLater has w answered when all that was done so far is durable.

@@ -42,11 +42,9 @@ func (c *Core) openTimers() error {
 }
 
 func (c *Core) openDead() error {
-	return c.rows.Scan(store.Dead, nil, nil, func(k, _ []byte) (bool, error) {
-		c.arrival = max(c.arrival, wire.Seq(binary.BigEndian.Uint64(k)))
-		c.stats.Dead++
-		return true, nil
-	})
+	last, err := c.dead.Open()
+	c.arrival = max(c.arrival, last)
+	return err
 }
 
 // Resend sends the rows of the outbox again after a start. Who has them

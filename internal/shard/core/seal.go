@@ -12,10 +12,7 @@ import (
 // batch gathers the net effect of the turns between two commits (law 2).
 type batch struct {
 	objects []*object // with a pending change
-	invs    map[*inv]struct{}
-	dead    []*wire.DeadLetter
-	buried  []wire.Seq // dead letters that go
-	drops   []rowKey   // rows that go with the effects
+	drops   []rowKey  // rows that go with the effects
 	answers []Answer
 	size    int       // bytes, roughly
 	since   wire.Time // when the first turn's effects came in
@@ -26,34 +23,27 @@ type rowKey struct {
 	key   []byte
 }
 
-func newBatch() *batch {
-	return &batch{invs: map[*inv]struct{}{}}
-}
-
 // reset forgets what was in b and keeps its memory.
 func (b *batch) reset() {
-	clear(b.invs)
 	clear(b.objects)
 	clear(b.answers)
 	clear(b.drops)
-	*b = batch{objects: b.objects[:0], invs: b.invs, drops: b.drops[:0], answers: b.answers[:0]}
+	*b = batch{objects: b.objects[:0], drops: b.drops[:0], answers: b.answers[:0]}
 }
 
 func (b *batch) answer(w *Waiter, resp *wire.Response, err error) {
 	b.answers = append(b.answers, Answer{w, resp, err})
 }
 
-func (b *batch) touchInv(v *inv) { b.invs[v] = struct{}{} }
-
 func (b *batch) drop(t store.Table, key []byte) { b.drops = append(b.drops, rowKey{t, key}) }
 
 // Wanted reports whether the batch has anything that must become durable.
 func (c *Core) Wanted() bool {
 	b := c.batch
-	if len(b.objects)+len(b.invs)+len(b.dead)+len(b.drops)+len(b.answers) > 0 {
+	if len(b.objects)+len(b.drops)+len(b.answers) > 0 {
 		return true
 	}
-	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.unsaved()
+	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.unsaved()
 }
 
 // BatchSize returns about how many bytes Seal will write.
@@ -119,18 +109,19 @@ func (c *Core) eachMail(f func(*wire.Envelope)) {
 // nothing to commit; answers that were in it are then released at once.
 func (c *Core) Seal(w *store.Batch) bool {
 	b := c.batch
-	for _, r := range b.drops { // first: the key of a record that expired may be used again
-		w.Delete(r.table, r.key)
-	}
 	c.sealObjects(b, w)
 	c.sealMail(w)
 	c.timers.Seal(w)
 	c.out.Seal(w)
 	c.in.Seal(w)
-	c.sealRecords(b, w)
+	c.records.Seal(w)
+	c.dead.Seal(w)
+	for _, r := range b.drops {
+		w.Delete(r.table, r.key)
+	}
 	c.flown, c.batch = b, c.spent
 	if c.spent = nil; c.batch == nil {
-		c.batch = newBatch()
+		c.batch = &batch{}
 	}
 	return w.Count() > 0
 }
@@ -193,21 +184,6 @@ func (c *Core) sealMail(w *store.Batch) {
 	c.fresh = c.fresh[:0]
 }
 
-func (c *Core) sealRecords(b *batch, w *store.Batch) {
-	for v := range b.invs {
-		w.Set(store.Invocations, []byte(v.rec.ID), rows.EncodeInvocation(v.rec))
-		if v.rec.Finished != 0 {
-			w.Set(store.Expiry, rows.ExpiryKey(v.rec.Expires, v.rec.ID), nil)
-		}
-	}
-	for _, d := range b.dead {
-		w.Set(store.Dead, rows.SeqKey(d.Envelope.Seq), rows.EncodeDead(d))
-	}
-	for _, seq := range b.buried {
-		w.Delete(store.Dead, rows.SeqKey(seq))
-	}
-}
-
 // Committed lets out what the commit under way has made durable (law 1).
 func (c *Core) Committed() {
 	b := c.flown
@@ -218,11 +194,8 @@ func (c *Core) Committed() {
 	c.Fail(err)
 	c.events.Acks = c.in.Committed(c.events.Acks)
 	c.timers.Committed()
-	for v := range b.invs {
-		if _, again := c.batch.invs[v]; v.rec.Finished != 0 && !again {
-			delete(c.invs, v.rec.ID)
-		}
-	}
+	c.records.Committed()
+	c.dead.Committed()
 	for _, o := range b.objects {
 		o.sealed = nil
 		c.settle(o)

@@ -2,12 +2,9 @@ package core
 
 import (
 	"bytes"
-	"maps"
-	"slices"
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/rows"
-	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -22,7 +19,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 		if r.Due > c.now {
 			// It waits on disk. Its caller may wait here, too.
 			id := c.name()
-			c.wait[id] = w
+			c.records.Expect(id, w)
 			env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: id, Shard: c.id, Format: r.Want}
 		} else {
 			env.Note |= wire.Volatile
@@ -39,13 +36,12 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 			return
 		}
 	}
-	v := &inv{rec: &wire.Invocation{ID: id, To: r.To, Created: c.now, Digest: digest}}
-	c.invs[id] = v
-	c.batch.touchInv(v)
+	rec := &wire.Invocation{ID: id, To: r.To, Created: c.now, Digest: digest}
 	if r.Async {
+		c.records.Begin(rec, nil)
 		c.batch.answer(w, &wire.Response{ID: id}, nil)
 	} else {
-		v.waiters = append(v.waiters, w)
+		c.records.Begin(rec, w)
 	}
 	env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: id, Shard: c.id, Format: r.Want}
 	c.accept(env)
@@ -54,14 +50,9 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 // known deals with a call whose idempotency key was seen before, and reports
 // whether it was.
 func (c *Core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *Waiter) bool {
-	var rec *wire.Invocation
-	v := c.invs[id]
-	if v != nil {
-		rec = v.rec
-	} else {
-		rec = c.invocation(id)
-	}
-	if rec == nil || rec.Expires != 0 && rec.Expires <= c.now {
+	rec, durable, err := c.records.Find(id, c.now)
+	c.Fail(err)
+	if rec == nil {
 		return false
 	}
 	switch {
@@ -75,28 +66,13 @@ func (c *Core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *Wa
 		c.AnswerNow(w, nil, e)
 	default:
 		resp := &wire.Response{ID: id, Done: true, Body: rec.Body, Fail: rec.Fail, Again: true}
-		if v != nil {
-			c.batch.answer(w, resp, nil) // the record is not durable yet
-		} else {
+		if durable {
 			c.AnswerNow(w, resp, nil)
+		} else {
+			c.batch.answer(w, resp, nil)
 		}
 	}
 	return true
-}
-
-// invocation reads a record, nil if there is none.
-func (c *Core) invocation(id wire.InvocationID) *wire.Invocation {
-	b, ok, err := c.rows.Get(store.Invocations, []byte(id))
-	if err != nil || !ok {
-		c.Fail(err)
-		return nil
-	}
-	rec, err := rows.DecodeInvocation(id, b)
-	if err != nil {
-		c.Fail(err)
-		return nil
-	}
-	return rec
 }
 
 // accept takes an envelope that arrived: as mail, or, if it is early, as a
@@ -122,28 +98,15 @@ func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failur
 	if back == nil {
 		return
 	}
-	if w := c.wait[back.ID]; w != nil {
-		delete(c.wait, back.ID)
+	if w := c.records.Expected(back.ID); w != nil {
 		c.batch.answer(w, &wire.Response{Done: true, Body: body, Fail: fail}, nil)
 		return
 	}
-	v := c.invs[back.ID]
-	if v == nil {
-		if rec := c.invocation(back.ID); rec != nil && rec.Finished == 0 {
-			v = &inv{rec: rec}
-			c.invs[back.ID] = v
-		}
+	waiters, err := c.records.Finish(back.ID, c.now, body, fail)
+	c.Fail(err)
+	for _, w := range waiters {
+		c.batch.answer(w, &wire.Response{ID: back.ID, Done: true, Body: body, Fail: fail}, nil)
 	}
-	if v == nil || v.rec.Finished != 0 {
-		return // a caller that is gone, or a second answer
-	}
-	v.rec.Finished, v.rec.Body, v.rec.Fail = c.now, body, fail
-	v.rec.Expires = c.now + wire.Time(c.cfg.KeepAnswers)
-	for _, w := range v.waiters {
-		c.batch.answer(w, &wire.Response{ID: v.rec.ID, Done: true, Body: body, Fail: fail}, nil)
-	}
-	v.waiters = nil
-	c.batch.touchInv(v)
 }
 
 // TakeSegment takes messages from another shard. They are queued, and accepted
@@ -204,44 +167,13 @@ func (c *Core) TakeTime(now wire.Time) {
 		c.stats.Fired++
 		c.put(env)
 	}
-	if c.expire == 0 || c.now >= c.expire {
-		c.expireRecords()
-	}
+	c.Fail(c.records.Expire(c.now))
 	c.evict()
 }
 
-// forgetWaiters drops callers who have left and whose answer may never come.
-func (c *Core) forgetWaiters() {
-	left := func(w *Waiter) bool { return w.gone.Load() }
-	maps.DeleteFunc(c.wait, func(_ wire.InvocationID, w *Waiter) bool { return left(w) })
-	for _, v := range c.invs {
-		v.waiters = slices.DeleteFunc(v.waiters, left)
-	}
-}
-
-// expireRecords removes records of invocations whose time is over.
-func (c *Core) expireRecords() {
-	n := 0
-	c.forgetWaiters()
-	c.expire = c.now + 60e9
-	c.Fail(c.rows.Scan(store.Expiry, nil, rows.ExpiryKey(c.now+1, ""), func(k, _ []byte) (bool, error) {
-		c.batch.drop(store.Expiry, slices.Clone(k))
-		when, id := rows.SplitExpiry(k)
-		// The key may have been used again since: then its record is another.
-		if rec := c.invocation(id); c.invs[id] == nil && rec != nil && rec.Expires == when {
-			c.batch.drop(store.Invocations, []byte(id))
-		}
-		n++
-		return n < 1000, nil
-	}))
-	if n == 1000 {
-		c.expire = c.now + 100e6
-	}
-}
-
-// NextTime returns when takeTime has something to do, 0 for never.
+// NextTime returns when TakeTime has something to do, 0 for never.
 func (c *Core) NextTime() wire.Time {
-	next := c.expire
+	next := c.records.NextLook()
 	if t, ok := c.timers.Next(); ok && t < next {
 		next = t
 	}

@@ -1,0 +1,102 @@
+// Package dead keeps the dead letters of one shard: messages that were given
+// up, until somebody has them run again or removes them. Each is a row. Package
+// core drives it from its goroutine.
+package dead
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/store"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Rows is what is read of the shard's committed state.
+type Rows interface {
+	Get(t store.Table, key []byte) ([]byte, bool, error)
+	Scan(t store.Table, from, to []byte, fn func(key, value []byte) (bool, error)) error
+}
+
+// Letters is the dead letters of one shard.
+type Letters struct {
+	rows  Rows
+	count int
+	fresh []*wire.DeadLetter // not rows yet
+	going []wire.Seq         // to go with the next Seal
+	flown []wire.Seq         // in the commit under way
+}
+
+// New returns the dead letters of a shard, to be read from committed.
+func New(committed Rows) *Letters { return &Letters{rows: committed} }
+
+// ID names a dead letter of a shard.
+func ID(shard wire.ShardID, seq wire.Seq) string { return fmt.Sprintf("%d-%d", shard, seq) }
+
+// Open counts the rows, and returns the highest arrival number among them.
+func (l *Letters) Open() (last wire.Seq, err error) {
+	err = l.rows.Scan(store.Dead, nil, nil, func(k, _ []byte) (bool, error) {
+		last = max(last, wire.Seq(binary.BigEndian.Uint64(k)))
+		l.count++
+		return true, nil
+	})
+	return last, err
+}
+
+// Len returns how many there are, with those that are not committed.
+func (l *Letters) Len() int { return l.count }
+
+// Bury keeps a message that was given up, and why.
+func (l *Letters) Bury(env *wire.Envelope, why *wire.Failure, now wire.Time) {
+	l.fresh = append(l.fresh, &wire.DeadLetter{Envelope: env, Reason: why, At: now})
+	l.count++
+}
+
+// Take takes a committed letter out: its row goes with the next Seal. The error
+// is of kind fault.NotFound if there is none, or if it is gone.
+func (l *Letters) Take(id string) (*wire.DeadLetter, error) {
+	none := fault.New(fault.NotFound, "dead letter", id, "there is no such dead letter")
+	_, num, ok := strings.Cut(id, "-")
+	n, err := strconv.ParseUint(num, 10, 64)
+	if !ok || err != nil {
+		return nil, none
+	}
+	seq := wire.Seq(n)
+	b, ok, err := l.rows.Get(store.Dead, rows.SeqKey(seq))
+	if err != nil {
+		return nil, err
+	}
+	if !ok || slices.Contains(l.going, seq) || slices.Contains(l.flown, seq) {
+		return nil, none
+	}
+	d, err := rows.DecodeDead(id, b)
+	if err != nil {
+		return nil, err
+	}
+	l.going = append(l.going, seq)
+	l.count--
+	return d, nil
+}
+
+// Dirty reports whether there is a reason to commit.
+func (l *Letters) Dirty() bool { return len(l.fresh)+len(l.going) > 0 }
+
+// Seal writes into the commit what has come and what goes.
+func (l *Letters) Seal(w *store.Batch) {
+	for _, d := range l.fresh {
+		w.Set(store.Dead, rows.SeqKey(d.Envelope.Seq), rows.EncodeDead(d))
+	}
+	for _, seq := range l.going {
+		w.Delete(store.Dead, rows.SeqKey(seq))
+	}
+	clear(l.fresh)
+	l.fresh = l.fresh[:0]
+	l.going, l.flown = l.flown[:0], l.going
+}
+
+// Committed says that the commit sealed last is durable.
+func (l *Letters) Committed() { l.flown = l.flown[:0] }
