@@ -311,6 +311,46 @@ func TestGap(t *testing.T) {
 	}
 }
 
+// TestRescued loses acknowledgements. What the sender learns by asking counts as
+// rescued, but for messages from before its start: those acknowledgements went
+// with the node, and no wake-up was lost.
+func TestRescued(t *testing.T) {
+	p := newPair(t)
+	ask := func() {
+		t.Helper()
+		for now := range wire.Time(2) { // the second sweep asks
+			out, err := p.out.Sweep(1+now, nil)
+			p.must(err)
+			for _, d := range out {
+				p.acks = p.in.Put(d.Segment, p.acks)
+			}
+		}
+		p.acknowledge()
+		if p.out.Unacked() != 0 {
+			t.Fatalf("after the question %d bytes are not acknowledged", p.out.Unacked())
+		}
+	}
+	lose := func() {
+		t.Helper()
+		p.give(1, false)
+		p.arrive(len(p.moving) - 1)
+		p.take(1)
+		p.settle()
+		p.acks = nil
+	}
+	lose()
+	p.startSender()
+	if ask(); p.out.Rescued() != 0 {
+		t.Errorf("rescued: %d, but the acknowledgement went with the start", p.out.Rescued())
+	}
+	for n := range 3 {
+		lose()
+		if ask(); p.out.Rescued() != n+1 {
+			t.Errorf("rescued: %d, want %d", p.out.Rescued(), n+1)
+		}
+	}
+}
+
 // TestFair checks that each source comes first in its turn.
 func TestFair(t *testing.T) {
 	in := channel.NewInbox(0)

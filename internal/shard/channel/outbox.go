@@ -26,8 +26,9 @@ type Outbox struct {
 type channel struct {
 	next  wire.Seq // number for the next message
 	rows  []segmentRow
-	sent  int // rows that have been sent
-	bytes int // sent and not acknowledged
+	sent  int      // rows that have been sent
+	bytes int      // sent and not acknowledged
+	old   wire.Seq // the last message from before the start
 
 	head  wire.Seq  // the oldest that was not acknowledged at the last sweep, 0 for none
 	since wire.Time // when a sweep saw that first
@@ -66,6 +67,7 @@ func (o *Outbox) Open() error {
 		first := wire.Seq(binary.BigEndian.Uint64(k[2:]))
 		ch := o.channel(wire.ShardID(binary.BigEndian.Uint16(k)))
 		ch.next = first + wire.Seq(len(envs))
+		ch.old = ch.next - 1
 		ch.rows = append(ch.rows, segmentRow{first, ch.next - 1, len(v)})
 		o.unacked += len(v)
 		return true, nil
@@ -149,16 +151,17 @@ func (o *Outbox) Committed(out []Delivery) ([]Delivery, error) {
 // to out what waited for room in the channel.
 func (o *Outbox) Ack(a Ack, out []Delivery) ([]Delivery, error) {
 	ch := o.channel(a.From)
-	n, before := 0, o.unacked
+	n, lost := 0, false
 	for n < len(ch.rows) && ch.rows[n].last <= a.Last {
+		lost = lost || ch.rows[n].bytes > 0 && ch.rows[n].last > ch.old
 		if n < ch.sent { // after a start, the receiver may have more than was sent again
 			ch.bytes -= ch.rows[n].bytes
 		}
 		o.unacked -= ch.rows[n].bytes
 		n++
 	}
-	if a.Told && o.unacked < before {
-		o.rescued++ // an acknowledgement was lost
+	if a.Told && lost {
+		o.rescued++ // an acknowledgement did not come, and not because of a start
 	}
 	if a.Want != 0 {
 		return o.again(a, n, out)
