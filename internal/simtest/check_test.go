@@ -40,6 +40,9 @@ func (w *world) verify() {
 	w.pass(w.latest - w.wall + 25*wire.Time(time.Hour))
 	w.settle()
 	for _, s := range w.shards {
+		s.rescues()
+	}
+	for _, s := range w.shards {
 		for _, t := range []store.Table{store.Invocations, store.Expiry} {
 			if n := w.table(s.id, t); len(n) > 0 {
 				w.fail("%d rows are left in %v of shard %d, a day later", len(n), t, s.id)

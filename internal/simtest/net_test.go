@@ -24,11 +24,12 @@ type channel struct {
 type parcel struct {
 	first, last wire.Seq
 	seg         rows.Segment // in a node
-	bytes       []byte       // between nodes
+	bytes       []byte       // between nodes: its messages
+	oldest      wire.Seq
 }
 
 func (c *channel) send(s rows.Segment) {
-	p := parcel{first: s.First, last: s.Last()}
+	p := parcel{first: s.First, last: s.Last(), oldest: s.Oldest}
 	if c.w.node {
 		p.seg = s
 	} else {
@@ -54,7 +55,7 @@ func (c *channel) deliver() bool {
 	if err != nil {
 		c.w.fail("a segment cannot be decoded: %v", err)
 	}
-	to.post(rows.Segment{From: wire.ShardID(c.from), First: p.first, Envs: envs})
+	to.post(rows.Segment{From: wire.ShardID(c.from), First: p.first, Envs: envs, Oldest: p.oldest})
 	return true
 }
 

@@ -29,6 +29,7 @@ type shard struct {
 	boots   int
 	woken   bool      // something was posted, reported or committed since the last step
 	wakeAt  wire.Time // when it wants to be woken by time
+	sweepAt wire.Time // when to sweep next
 }
 
 // How a host is lost.
@@ -53,7 +54,7 @@ func (s *shard) open() {
 	s.boots++
 	w.log("open", s.id, "at commit", w.disk.shard(s.id).Last())
 	s.core = core.New(cfg, w.disk.shard(s.id), "boot"+string(rune('a'+s.boots%26))+string(rune('a'+s.boots/26)), w.wall)
-	s.resent, s.woken, s.wakeAt = false, true, 0
+	s.resent, s.woken, s.wakeAt, s.sweepAt = false, true, 0, 0
 	if err := s.core.Open(); err != nil {
 		w.fail("%v does not open: %v", s.id, err)
 	}
@@ -70,6 +71,7 @@ func (s *shard) attach() {
 // down is the end of the shard's memory. Its pending commit is the disk's to
 // decide.
 func (s *shard) down() {
+	s.rescues()
 	s.core, s.host, s.lost, s.frame, s.reports, s.stale, s.pending = nil, nil, 0, nil, nil, nil, nil
 	s.inbox, s.synced = nil, false
 	s.w.hangUp(s)
@@ -77,7 +79,9 @@ func (s *shard) down() {
 
 func (s *shard) post(v any) {
 	s.inbox = append(s.inbox, v)
-	s.woken = true
+	if !s.w.loses(conf.Posted) {
+		s.woken = true
+	}
 }
 
 // poke does one random thing, if it can be done now.
@@ -95,7 +99,7 @@ func (s *shard) poke() {
 	if s.host == nil && s.lost == 0 && s.w.chance(200) {
 		s.attach()
 	}
-	switch s.w.rand.IntN(12) {
+	switch s.w.rand.IntN(13) {
 	case 0, 1:
 		s.takeOne()
 	case 2:
@@ -118,6 +122,11 @@ func (s *shard) poke() {
 		if s.w.chance(300) {
 			s.endLate()
 		}
+	case 11:
+		if s.w.chance(100) {
+			s.sweepAt = s.w.wall
+		}
+		s.sweep()
 	default:
 		s.step()
 	}
@@ -158,7 +167,7 @@ func (s *shard) takeOne() bool {
 		s.w.log("segment", s.id, "from", int(v.From), v.First, v.Last())
 		s.core.TakeSegment(v)
 	case core.Ack:
-		s.w.log("ack", s.id, "from", int(v.From), v.Last)
+		s.w.log("ack", s.id, "from", int(v.From), v.Last, "want", v.Want, "told", v.Told)
 		s.core.TakeAck(v)
 	}
 	return true
@@ -322,13 +331,13 @@ func (s *shard) flush() {
 		defer s.w.crashAt(s)
 	}
 	for _, d := range ev.Segments {
-		if n--; n >= 0 {
+		if n--; n >= 0 && !s.w.loses(conf.Segment) {
 			s.w.log("send", s.id, "to", int(d.To), d.Segment.First, d.Segment.Last())
 			s.w.channel(s.id, int(d.To)).send(d.Segment)
 		}
 	}
 	for _, a := range ev.Acks {
-		if n--; n >= 0 {
+		if n--; n >= 0 && !s.w.loses(conf.Ack) {
 			c := s.w.channel(int(a.To), s.id)
 			c.acks = append(c.acks, a)
 		}
@@ -338,6 +347,7 @@ func (s *shard) flush() {
 // step is the whole of what a shard's goroutine does when it wakes up.
 func (s *shard) step() {
 	c := s.core
+	s.sweep()
 	c.TakeTime(s.w.wall)
 	for s.takeOne() {
 	}
@@ -353,5 +363,39 @@ func (s *shard) step() {
 		if s.core.Full() || s.core.Flying() {
 			s.wakeAt = max(s.wakeAt, s.w.wall+1e6)
 		}
+		if s.w.loses(conf.Alarm) {
+			s.wakeAt = never
+		}
+		if s.w.cfg.Sweep >= 0 {
+			s.wakeAt = min(s.wakeAt, s.sweepAt)
+		}
+	}
+}
+
+// never is a time that does not come.
+const never = wire.Time(1 << 62)
+
+// sweep is the net under the wake-ups, now and then.
+func (s *shard) sweep() {
+	every, now := wire.Time(s.w.cfg.Sweep), s.w.wall
+	if every < 0 || now < s.sweepAt && s.sweepAt-now <= every {
+		return
+	}
+	s.sweepAt = now + every
+	s.w.log("sweep", s.id)
+	s.core.TakeTime(now)
+	s.core.Sweep()
+}
+
+// rescues counts what sweeps have found. In one node, where nothing is lost on
+// the way, that is nothing unless a wake-up was lost on purpose.
+func (s *shard) rescues() {
+	if s.core == nil {
+		return
+	}
+	n := int(s.core.Count().Rescued)
+	s.w.count["found by a sweep"] += n
+	if n > 0 && s.w.node && s.w.edges == 0 {
+		s.w.fail("a sweep of shard %d found work %d times, and no wake-up was lost", s.id, n)
 	}
 }

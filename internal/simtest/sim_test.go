@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -124,6 +125,43 @@ func TestSimReplay(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSimSweep takes seeds that lose wake-ups and runs each with the sweep and
+// without. With it all come to rest. Without it many must not: else what is lost
+// is not worth a net.
+func TestSimSweep(t *testing.T) {
+	shared := &sharedStore{t: t}
+	defer shared.close()
+	run := func(seed uint64, sweep bool) *world {
+		w := newWorld(seed, false)
+		if !sweep {
+			w.cfg.Sweep = -1
+		}
+		w.run(shared.disk(len(w.shards)))
+		return w
+	}
+	const want = 30
+	seeds, stuck := 0, 0
+	for seed := uint64(1); seeds < want; seed++ {
+		if newWorld(seed, false).edges == 0 {
+			continue
+		}
+		seeds++
+		if w := run(seed, true); len(w.errs) > 0 {
+			t.Errorf("with the sweep: %s", w.report())
+		}
+		if w := run(seed, false); len(w.errs) > 0 {
+			stuck++
+			if !strings.Contains(w.errs[0], noRest) {
+				t.Errorf("without the sweep something else is wrong: %s", w.report())
+			}
+		}
+	}
+	if stuck < want/2 {
+		t.Errorf("of %d seeds that lose wake-ups only %d do not come to rest without the sweep", want, stuck)
+	}
+	t.Logf("of %d seeds that lose wake-ups %d do not come to rest without the sweep", want, stuck)
 }
 
 // powerSeeds is how many seeds lose power on a store of their own.

@@ -32,6 +32,8 @@ type world struct {
 	mix     []string // methods to choose from
 	syncs   int      // how soon a commit ends, in thousandths of a turn of its shard
 	faults  faults
+	edges   int  // chance that a wake-up is lost, in thousandths; not without sweeps
+	missed  int  // wake-ups that were lost since the faults ended
 	quiet   bool // the faults have ended
 
 	events []event // the last ones, as a ring
@@ -120,9 +122,9 @@ func (w *world) report() string {
 	for _, e := range w.errs {
 		fmt.Fprintf(&b, "  %s\n", e)
 	}
-	fmt.Fprintf(&b, "%d shards (one node: %v), disk %T, %d operations, %d steps, faults %+v\nconfig: frames of %d, run ahead %v, %d queued, %d in a mailbox, window %d, timers %d, resident %d\n",
+	fmt.Fprintf(&b, "%d shards (one node: %v), disk %T, %d operations, %d steps, faults %+v\nconfig: frames of %d, run ahead %v, %d queued, %d in a mailbox, window %d, timers %d, resident %d, sweep every %v, wake-ups lost %d\n",
 		len(w.shards), w.node, w.disk, len(w.ops), w.steps, w.faults,
-		w.cfg.FrameTasks, w.cfg.RunAhead, w.cfg.MaxQueued, w.cfg.MaxMailbox, w.cfg.ChannelWindow, w.cfg.TimerWindow, w.cfg.MaxResident)
+		w.cfg.FrameTasks, w.cfg.RunAhead, w.cfg.MaxQueued, w.cfg.MaxMailbox, w.cfg.ChannelWindow, w.cfg.TimerWindow, w.cfg.MaxResident, w.cfg.Sweep, w.edges)
 	for _, k := range sortedKeys(w.count) {
 		fmt.Fprintf(&b, "%s: %d; ", k, w.count[k])
 	}
@@ -170,12 +172,17 @@ func newWorld(seed uint64, power bool) *world {
 		TimerWindow:    pick(1, 2, 5, 1<<16),
 		MaxResident:    pick(1, 3, 250_000),
 		IdleAfter:      time.Duration(pick(1e6, 1e9, 600e9)),
+		Sweep:          time.Duration(pick(-1, -1, 1e8, 2e9)), // without a net no wake-up may be missing
 		Trials:         &conf.Trials{},
 	}
 	w.syncs = pick(1000, 1000, 200, 50)
 	f := func(n ...int) int { return n[r.IntN(len(n))] }
 	w.faults = faults{panics: f(0, 20, 100), slices: f(0, 30), detach: f(0, 20, 150), abandon: f(0, 200), redo: f(0, 20),
 		repeat: f(0, 50, 200), crash: f(0, 3, 10, 25), lose: f(0, 3, 10), jump: f(0, 2), leave: f(0, 5)}
+	if w.edges = f(0, 20, 200); w.cfg.Sweep < 0 {
+		w.edges = 0
+	}
+	w.cfg.Lose = w.loses
 	for i := range 1 + r.IntN(4) {
 		w.shards = append(w.shards, &shard{w: w, id: i})
 	}
@@ -197,6 +204,22 @@ func newWorld(seed uint64, power bool) *world {
 		w.mix = []string{"add"}
 	}
 	return w
+}
+
+// missedMost bounds the wake-ups that are lost while all is to come to rest.
+const missedMost = 100
+
+// loses decides whether a wake-up is lost. That goes on when the faults have
+// ended: a lost wake-up is a bug, not a fault, and the sweep makes it good.
+func (w *world) loses(sig conf.Signal) bool {
+	if !w.chance(w.edges) || w.missed == missedMost {
+		return false
+	}
+	if w.quiet {
+		w.missed++
+	}
+	w.seen("wake-up lost: " + sig.String())
+	return true
 }
 
 func (w *world) channel(from, to int) *channel { return w.chans[from*len(w.shards)+to] }
@@ -360,9 +383,12 @@ func (w *world) settle() {
 		}
 		w.wait()
 	}
-	w.fail("does not come to rest: %s", w.unrest())
+	w.fail(noRest+": %s", w.unrest())
 	panic(stopped{})
 }
+
+// noRest is how the failure of a run begins in which work is left undone.
+const noRest = "does not come to rest"
 
 // carry delivers all that is on its way.
 func (w *world) carry() (busy bool) {
@@ -415,7 +441,7 @@ func (w *world) askAll() (busy bool) {
 
 // wait goes on to the next time at which something may happen.
 func (w *world) wait() {
-	next := wire.Time(1 << 62)
+	next := never
 	for _, s := range w.shards {
 		next = min(next, s.wakeAt)
 	}
@@ -427,7 +453,7 @@ func (w *world) wait() {
 			w.newOp("free", o.to.Key)
 		}
 	}
-	if next > w.wall {
+	if next > w.wall && next < never {
 		w.pass(next - w.wall)
 		return
 	}
@@ -469,6 +495,8 @@ func covered(count map[string]int) (missing []string) {
 		"turn panicked by chance", "turn detached", "detached turn given up", "turns undone", "turn alone in its frame",
 		"read beside a detached turn", "frame was cut short", "dead letter", "object evicted", "timer fired",
 		"segments sent again", "acknowledgement lost", "acknowledgement twice", "asked again after the rest",
+		"wake-up lost: posted", "wake-up lost: segment", "wake-up lost: ack", "wake-up lost: alarm", "wake-up lost: ready",
+		"found by a sweep",
 	} {
 		if count[what] == 0 {
 			missing = append(missing, what)
