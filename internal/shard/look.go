@@ -2,7 +2,6 @@ package shard
 
 import (
 	"context"
-	"encoding/binary"
 
 	"github.com/situ-dev/situ/internal/shard/core"
 	"github.com/situ-dev/situ/internal/shard/dead"
@@ -63,7 +62,10 @@ func (s *Shard) ForgetDead(ctx context.Context, id string) error {
 // DeadLetters calls f with the committed dead letters after seq, in order.
 func (s *Shard) DeadLetters(after wire.Seq, f func(wire.Seq, *wire.DeadLetter) bool) error {
 	return s.store.Scan(store.Dead, rows.SeqKey(after+1), nil, func(k, v []byte) (bool, error) {
-		seq := wire.Seq(binary.BigEndian.Uint64(k))
+		seq, err := rows.SplitSeq(store.Dead, k)
+		if err != nil {
+			return false, err
+		}
 		d, err := rows.DecodeDead(dead.ID(s.cfg.ID, seq), v)
 		if err != nil {
 			return false, err

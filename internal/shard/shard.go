@@ -101,7 +101,7 @@ func Open(cfg Config, st *store.Shard, peers Peers) (*Shard, error) {
 		core: core.New(cfg, st, hex.EncodeToString(name[:]), wire.Time(cfg.Now().UnixNano())),
 		wake: make(chan struct{}, 1), commits: make(chan *store.Batch), synced: make(chan error, 1)}
 	if err := s.core.Open(); err != nil {
-		return nil, fault.Wrap(fault.KindOf(err), "shard.open", cfg.ID.String(), err)
+		return nil, err
 	}
 	return s, nil
 }

@@ -1,8 +1,6 @@
 package channel
 
 import (
-	"encoding/binary"
-
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
@@ -38,10 +36,14 @@ func NewInbox(to wire.ShardID) *Inbox {
 // Open reads the cursors, so that nothing is taken twice.
 func (in *Inbox) Open(committed Rows) error {
 	return committed.Scan(store.Inbox, nil, nil, func(k, v []byte) (bool, error) {
+		from, err := rows.SplitShard(store.Inbox, k)
+		if err != nil {
+			return false, err
+		}
 		d := wire.Decoder{Buf: v}
 		for n, ok := d.Next(); ok; n, ok = d.Next() {
 			if n == 1 {
-				src := in.source(wire.ShardID(binary.BigEndian.Uint16(k)))
+				src := in.source(from)
 				src.cursor = wire.Seq(d.Int())
 				src.safe, src.last = src.cursor, src.cursor
 			}
@@ -106,7 +108,7 @@ func (in *Inbox) Next(room int) ([]*wire.Envelope, error) {
 		for len(src.queue) > 0 {
 			s := &src.queue[0]
 			if s.First > src.cursor+1 {
-				return nil, fault.New(fault.Internal, "shard.take", in.to.String(), "messages %d to %d from %v are missing", src.cursor+1, s.First-1, src.from)
+				return nil, fault.New(fault.Internal, "shard.take", "", "messages %d to %d from %v are missing", src.cursor+1, s.First-1, src.from)
 			}
 			if skip := src.cursor + 1 - s.First; skip > 0 { // a segment that was sent again
 				drop(s, int(min(skip, wire.Seq(len(s.Envs)))))

@@ -1,8 +1,6 @@
 package channel
 
 import (
-	"encoding/binary"
-
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
@@ -60,12 +58,15 @@ func NewOutbox(from wire.ShardID, window int, committed Rows) *Outbox {
 // in each channel.
 func (o *Outbox) Open() error {
 	return o.rows.Scan(store.Outbox, nil, nil, func(k, v []byte) (bool, error) {
+		to, first, err := rows.SplitOutbox(k)
+		if err != nil {
+			return false, err
+		}
 		envs, err := rows.DecodeSegment(v)
 		if err != nil {
 			return false, err
 		}
-		first := wire.Seq(binary.BigEndian.Uint64(k[2:]))
-		ch := o.channel(wire.ShardID(binary.BigEndian.Uint16(k)))
+		ch := o.channel(to)
 		ch.next = first + wire.Seq(len(envs))
 		ch.old = ch.next - 1
 		ch.rows = append(ch.rows, segmentRow{first, ch.next - 1, len(v)})

@@ -196,7 +196,7 @@ func (c *Core) change(ch turn.Change) {
 		o = c.slots[ch.Slot]
 	}
 	if o.resting() { // going on would lose state that a turn was told it has
-		c.Fail(fault.New(fault.Internal, "shard.apply", c.id.String(), "a change of slot %d, where there is no object", ch.Slot))
+		c.Fail(fault.New(fault.Internal, "shard.apply", "", "a change of slot %d, where there is no object", ch.Slot))
 		return
 	}
 	if o.pend == nil {

@@ -211,7 +211,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 // past a gap.
 func (c *Core) Fail(err error) {
 	if c.err == nil && err != nil {
-		c.err = err
+		c.err = fault.Wrap(fault.KindOf(err), "shard.run", c.id.String(), err)
 	}
 }
 

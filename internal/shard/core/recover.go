@@ -2,8 +2,9 @@ package core
 
 import (
 	"bytes"
-	"encoding/binary"
 
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -11,11 +12,12 @@ import (
 // Open reads what a shard must know before it takes anything: its channels and
 // their marks, so that nothing is taken twice; the mail that was not consumed;
 // where its timers begin. Objects and records are read when they are needed.
+// The error names the shard; it is of kind fault.Corrupt if a row is damaged.
 func (c *Core) Open() error {
 	steps := []func() error{func() error { return c.in.Open(c.rows) }, c.out.Open, c.openMail, c.openTimers, c.openDead}
 	for _, step := range steps {
 		if err := step(); err != nil {
-			return err
+			return fault.Wrap(fault.KindOf(err), "shard.open", c.id.String(), err)
 		}
 	}
 	return c.err
@@ -23,11 +25,15 @@ func (c *Core) Open() error {
 
 func (c *Core) openMail() error {
 	return c.rows.Scan(store.Mail, nil, nil, func(k, v []byte) (bool, error) {
+		seq, err := rows.SplitSeq(store.Mail, k)
+		if err != nil {
+			return false, err
+		}
 		env, err := wire.DecodeEnvelope(bytes.Clone(v))
 		if err != nil {
 			return false, err
 		}
-		env.Seq = wire.Seq(binary.BigEndian.Uint64(k))
+		env.Seq = seq
 		env.Note = wire.InMail
 		c.arrival = max(c.arrival, env.Seq)
 		c.put(env)

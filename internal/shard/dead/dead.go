@@ -4,7 +4,6 @@
 package dead
 
 import (
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -40,9 +39,10 @@ func ID(shard wire.ShardID, seq wire.Seq) string { return fmt.Sprintf("%d-%d", s
 // Open counts the rows, and returns the highest arrival number among them.
 func (l *Letters) Open() (last wire.Seq, err error) {
 	err = l.rows.Scan(store.Dead, nil, nil, func(k, _ []byte) (bool, error) {
-		last = max(last, wire.Seq(binary.BigEndian.Uint64(k)))
+		seq, err := rows.SplitSeq(store.Dead, k)
+		last = max(last, seq)
 		l.count++
-		return true, nil
+		return true, err
 	})
 	return last, err
 }

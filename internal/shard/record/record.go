@@ -207,7 +207,10 @@ func (r *Records) Expire(now wire.Time) error {
 	r.forgetLeft()
 	n := 0
 	err := r.rows.Scan(store.Expiry, nil, rows.ExpiryKey(now+1, ""), func(k, _ []byte) (bool, error) {
-		when, id := rows.SplitExpiry(k)
+		when, id, err := rows.SplitExpiry(k)
+		if err != nil {
+			return false, err
+		}
 		x := expired{key: slices.Clone(k), id: id}
 		if r.open[id] == nil {
 			rec, err := r.read(id)

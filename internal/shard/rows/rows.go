@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -67,18 +68,51 @@ func SplitEntry(rest []byte) (field string, element []byte, ok bool) {
 
 func SeqKey(s wire.Seq) []byte { return binary.BigEndian.AppendUint64(nil, uint64(s)) }
 
+// SplitSeq returns the number in a SeqKey of table t. The errors of this and of
+// the other Split functions are of kind fault.Corrupt, and name the table.
+func SplitSeq(t store.Table, k []byte) (wire.Seq, error) {
+	if len(k) != 8 {
+		return 0, wrongLength(t, k)
+	}
+	return wire.Seq(binary.BigEndian.Uint64(k)), nil
+}
+
+func wrongLength(t store.Table, k []byte) error {
+	return fault.New(fault.Corrupt, "rows.key", "", "the table of %v has a key of %d bytes, which cannot be: %x", t, len(k), k)
+}
+
 func TimerKey(due wire.Time, s wire.Seq) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, uint64(due)), uint64(s))
 }
 
-func SplitTimer(k []byte) (wire.Time, wire.Seq) {
-	return wire.Time(binary.BigEndian.Uint64(k)), wire.Seq(binary.BigEndian.Uint64(k[8:]))
+// SplitTimer returns the parts of a TimerKey.
+func SplitTimer(k []byte) (due wire.Time, s wire.Seq, err error) {
+	if len(k) != 16 {
+		return 0, 0, wrongLength(store.Timers, k)
+	}
+	return wire.Time(binary.BigEndian.Uint64(k)), wire.Seq(binary.BigEndian.Uint64(k[8:])), nil
 }
 
 func ShardKey(id wire.ShardID) []byte { return binary.BigEndian.AppendUint16(nil, uint16(id)) }
 
+// SplitShard returns the shard of a ShardKey of table t.
+func SplitShard(t store.Table, k []byte) (wire.ShardID, error) {
+	if len(k) != 2 {
+		return 0, wrongLength(t, k)
+	}
+	return wire.ShardID(binary.BigEndian.Uint16(k)), nil
+}
+
 func OutboxKey(dst wire.ShardID, first wire.Seq) []byte {
 	return binary.BigEndian.AppendUint64(ShardKey(dst), uint64(first))
+}
+
+// SplitOutbox returns the parts of an OutboxKey.
+func SplitOutbox(k []byte) (dst wire.ShardID, first wire.Seq, err error) {
+	if len(k) != 10 {
+		return 0, 0, wrongLength(store.Outbox, k)
+	}
+	return wire.ShardID(binary.BigEndian.Uint16(k)), wire.Seq(binary.BigEndian.Uint64(k[2:])), nil
 }
 
 func ExpiryKey(at wire.Time, id wire.InvocationID) []byte {
@@ -86,8 +120,11 @@ func ExpiryKey(at wire.Time, id wire.InvocationID) []byte {
 }
 
 // SplitExpiry returns the parts of an ExpiryKey.
-func SplitExpiry(k []byte) (at wire.Time, id wire.InvocationID) {
-	return wire.Time(binary.BigEndian.Uint64(k)), wire.InvocationID(k[8:])
+func SplitExpiry(k []byte) (at wire.Time, id wire.InvocationID, err error) {
+	if len(k) < 8 {
+		return 0, "", wrongLength(store.Expiry, k)
+	}
+	return wire.Time(binary.BigEndian.Uint64(k)), wire.InvocationID(k[8:]), nil
 }
 
 // Object is the decoded value of a row of the objects table.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/frugal"
 	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -107,8 +108,14 @@ func TestGoldenDecodes(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(d, deadLetter()) {
 			t.Errorf("%s: dead letter %+v, %v", path, d, err)
 		}
-		due, seq := rows.SplitTimer(b["timer key"])
-		at, id := rows.SplitExpiry(b["expiry key"])
+		due, seq, _ := rows.SplitTimer(b["timer key"])
+		at, id, _ := rows.SplitExpiry(b["expiry key"])
+		dst, first, _ := rows.SplitOutbox(b["outbox key"])
+		src, _ := rows.SplitShard(store.Inbox, b["inbox key"])
+		num, _ := rows.SplitSeq(store.Mail, b["mail and dead key"])
+		if dst != 3 || first != 7 || src != 3 || num != 7 {
+			t.Errorf("%s: outbox %d %d, inbox %d, mail %d", path, dst, first, src, num)
+		}
 		if due != 1000 || seq != 7 || at != 3000 || id != "0003-x" {
 			t.Errorf("%s: timer %d %d, expiry %d %s", path, due, seq, at, id)
 		}
@@ -210,5 +217,10 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 		rows.SplitEntry(b)
+		_, _, _ = rows.SplitTimer(b)
+		_, _, _ = rows.SplitExpiry(b)
+		_, _, _ = rows.SplitOutbox(b)
+		_, _ = rows.SplitShard(store.Inbox, b)
+		_, _ = rows.SplitSeq(store.Mail, b)
 	})
 }

@@ -40,9 +40,9 @@ func New(window int, committed Rows) *Timers {
 func (t *Timers) Open() (last wire.Seq, err error) {
 	none := true
 	err = t.rows.Scan(store.Timers, nil, nil, func(k, _ []byte) (bool, error) {
-		_, seq := rows.SplitTimer(k)
+		_, seq, err := rows.SplitTimer(k)
 		last, none = max(last, seq), false
-		return true, nil
+		return true, err
 	})
 	if !none {
 		t.queue = due.Resume[*wire.Envelope](t.window)
@@ -94,7 +94,9 @@ func (t *Timers) refill() error {
 		if err != nil {
 			return false, err
 		}
-		env.Due, env.Seq = rows.SplitTimer(k)
+		if env.Due, env.Seq, err = rows.SplitTimer(k); err != nil {
+			return false, err
+		}
 		env.Note = wire.InTimers
 		items = append(items, item(env))
 		return true, nil
