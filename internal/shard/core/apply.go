@@ -21,7 +21,7 @@ func (c *Core) Apply(rep *turn.Report) {
 		}
 	}
 	if c.batch.since == 0 {
-		c.batch.since = c.now
+		c.batch.since = c.tick
 	}
 	for _, ch := range rep.Changes {
 		c.change(ch)
@@ -113,7 +113,7 @@ func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
 		if c.again(env, res.Fail) {
 			after, _ := turn.Retry(c.policy(env), env.Attempt)
 			c.pauseSeq++
-			c.retries.Add(due.Item[*wire.Envelope]{Due: c.now + after, Seq: c.pauseSeq, Value: env})
+			c.retries.Add(due.Item[*wire.Envelope]{Due: c.tick + after, Seq: c.pauseSeq, Value: env})
 			c.paused[env] = struct{}{}
 		}
 	default:
@@ -246,7 +246,7 @@ func (c *Core) failed(o *object, env *wire.Envelope, fail *wire.Failure) {
 		return
 	}
 	after, _ := turn.Retry(c.policy(env), env.Attempt)
-	o.box.Return(c.now + after)
+	o.box.Return(c.tick + after)
 }
 
 // again counts a failed run, and reports whether there is to be another. If

@@ -102,9 +102,11 @@ type Core struct {
 	rows Rows
 	log  *slog.Logger
 
-	now     wire.Time
-	arrival wire.Seq // number of the last envelope that arrived
-	boot    string   // makes the names of invocations of this run different
+	now     wire.Time // what the clock has shown at the latest
+	wall    wire.Time // what it shows
+	tick    wire.Time // goes on when the clock is set back: pauses are measured in it
+	arrival wire.Seq  // number of the last envelope that arrived
+	boot    string    // makes the names of invocations of this run different
 
 	set     *host.Index // what the host can run; nil while there is no host
 	objects table
@@ -194,7 +196,7 @@ type Answer struct {
 func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	cfg = cfg.WithDefaults()
 	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: cfg.Log,
-		boot: name, now: now,
+		boot: name, now: now, wall: now, tick: now,
 		objects: table{types: map[string]*kind{}}, slots: make([]*object, 1),
 		running: map[*wire.Envelope]struct{}{}, paused: map[*wire.Envelope]struct{}{},
 		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
@@ -315,7 +317,7 @@ func (c *Core) wake(o *object) {
 	if o.ready {
 		return
 	}
-	if o.box.Ready(c.now) {
+	if o.box.Ready(c.tick) {
 		if c.cfg.Lose != nil && c.cfg.Lose(conf.Ready) {
 			return
 		}
@@ -323,7 +325,7 @@ func (c *Core) wake(o *object) {
 		c.ready = append(c.ready, o)
 		return
 	}
-	if until := o.box.Until(); until > c.now && o.paused != until && !o.box.Running() {
+	if until := o.box.Until(); until > c.tick && o.paused != until && !o.box.Running() {
 		o.paused = until
 		c.pauseSeq++
 		c.pauses.Add(due.Item[*object]{Due: until, Seq: c.pauseSeq, Value: o})

@@ -21,7 +21,7 @@ func (c *Core) TakeFinished(env *wire.Envelope, res *turn.Result, w *Waiter) {
 	c.mail++
 	c.held += envelopeSize(env)
 	if c.batch.since == 0 {
-		c.batch.since = c.now
+		c.batch.since = c.tick
 	}
 	if res == nil {
 		c.suspect(env)

@@ -59,13 +59,13 @@ func (c *Core) addSuspect(f *turn.Frame, fl *flight) bool {
 		return false
 	}
 	isSuspect := func(env *wire.Envelope) bool { return env.Note&wire.Suspect != 0 }
-	obj := slices.IndexFunc(c.ready, func(o *object) bool { return o.box.Ready(c.now) && isSuspect(o.box.Queue()) })
+	obj := slices.IndexFunc(c.ready, func(o *object) bool { return o.box.Ready(c.tick) && isSuspect(o.box.Queue()) })
 	fn := slices.IndexFunc(c.funcs, isSuspect)
 	if obj < 0 && fn < 0 {
 		return false
 	}
 	if !c.cfg.Trials.Begin() {
-		c.trialAt = c.now + 2e6 // ask again then
+		c.trialAt = c.tick + 2e6 // ask again then
 		return false
 	}
 	fl.trial, c.trialAt = true, 0
@@ -108,7 +108,7 @@ func (c *Core) addObjects(f *turn.Frame, fl *flight) {
 		o := c.ready[0]
 		c.ready[0] = nil
 		c.ready = c.ready[1:]
-		if o.box.Ready(c.now) && o.box.Queue().Note&wire.Suspect != 0 {
+		if o.box.Ready(c.tick) && o.box.Queue().Note&wire.Suspect != 0 {
 			later = append(later, o)
 			continue
 		}
@@ -128,7 +128,7 @@ func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
 			}
 		}
 	}
-	n, solo := o.box.Take(c.now, n)
+	n, solo := o.box.Take(c.tick, n)
 	for ; n > 0; n, env = n-1, env.Next {
 		t := turn.Task{Env: env, Solo: solo, Seed: c.seed(env)}
 		if o.slot == 0 {

@@ -35,9 +35,13 @@ func newShard(t *testing.T, cfg conf.Config) *shard {
 	if err := s.c.Open(); err != nil {
 		t.Fatal(err)
 	}
-	s.c.SetProgram(&host.Manifest{})
+	newProgram(s)
 	return s
 }
+
+// newProgram gives the shard a host, which says that it can run nothing, and is
+// believed to run all.
+func newProgram(s *shard) { s.c.SetProgram(&host.Manifest{}) }
 
 // call makes a call with a key, and returns the answer after its commit.
 func (s *shard) call(key string) (got string) {

@@ -15,7 +15,7 @@ type batch struct {
 	drops   []rowKey  // rows that go with the effects
 	answers []Answer
 	size    int       // bytes, roughly
-	since   wire.Time // when the first turn's effects came in
+	since   wire.Time // tick at which the first turn's effects came in
 }
 
 type rowKey struct {
@@ -57,7 +57,7 @@ func (c *Core) SealNow(hurry bool) bool {
 		return false
 	}
 	b := c.batch
-	return hurry || !c.runnable() || b.since == 0 || c.now-b.since >= wire.Time(c.cfg.RunAhead) || b.size >= c.cfg.MaxCommit
+	return hurry || !c.runnable() || b.since == 0 || c.tick-b.since >= wire.Time(c.cfg.RunAhead) || b.size >= c.cfg.MaxCommit
 }
 
 // runnable reports whether NextFrame has something to run.

@@ -11,7 +11,7 @@ import (
 // finds nothing unless there is a bug. TakeTime comes before it.
 func (c *Core) Sweep() {
 	for _, o := range c.busy {
-		if o.ready || !o.box.Ready(c.now) {
+		if o.ready || !o.box.Ready(c.tick) {
 			continue
 		}
 		if c.wake(o); o.ready {

@@ -139,9 +139,10 @@ func (c *Core) TakeAck(a Ack) {
 
 // TakeTime moves what is due by now into mailboxes.
 func (c *Core) TakeTime(now wire.Time) {
-	c.now = max(c.now, now)
+	c.tick += max(now-c.wall, 0)
+	c.now, c.wall = max(c.now, now), now
 	for {
-		it, ok := c.pauses.Pop(c.now)
+		it, ok := c.pauses.Pop(c.tick)
 		if !ok {
 			break
 		}
@@ -151,7 +152,7 @@ func (c *Core) TakeTime(now wire.Time) {
 		}
 	}
 	for {
-		it, ok := c.retries.Pop(c.now)
+		it, ok := c.retries.Pop(c.tick)
 		if !ok {
 			break
 		}
@@ -177,14 +178,15 @@ func (c *Core) NextTime() wire.Time {
 	if t, ok := c.timers.Next(); ok && t < next {
 		next = t
 	}
+	shown := c.wall - c.tick // from ticks to what the clock will show
 	if c.trialAt != 0 && len(c.ready)+len(c.funcs) > 0 {
-		next = min(next, c.trialAt)
+		next = min(next, c.trialAt+shown)
 	}
-	if t, ok := c.pauses.Next(); ok && t < next {
-		next = t
+	if t, ok := c.pauses.Next(); ok {
+		next = min(next, t+shown)
 	}
-	if t, ok := c.retries.Next(); ok && t < next {
-		next = t
+	if t, ok := c.retries.Next(); ok {
+		next = min(next, t+shown)
 	}
 	if c.cfg.IdleAfter > 0 && c.idle.next != &c.idle {
 		next = min(next, c.idle.next.used+wire.Time(c.cfg.IdleAfter))
