@@ -19,9 +19,11 @@ import (
 type Watch struct {
 	After time.Duration // without progress: it is told, and the node is not healthy; default 10 s
 	End   time.Duration // without progress: Fatal is called; default 2 minutes, negative is never
-	// Fatal is called, once, when a shard was stuck for End. It should end the
-	// process: what was acknowledged is durable, and a start is the remedy. The
-	// default says why on standard error and exits with 70.
+	// Fatal is called, once, when a shard was stuck for End, or, once the node is
+	// to stop, for Drain and After together: a commit that waits for room on a full
+	// disk must not keep the process. It should end the process: what was
+	// acknowledged is durable, and a start is the remedy. The default says why on
+	// standard error and exits with 70.
 	Fatal func(error)
 }
 
@@ -59,11 +61,19 @@ func (n *Node) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	after, end := int(n.cfg.Watch.After/watchEvery), int(n.cfg.Watch.End/watchEvery)
+	late := min(end, after+int(n.cfg.Drain/watchEvery)) // when the node is to stop
+	stopping, ended := 0, false
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
+		}
+		limit := end
+		if n.draining.Load() {
+			if stopping++; stopping >= late {
+				limit = late
+			}
 		}
 		for i, sh := range n.shards {
 			p := &n.patients[i]
@@ -77,9 +87,10 @@ func (n *Node) watch(ctx context.Context) {
 				p.stuck.Store(&why)
 				n.cfg.Log.Error("a shard is stuck", "shard", i, "what", why, "seconds", rounds, "goroutines", goroutines(wire.ShardID(i)))
 			}
-			if ours && end > 0 && rounds == end {
+			if ours && end > 0 && rounds >= limit && !ended {
+				ended = true
 				n.cfg.Watch.Fatal(fault.New(fault.Internal, "watch", wire.ShardID(i).String(),
-					"%s for %v: what was acknowledged is on disk; start again", why, n.cfg.Watch.End))
+					"%s for %v: what was acknowledged is on disk; start again", why, time.Duration(rounds)*watchEvery))
 			}
 		}
 	}

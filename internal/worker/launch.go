@@ -10,6 +10,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/guest"
+	"github.com/situ-dev/situ/internal/worker/process"
 )
 
 // launch is a program that is being started.
@@ -21,7 +22,7 @@ type launch struct {
 
 	token   string
 	started chan struct{} // closed when proc is set
-	proc    *process
+	proc    *process.Process
 	arrived chan *session // gets the session when it has said hello
 
 	s   *session // what became of it
@@ -32,12 +33,11 @@ type launch struct {
 func (l *launch) run(ctx context.Context, p *Pool) {
 	p.expect(l)
 	defer p.forget(l)
-	output := &lines{log: p.cfg.Log, out: p.cfg.Output}
 	env := append([]string{guest.EnvSocket + "=" + p.door.addr(), "SITU_ATTACH="}, p.cfg.Env...)
 	if p.cfg.Memory > 0 && os.Getenv("GOMEMLIMIT") == "" { // collect more rather than die
 		env = append(env, fmt.Sprintf("GOMEMLIMIT=%d", p.cfg.Memory/10*9))
 	}
-	l.proc, l.err = start(l.path, l.token, env, output)
+	l.proc, l.err = process.Start(ctx, process.Config{Path: l.path, Token: l.token, Env: env, Log: p.cfg.Log, Output: p.cfg.Output})
 	if l.err != nil {
 		return
 	}
@@ -54,7 +54,7 @@ func (l *launch) run(ctx context.Context, p *Pool) {
 		case <-ready:
 			l.s = s
 			return
-		case <-l.proc.exited:
+		case <-l.proc.Exited:
 			l.err = l.ended()
 		case <-timeout.C:
 			l.err = fault.New(fault.Timeout, "start", l.path, "the program did not connect within %v: does its main call situ.Main?%s", p.cfg.Start, l.said())
@@ -63,13 +63,13 @@ func (l *launch) run(ctx context.Context, p *Pool) {
 		}
 		break
 	}
-	l.proc.signal(syscall.SIGKILL)
-	<-l.proc.exited
+	l.proc.Signal(syscall.SIGKILL)
+	<-l.proc.Exited
 }
 
 // ended describes a program that ended before it was ready.
 func (l *launch) ended() error {
-	e := fault.New(fault.Crashed, "start", l.path, "the program ended before it was ready (%s): does its main call situ.Main?%s", l.proc.how, l.said())
+	e := fault.New(fault.Crashed, "start", l.path, "the program ended before it was ready (%s): does its main call situ.Main?%s", l.proc.How(), l.said())
 	if info, err := os.Stat(l.path); err == nil && info.Mode()&0o111 == 0 {
 		e.Msg = "it is not executable"
 	}
@@ -78,7 +78,7 @@ func (l *launch) ended() error {
 
 // said returns the last that the program printed, to be added to an error.
 func (l *launch) said() string {
-	text := strings.TrimSpace(l.proc.tail.String())
+	text := strings.TrimSpace(l.proc.Said())
 	if text == "" {
 		return ""
 	}

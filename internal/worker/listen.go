@@ -12,6 +12,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/guest"
+	"github.com/situ-dev/situ/internal/worker/process"
 	"github.com/situ-dev/situ/internal/workproto"
 )
 
@@ -162,7 +163,7 @@ func (d *door) session(c *workproto.Conn, m *workproto.Hello) (*session, error) 
 		return nil, fault.New(fault.Invalid, "hello", "", "the program speaks version %d of the protocol and this platform version %d: build it with the module version of the situ command, or the other way round",
 			m.Version, workproto.Version)
 	}
-	var proc *process
+	var proc *process.Process
 	if d.byHand {
 		if pid := d.pool.guestPID.Load(); pid != 0 {
 			return nil, fault.New(fault.Invalid, "hello", "", "process %d is attached already: end it first", pid)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -166,6 +167,8 @@ func self(t *testing.T, name string, env ...string) string {
 		script += "export " + kv + "\n"
 	}
 	path := filepath.Join(t.TempDir(), name)
+	syscall.ForkLock.RLock() // a process that is forked meanwhile would hold it open for writing, and nobody could start it
+	defer syscall.ForkLock.RUnlock()
 	if err := os.WriteFile(path, []byte(script+"exec "+exe+" \"$@\"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}

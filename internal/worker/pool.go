@@ -272,11 +272,12 @@ func (p *Pool) land(l *launch) {
 
 // install makes a session that is ready the worker.
 func (p *Pool) install(s *session) {
-	p.use(s)
 	old := p.managed
 	p.managed, p.since = s, time.Now()
+	p.publish() // before a call can be answered by it
+	p.use(s)
 	p.dismiss(old, "another program has taken over")
-	p.cfg.Log.Debug("the program runs", "program", p.path, "pid", s.proc.pid(), "build", s.hello.Build)
+	p.cfg.Log.Debug("the program runs", "program", p.path, "pid", s.proc.PID(), "build", s.hello.Build)
 }
 
 // drop ends the spare.
@@ -386,7 +387,7 @@ func (p *Pool) publish() {
 	case p.guest != nil:
 		st.State, st.PID, st.Build = Attached, p.guest.hello.PID, p.guest.hello.Build
 	case s != nil:
-		st.State, st.PID, st.Build = Running, s.proc.pid(), s.hello.Build
+		st.State, st.PID, st.Build = Running, s.proc.PID(), s.hello.Build
 	case p.restarts > 0:
 		st.State = Restarting
 	case p.path == "" && p.launching == nil:

@@ -16,6 +16,7 @@ import (
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/worker/lane"
+	"github.com/situ-dev/situ/internal/worker/process"
 	"github.com/situ-dev/situ/internal/workproto"
 )
 
@@ -31,7 +32,7 @@ type session struct {
 	manifest *host.Manifest
 	control  *workproto.Conn
 	token    string
-	proc     *process // nil if it was started by hand
+	proc     *process.Process // nil if it was started by hand
 
 	ready   chan struct{} // closed when all links are there
 	retired chan struct{} // closed when the shards do not use it any more
@@ -55,7 +56,7 @@ type session struct {
 	stuck  atomic.Int32 // handlers that were given up
 }
 
-func newSession(p *Pool, hello *workproto.Hello, control *workproto.Conn, proc *process) (*session, error) {
+func newSession(p *Pool, hello *workproto.Hello, control *workproto.Conn, proc *process.Process) (*session, error) {
 	m := &host.Manifest{}
 	if err := json.Unmarshal(hello.Manifest, m); err != nil {
 		return nil, fault.New(fault.Invalid, "worker.hello", "", "its manifest cannot be read: %v", err)
@@ -90,7 +91,7 @@ func (s *session) run() {
 	<-s.over
 	group.Wait()
 	if s.proc != nil {
-		s.proc.end(s.grace(), s.pool.hurry)
+		s.proc.End(s.grace(), s.pool.hurry)
 	}
 	close(s.settled)
 	s.readers.Wait()
@@ -134,7 +135,7 @@ func (s *session) watch() {
 	var exited <-chan struct{}
 	var weigh <-chan time.Time
 	if s.proc != nil {
-		exited = s.proc.exited
+		exited = s.proc.Exited
 		if s.pool.cfg.Memory > 0 {
 			t := time.NewTicker(weighing)
 			defer t.Stop()
@@ -165,12 +166,12 @@ func (s *session) watch() {
 			}
 			s.tire()
 		case <-weigh:
-			if n := proc.Resident(s.proc.pid()); n > s.pool.cfg.Memory {
+			if n := proc.Resident(s.proc.PID()); n > s.pool.cfg.Memory {
 				s.fail(fault.New(fault.TooLarge, "worker", "", "it occupied more than %d MiB of memory", s.pool.cfg.Memory>>20))
 				return
 			}
 		case <-exited:
-			s.fail(fault.New(fault.Unavailable, "worker", "", "it ended: %s", s.proc.ended()))
+			s.fail(fault.New(fault.Unavailable, "worker", "", "it ended: %s", s.proc.Ended()))
 			return
 		case <-s.over:
 			return
@@ -308,12 +309,12 @@ func (s *session) drain(why string) {
 		case <-t.C:
 		}
 		if step == 0 && s.proc != nil {
-			s.proc.signal(syscall.SIGTERM)
+			s.proc.Signal(syscall.SIGTERM)
 			t.Reset(s.pool.cfg.Drain / 2)
 			continue
 		}
 		if s.proc != nil {
-			s.proc.signal(syscall.SIGKILL)
+			s.proc.Signal(syscall.SIGKILL)
 		}
 		s.fail(fault.New(fault.Timeout, "worker", "", "it did not end in time"))
 		<-s.ended
@@ -346,9 +347,9 @@ func (s *session) drainLane() {
 func (s *session) reason() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.proc != nil && isClosed(s.proc.exited) && !s.proc.killed.Load() && fault.Is(s.err, fault.Unavailable) &&
-		s.proc.code != fault.Unavailable.Exit() {
-		return fault.New(fault.Unavailable, "worker", "", "it ended: %s", s.proc.ended())
+	if s.proc != nil && isClosed(s.proc.Exited) && !s.proc.Killed() && fault.Is(s.err, fault.Unavailable) &&
+		s.proc.Code() != fault.Unavailable.Exit() {
+		return fault.New(fault.Unavailable, "worker", "", "it ended: %s", s.proc.Ended())
 	}
 	return s.err
 }
