@@ -378,7 +378,7 @@ func TestGolden(t *testing.T) {
 	body := []byte("body!")
 	h.hash = Link(h.prev, wire.ShardID(h.shard), wire.Seq(h.seq), body)
 	b := make([]byte, padded(len(body)))
-	h.put(b, id)
+	h.put(b, id, 0x60)
 	copy(b[HeadSize:], body)
 	got := hex.EncodeToString(encodeSegmentHead(id, 0x5152)) + "\n" + hex.EncodeToString(b) + "\n"
 	path := filepath.Join("testdata", "segment.v1.hex")
@@ -403,7 +403,7 @@ func TestGolden(t *testing.T) {
 	if before, err := decodeSegmentHead(head, id); err != nil || before != 0x5152 {
 		t.Errorf("the head says %x, %v", before, err)
 	}
-	if r, p, n, ok := recordAt(record, id); !ok || r != h || string(p) != "body!" || n != len(record) {
+	if r, p, n, ok := recordAt(record, id, 0x60); !ok || r != h || string(p) != "body!" || n != len(record) {
 		t.Errorf("the record says %+v %q %d %v", r, p, n, ok)
 	}
 }
@@ -448,8 +448,8 @@ func FuzzRecord(f *testing.F) {
 		h := recordHead{size: size, seq: seq, prev: prev, shard: shard}
 		h.hash = Link(prev, wire.ShardID(shard), wire.Seq(seq), body)
 		b := append(make([]byte, HeadSize), body...)
-		h.put(b, id)
-		got, p, n, ok := recordAt(b, id)
+		h.put(b, id, 64)
+		got, p, n, ok := recordAt(b, id, 64)
 		if ok && (got != h || !bytes.Equal(p, body[:size]) || n != padded(int(size))) {
 			t.Errorf("%+v decodes to %+v, %d bytes", h, got, n)
 		}
