@@ -246,7 +246,7 @@ func (l *Log) put(q *request) error {
 		l.room = end + l.o.Ahead
 		_ = l.f.Preallocate(l.at, l.room-l.at) // whether there is room is for the write to say
 	}
-	recordHead{uint32(body), uint64(r.Seq), r.Prev, r.Hash, uint64(l.synced), uint16(r.Shard)}.put(q.buf, segmentID{l.o.ID, l.number})
+	recordHead{uint32(body), uint64(r.Seq), r.Prev, r.Hash, uint64(l.synced), uint16(r.Shard)}.put(q.buf, segmentID{l.o.ID, l.number}, l.at)
 	q.number, q.at = l.number, l.at
 	if pad := n - len(q.buf); pad > 0 && cap(q.buf) >= n {
 		q.buf = append(q.buf, zeros[:pad]...)

@@ -74,6 +74,8 @@ func Read(fs vfs.FS, dir string, id [8]byte, from uint64, fn func(number uint64,
 		if n != from+uint64(i) {
 			return t, damagef(fs.PathJoin(dir, Name(from+uint64(i))), "segment %d of the log is missing, and segment %d is there", from+uint64(i), n)
 		}
+	}
+	for i, n := range nums {
 		next := int64(-1)
 		if i+1 < len(nums) {
 			if next, err = r.before(segmentID{id, nums[i+1]}, i+2 == len(nums)); err != nil {

@@ -75,9 +75,9 @@ type recordHead struct {
 	shard  uint16
 }
 
-// put writes the head. The checksum is of the segment, too, so that a record
-// of another segment, or of another directory, is not one.
-func (h recordHead) put(b []byte, id segmentID) {
+// put writes the head of the record at byte at. The checksum is of the place, too,
+// so that a record of another place, segment or directory is not one.
+func (h recordHead) put(b []byte, id segmentID, at int64) {
 	copy(b, recordMagic[:])
 	binary.LittleEndian.PutUint32(b[4:], h.size)
 	binary.LittleEndian.PutUint64(b[8:], h.seq)
@@ -86,13 +86,14 @@ func (h recordHead) put(b []byte, id segmentID) {
 	binary.LittleEndian.PutUint64(b[32:], h.synced)
 	binary.LittleEndian.PutUint16(b[40:], h.shard)
 	binary.LittleEndian.PutUint16(b[42:], 0)
-	binary.LittleEndian.PutUint32(b[44:], id.sum(b[:44]))
+	binary.LittleEndian.PutUint32(b[44:], id.sum(at, b[:44]))
 }
 
-// decodeHead returns the head at the start of b, and whether there is one.
-func decodeHead(b []byte, id segmentID) (h recordHead, ok bool) {
+// decodeHead returns the head at the start of b, which is byte at of the segment,
+// and whether there is one.
+func decodeHead(b []byte, id segmentID, at int64) (h recordHead, ok bool) {
 	if len(b) < HeadSize || [4]byte(b[:4]) != recordMagic || b[42]|b[43] != 0 ||
-		binary.LittleEndian.Uint32(b[44:]) != id.sum(b[:44]) {
+		binary.LittleEndian.Uint32(b[44:]) != id.sum(at, b[:44]) {
 		return h, false
 	}
 	return recordHead{
@@ -111,10 +112,12 @@ type segmentID struct {
 	number uint64
 }
 
-func (id segmentID) sum(b []byte) uint32 {
-	var seed [16]byte
+// sum is the checksum of what is at byte at.
+func (id segmentID) sum(at int64, b []byte) uint32 {
+	var seed [24]byte
 	copy(seed[:], id.store[:])
 	binary.LittleEndian.PutUint64(seed[8:], id.number)
+	binary.LittleEndian.PutUint64(seed[16:], uint64(at))
 	return crc32.Update(crc32.Checksum(seed[:], castagnoli), castagnoli, b)
 }
 
@@ -126,14 +129,14 @@ func encodeSegmentHead(id segmentID, before uint64) []byte {
 	copy(b[8:], id.store[:])
 	binary.LittleEndian.PutUint64(b[16:], id.number)
 	binary.LittleEndian.PutUint64(b[24:], before)
-	binary.LittleEndian.PutUint32(b[60:], id.sum(b[:60]))
+	binary.LittleEndian.PutUint32(b[60:], id.sum(0, b[:60]))
 	return b
 }
 
 var errHead = errors.New("the head of the segment is damaged, or of another directory")
 
 func decodeSegmentHead(b []byte, id segmentID) (before uint64, err error) {
-	if len(b) < segmentHead || [8]byte(b[:8]) != segmentMagic || binary.LittleEndian.Uint32(b[60:]) != id.sum(b[:60]) {
+	if len(b) < segmentHead || [8]byte(b[:8]) != segmentMagic || binary.LittleEndian.Uint32(b[60:]) != id.sum(0, b[:60]) {
 		return 0, errHead
 	}
 	return binary.LittleEndian.Uint64(b[24:]), nil
@@ -142,10 +145,10 @@ func decodeSegmentHead(b []byte, id segmentID) (before uint64, err error) {
 // padded returns the length of a record with its zeros.
 func padded(body int) int { return (HeadSize + body + align - 1) &^ (align - 1) }
 
-// recordAt returns the record at the start of b, its length with zeros, and
-// whether there is a whole one.
-func recordAt(b []byte, id segmentID) (h recordHead, body []byte, n int, ok bool) {
-	h, ok = decodeHead(b, id)
+// recordAt returns the record at the start of b, which is byte at of the segment,
+// its length with zeros, and whether there is a whole one.
+func recordAt(b []byte, id segmentID, at int64) (h recordHead, body []byte, n int, ok bool) {
+	h, ok = decodeHead(b, id, at)
 	if !ok || h.size > MaxBody || len(b) < HeadSize+int(h.size) {
 		return h, nil, 0, false
 	}

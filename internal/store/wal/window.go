@@ -55,14 +55,14 @@ func (w *window) record(at int64, id segmentID) (h recordHead, body []byte, n in
 	if err != nil {
 		return h, nil, 0, err
 	}
-	h, ok := decodeHead(b, id)
+	h, ok := decodeHead(b, id, at)
 	if !ok || h.size > MaxBody || at+HeadSize+int64(h.size) > w.size {
 		return h, nil, 0, nil
 	}
 	if b, err = w.from(at, padded(int(h.size))); err != nil {
 		return h, nil, 0, err
 	}
-	if h, body, n, ok = recordAt(b, id); !ok {
+	if h, body, n, ok = recordAt(b, id, at); !ok {
 		return h, nil, 0, nil
 	}
 	return h, body, n, nil
