@@ -33,9 +33,15 @@ func Resident(pid int) int64 {
 }
 
 // Yield makes the process group of pid, with all its threads, want less of the
-// processors: nice is from 0, as others are, to 19.
-func Yield(pid, nice int) {
-	_ = syscall.Setpriority(syscall.PRIO_PGRP, pid, nice) // it may have ended
+// processors than this process does: by so many steps of nice, of which each is
+// a tenth.
+func Yield(pid, steps int) {
+	own, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+	if err != nil {
+		return
+	}
+	nice := 20 - own                                                     // as the kernel tells it
+	_ = syscall.Setpriority(syscall.PRIO_PGRP, pid, min(nice+steps, 19)) // it may have ended
 }
 
 // Look returns how much of the processors a process has had, in ticks of the

@@ -301,7 +301,6 @@ func (p *Pool) drop(why string) {
 // calmed ends the spare when the worker has lived for a while.
 func (p *Pool) calmed() {
 	p.deaths, p.backoff = 0, p.cfg.Backoff
-	p.quarantine.clear()
 	p.drop("it is not needed any more")
 	if l := p.launching; l != nil && l.spare && p.managed != nil {
 		l.cancel()

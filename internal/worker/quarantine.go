@@ -29,15 +29,16 @@ type quarantine struct {
 	mu    sync.Mutex
 	// marks are messages that were running when a worker died or that did not
 	// return; true if they are known to do harm. Nothing is kept alive by that.
-	marks map[weak.Pointer[wire.Envelope]]bool
+	marks  map[weak.Pointer[wire.Envelope]]bool
+	marked time.Time // the last
 }
 
 const (
 	maxMarks = 1 << 14 // beyond that, all are forgotten
 	maxJobs  = 16      // that wait; others run in the worker
 
-	// lowPriority is the nice value of the process: a loop in it gets a tenth
-	// of what others want, and it still starts within a second or two.
+	// lowPriority is how many steps of nice the process is behind: a loop in it
+	// gets a tenth of what others do, and it still starts within a second.
 	lowPriority = 10
 )
 
@@ -65,15 +66,17 @@ func (q *quarantine) mark(env *wire.Envelope, known bool) {
 	}
 	key := weak.Make(env)
 	q.marks[key] = q.marks[key] || known
+	q.marked = time.Now()
 	q.count.Store(int32(len(q.marks)))
 }
 
-// clear forgets messages that are not known to do harm.
+// clear forgets messages that are gone, and, when no worker died for a while,
+// those that are not known to do harm.
 func (q *quarantine) clear() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for key, known := range q.marks {
-		if !known || key.Value() == nil {
+		if !known && time.Since(q.marked) > healthy || key.Value() == nil {
 			delete(q.marks, key)
 		}
 	}
@@ -112,21 +115,24 @@ func (q *quarantine) first(f *turn.Frame) int {
 // run serves jobs until ctx is done. A process that is not needed for a while
 // is ended.
 func (q *quarantine) run(ctx context.Context) {
-	idle := time.NewTimer(time.Hour)
-	defer idle.Stop()
-	for {
+	tick := time.NewTicker(healthy)
+	defer tick.Stop()
+	for used := false; ; {
 		select {
 		case <-ctx.Done():
 			q.end("the platform is shutting down")
 			return
 		case j := <-q.jobs:
 			q.serve(ctx, j)
-			idle.Reset(healthy)
+			used = true
 		case <-ended(q.s):
 			q.s = nil
-		case <-idle.C:
+		case <-tick.C:
 			q.clear()
-			q.end("there is nothing in quarantine")
+			if !used {
+				q.end("there is nothing in quarantine")
+			}
+			used = false
 		}
 	}
 }
