@@ -34,7 +34,7 @@ const floors = `
 	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail
 	internal/shard/core
 	internal/shard
-	internal/worker/lane internal/worker/process
+	internal/worker/check internal/worker/lane internal/worker/process
 	internal/worker internal/node
 	internal/ingress/h1
 	internal/ingress situtest embedded

@@ -160,7 +160,7 @@ func (w *worker) listen() error {
 		}
 		switch m := m.(type) {
 		case *workproto.Ping:
-			if err := w.control.Send(&workproto.Pong{N: m.N}); err != nil {
+			if err := w.control.Send(w.pong(m)); err != nil {
 				return err
 			}
 		case *workproto.Shutdown:
@@ -169,6 +169,15 @@ func (w *worker) listen() error {
 			return errors.New("an unexpected message")
 		}
 	}
+}
+
+// pong answers a ping.
+func (w *worker) pong(m *workproto.Ping) *workproto.Pong {
+	pong := &workproto.Pong{N: m.N, Reported: make([]uint64, len(w.runners))}
+	for i, r := range w.runners {
+		pong.Reported[i] = r.reported.Load()
+	}
+	return pong
 }
 
 // end makes the worker finish what runs and stop.

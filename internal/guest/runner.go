@@ -3,6 +3,7 @@ package guest
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
@@ -23,6 +24,7 @@ type runner struct {
 	submitted chan *turn.Frame // to write, which counts what is open
 	broken    chan struct{}    // closed when the connection is
 	once      sync.Once
+	reported  atomic.Uint64 // the last frame whose report was sent
 	done      chan struct{} // closed when write has ended
 
 	// Owned by write.
@@ -165,6 +167,9 @@ func (r *runner) send(rep *turn.Report) error {
 		return err
 	}
 	_, err := r.conn.Write(r.buf)
+	if err == nil && !rep.Late {
+		r.reported.Store(rep.Frame)
+	}
 	if cap(r.buf) > 4*workproto.PartSize {
 		r.buf = nil
 	}

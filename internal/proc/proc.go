@@ -32,6 +32,48 @@ func Resident(pid int) int64 {
 	return pages * int64(os.Getpagesize())
 }
 
+// Yield makes the process group of pid, with all its threads, want less of the
+// processors than this process does: by so many steps of nice, of which each is
+// a tenth.
+func Yield(pid, steps int) {
+	own, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+	if err != nil {
+		return
+	}
+	nice := 20 - own                                                     // as the kernel tells it
+	_ = syscall.Setpriority(syscall.PRIO_PGRP, pid, min(nice+steps, 19)) // it may have ended
+}
+
+// Look returns how much of the processors a process has had, in ticks of the
+// kernel, and whether any thread of it runs, wants to run, waits for a disk or
+// is held by a debugger. A process of which no thread does and that has had
+// nothing since the look before is asleep, or was stopped. ok is false if that
+// is not known.
+func Look(pid int) (ticks uint64, busy, ok bool) {
+	dir := fmt.Sprintf("/proc/%d/task", pid)
+	all, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, false, false
+	}
+	for _, e := range all {
+		b, err := os.ReadFile(dir + "/" + e.Name() + "/stat")
+		if err != nil {
+			return 0, false, false // it has just ended
+		}
+		_, rest, _ := bytes.Cut(b[bytes.LastIndexByte(b, ')')+1:], []byte(" "))
+		f := strings.Fields(string(rest))
+		if len(f) < 13 {
+			return 0, false, false
+		}
+		busy = busy || strings.Contains("RDt", f[0])
+		for _, s := range f[11:13] { // utime and stime
+			n, _ := strconv.ParseUint(s, 10, 64)
+			ticks += n
+		}
+	}
+	return ticks, busy, len(all) > 0
+}
+
 // KillMarked kills every process that has mark ("name=value") in the
 // environment that it was started with: what a worker started and what that
 // did, also outside of its process group.

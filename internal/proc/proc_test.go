@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/situ-dev/situ/internal/proc"
 )
@@ -44,5 +45,56 @@ func TestResident(t *testing.T) {
 	}
 	if b[4096] != 1 || proc.Resident(1<<30) != 0 {
 		t.Error("a process that is not there occupies memory")
+	}
+}
+
+// A process that sleeps or was stopped has nothing of the processors and wants
+// nothing; one in a loop does.
+func TestLook(t *testing.T) {
+	start := func(args ...string) *exec.Cmd {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		return cmd
+	}
+	sleeps, loops := start("sleep", "600"), start("sh", "-c", "while :; do :; done")
+	priority := func(pid int) int { // 20 less nice
+		n, err := syscall.Getpriority(syscall.PRIO_PROCESS, pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	proc.Yield(loops.Process.Pid, 5)
+	if got, want := priority(loops.Process.Pid), max(priority(0)-5, 1); got != want {
+		t.Errorf("a process that yields has priority %d, want %d", got, want)
+	}
+	until := func(what string, cmd *exec.Cmd, ok func(busy bool, more uint64) bool) {
+		t.Helper()
+		before, _, _ := proc.Look(cmd.Process.Pid)
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for limit := time.Now().Add(20 * time.Second); ; <-tick.C {
+			ticks, busy, known := proc.Look(cmd.Process.Pid)
+			if known && ok(busy, ticks-before) {
+				return
+			}
+			before = ticks
+			if time.Now().After(limit) {
+				t.Fatalf("%s: busy %v, %d ticks more, known %v", what, busy, ticks-before, known)
+			}
+		}
+	}
+	until("a loop", loops, func(busy bool, more uint64) bool { return busy && more > 0 })
+	until("a sleeper", sleeps, func(busy bool, more uint64) bool { return !busy && more == 0 })
+	if err := loops.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	until("one that was stopped", loops, func(busy bool, more uint64) bool { return !busy && more == 0 })
+	if _, _, known := proc.Look(1 << 30); known {
+		t.Error("a process that is not there is known")
 	}
 }

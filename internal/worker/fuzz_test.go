@@ -7,6 +7,7 @@ import (
 	"github.com/situ-dev/situ/internal/frugal"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
+	"github.com/situ-dev/situ/internal/worker/check"
 	"github.com/situ-dev/situ/internal/workproto"
 )
 
@@ -23,7 +24,7 @@ func FuzzReport(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		frame := &turn.Frame{Seq: 1, Tasks: []turn.Task{{Slot: 1, Env: &wire.Envelope{}}, {Slot: 2, Env: &wire.Envelope{}}, {Env: &wire.Envelope{}, Copy: true}}}
-		l := &link{s: &session{}, check: checker{shards: 4, maxState: 1 << 20}, open: map[uint64]*flight{}}
+		l := &link{s: &session{pool: &Pool{quarantine: newQuarantine(nil)}}, check: check.Checker{Shards: 4, MaxState: 1 << 20}, open: map[uint64]*flight{}}
 		l.current, l.open[1] = 1, &flight{frame: frame, sent: len(frame.Tasks)}
 		for _, b := range [][]byte{first, second} {
 			rep := &turn.Report{}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/guest"
+	"github.com/situ-dev/situ/internal/proc"
 	"github.com/situ-dev/situ/internal/worker/process"
 )
 
@@ -17,6 +18,7 @@ import (
 type launch struct {
 	path   string
 	spare  bool         // it is to wait until the worker dies
+	low    bool         // it is for quarantine
 	reply  chan<- error // nil: nobody waits
 	cancel context.CancelFunc
 
@@ -41,6 +43,7 @@ func (l *launch) run(ctx context.Context, p *Pool) {
 	if l.err != nil {
 		return
 	}
+	l.calm()
 	close(l.started)
 	timeout := time.NewTimer(p.cfg.Start)
 	defer timeout.Stop()
@@ -52,6 +55,7 @@ func (l *launch) run(ctx context.Context, p *Pool) {
 			ready = s.ready
 			continue
 		case <-ready:
+			l.calm()
 			l.s = s
 			return
 		case <-l.proc.Exited:
@@ -65,6 +69,14 @@ func (l *launch) run(ctx context.Context, p *Pool) {
 	}
 	l.proc.Signal(syscall.SIGKILL)
 	<-l.proc.Exited
+}
+
+// calm gives a process for quarantine its priority: again when it is ready,
+// for a thread that was made at that very moment.
+func (l *launch) calm() {
+	if l.low {
+		proc.Yield(l.proc.PID(), lowPriority)
+	}
 }
 
 // ended describes a program that ended before it was ready.

@@ -10,6 +10,7 @@ import (
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
+	"github.com/situ-dev/situ/internal/worker/check"
 	"github.com/situ-dev/situ/internal/workproto"
 )
 
@@ -21,17 +22,20 @@ type link struct {
 	id      wire.ShardID
 	conn    *workproto.Conn
 	raw     syscall.RawConn
-	check   checker
+	check   check.Checker
 	reports chan *turn.Report
 	rest    chan []byte  // for writeRest
 	unsaid  atomic.Int32 // messages in its hands
 
-	buf []byte // of Submit
+	buf   []byte      // of Submit
+	drops []turn.Slot // of frames of which nothing went to the worker
 
 	mu      sync.Mutex
 	closed  bool // reports is
 	open    map[uint64]*flight
 	current uint64 // the frame that is not reported, 0 for none
+	claimed uint64 // a frame of which the worker says that it was reported
+	claims  int    // how often, in a row
 }
 
 var _ shard.Host = (*link)(nil)
@@ -45,6 +49,16 @@ type flight struct {
 	state []bool
 }
 
+// part returns the frame as it goes to the worker.
+func (fl *flight) part() *turn.Frame {
+	if fl.sent == len(fl.frame.Tasks) {
+		return fl.frame
+	}
+	part := *fl.frame
+	part.Tasks = part.Tasks[:fl.sent]
+	return &part
+}
+
 func newLink(s *session, id wire.ShardID, c *workproto.Conn) (*link, error) {
 	sc, ok := c.Conn.(syscall.Conn)
 	if !ok {
@@ -55,7 +69,7 @@ func newLink(s *session, id wire.ShardID, c *workproto.Conn) (*link, error) {
 		return nil, fault.Wrap(fault.Internal, "worker.link", id.String(), err)
 	}
 	c.Limit(s.pool.cfg.maxFrame())
-	return &link{s: s, id: id, conn: c, raw: raw, check: checker{shards: s.pool.node.Shards(), maxState: s.pool.cfg.Run.MaxState},
+	return &link{s: s, id: id, conn: c, raw: raw, check: check.Checker{Shards: s.pool.node.Shards(), MaxState: s.pool.cfg.Run.MaxState},
 		reports: make(chan *turn.Report, 64), rest: make(chan []byte, 2), open: map[uint64]*flight{}}, nil
 }
 
@@ -66,21 +80,35 @@ func (l *link) Reports() <-chan *turn.Report { return l.reports }
 // at once is written by another goroutine.
 func (l *link) Submit(f *turn.Frame) {
 	fl := &flight{frame: f, at: time.Now(), sent: len(f.Tasks)}
-	buf, big := workproto.AppendTasks(l.buf[:0], f, l.s.pool.cfg.maxFrame())
+	if len(l.drops) > 0 {
+		f.Drop, l.drops = append(l.drops, f.Drop...), nil
+	}
+	if poison := l.s.poisoned(f); poison == 0 {
+		l.drops = f.Drop
+		l.isolate(f)
+		return
+	} else if poison > 0 {
+		fl.sent = poison
+	}
+	buf, big := workproto.AppendTasks(l.buf[:0], fl.part(), l.s.pool.cfg.maxFrame())
 	if big >= 0 {
 		// What comes before the task that is too long goes; the rest is given
 		// back, so that the task is at the front of a frame soon.
-		cut := *f
-		cut.Tasks = f.Tasks[:big]
 		fl.sent = big
-		buf, _ = workproto.AppendTasks(l.buf[:0], &cut, l.s.pool.cfg.maxFrame())
+		buf, _ = workproto.AppendTasks(l.buf[:0], fl.part(), l.s.pool.cfg.maxFrame())
 		if big == 0 {
+			l.drops = f.Drop
 			l.refuse(fl)
 			return
 		}
 	}
+	l.send(fl, buf)
+}
+
+// send gives a frame, which buf has encoded, to the worker.
+func (l *link) send(fl *flight, buf []byte) {
 	l.mu.Lock()
-	l.current, l.open[f.Seq] = f.Seq, fl
+	l.current, l.open[fl.frame.Seq] = fl.frame.Seq, fl
 	l.mu.Unlock()
 	l.write(buf)
 }
@@ -93,6 +121,12 @@ func (l *link) refuse(fl *flight) {
 			"its input and the state of its object do not fit a message of %d bytes to the worker", l.s.pool.cfg.maxFrame()))}}}
 	fl.sent = 1
 	fl.giveBack(rep)
+	l.deliver(rep)
+}
+
+// deliver brings a report to the shard that the worker did not make. It does
+// not block.
+func (l *link) deliver(rep *turn.Report) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
@@ -155,10 +189,18 @@ func (l *link) writeRest() {
 	}
 }
 
-// end tells the shard that nothing more will come, and why.
+// end tells the shard that nothing more will come, and why. What ran may be
+// what ended the worker.
 func (l *link) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	for seq, fl := range l.open {
+		for i := range fl.sent {
+			if env := fl.frame.Tasks[i].Env; env != nil && (seq == l.current || fl.state != nil && fl.state[i]) {
+				l.s.pool.quarantine.mark(env, false)
+			}
+		}
+	}
 	l.closed = true
 	close(l.reports)
 }
@@ -177,8 +219,8 @@ func (l *link) overdue(now time.Time) error {
 		} else if l.s.pool.cfg.Run.Timeout < 0 {
 			continue
 		}
-		if d := now.Sub(fl.at); d > bound {
-			return fault.New(fault.Timeout, "worker", l.id.String(), "it did not report on what it was given %v ago", d.Round(time.Millisecond))
+		if now.Sub(fl.at) > bound {
+			return l.missing(fl, now)
 		}
 	}
 	return nil
@@ -244,7 +286,7 @@ func (l *link) accept(rep *turn.Report, last bool) error {
 	if !last {
 		return nil
 	}
-	if err := l.check.report(fl, rep); err != nil {
+	if err := l.check.Report(check.Given{Tasks: fl.frame.Tasks[:fl.sent], Detached: fl.state}, rep); err != nil {
 		return fault.Wrap(fault.Corrupt, "worker", l.id.String(), err)
 	}
 	if rep.Late {
@@ -253,6 +295,9 @@ func (l *link) accept(rep *turn.Report, last bool) error {
 			fl.state[rep.Results[i].Index] = false
 			if givenUp(&rep.Results[i]) {
 				l.s.stuck.Add(1)
+				if env := fl.frame.Tasks[rep.Results[i].Index].Env; env != nil {
+					l.s.pool.quarantine.mark(env, true)
+				}
 			}
 		}
 	} else {

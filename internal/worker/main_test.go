@@ -88,9 +88,11 @@ func components() []situ.Component {
 				}
 				return n, nil
 			}),
+			situ.On(frail, func(c *counter, t *situ.Turn, in frailty) (int, error) { c.N += 100; return weaken(in, t.Done()), nil }),
 			situ.On(hoard, func(c *counter, _ *situ.Turn, n int) (int, error) { c.Big = make([]byte, n); c.N++; return c.N, nil }),
 			situ.On(boom, func(c *counter, _ *situ.Turn, n int) (int, error) { c.N = 99; panic("boom") }),
 		),
+		situ.Function(frailFunc, func(t *situ.Turn, in frailty) (int, error) { return weaken(in, t.Done()), nil }),
 		situ.Function(whoami, func(*situ.Turn, situ.None) (who, error) {
 			return who{os.Getpid(), os.Getenv("TEST_PROGRAM")}, nil
 		}),

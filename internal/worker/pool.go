@@ -52,6 +52,10 @@ type Pool struct {
 	waiting  map[string]*launch  // by token
 	status   Status
 
+	quarantine  *quarantine
+	release     context.CancelFunc // ends it
+	quarantined sync.WaitGroup
+
 	// Owned by Run.
 	path      string // the program to be started again
 	managed   *session
@@ -70,6 +74,7 @@ type Pool struct {
 func New(node Node, cfg Config) (*Pool, error) {
 	p := &Pool{node: node, cfg: cfg.withDefaults(), replaces: make(chan *launch), launched: make(chan *launch),
 		announced: make(chan *session), tired: make(chan *session, 1), hurry: make(chan struct{}), sessions: map[string]*session{}, waiting: map[string]*launch{}}
+	p.quarantine = newQuarantine(p)
 	p.closing, p.close = context.WithCancel(context.Background())
 	p.backoff = p.cfg.Backoff
 	p.status.State = Stopped
@@ -106,6 +111,10 @@ func (p *Pool) Run(ctx context.Context) {
 	if p.attach != nil {
 		group.Go(p.attach.serve)
 	}
+	alone, release := context.WithCancel(context.Background())
+	defer release()
+	p.release = release
+	p.quarantined.Go(func() { p.quarantine.run(alone) })
 	p.retry, p.calm = time.NewTimer(time.Hour), time.NewTimer(time.Hour)
 	p.retry.Stop()
 	p.calm.Stop()
@@ -147,6 +156,8 @@ func (p *Pool) shut() {
 		l.cancel()
 		p.finish(<-p.launched, fault.New(fault.Canceled, "start", l.path, "the platform is shutting down"))
 	}
+	p.release()
+	p.quarantined.Wait()
 	for _, s := range []*session{p.managed, p.guest, p.spare} {
 		p.dismiss(s, "the platform is shutting down")
 	}
@@ -263,6 +274,7 @@ func (p *Pool) land(l *launch) {
 	p.drop("another program has taken over")
 	p.install(l.s)
 	if l.reply != nil {
+		p.quarantine.old.Store(true)
 		l.reply <- nil
 	}
 	if p.deaths > 0 {

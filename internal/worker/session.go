@@ -14,6 +14,7 @@ import (
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/proc"
 	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/worker/lane"
 	"github.com/situ-dev/situ/internal/worker/process"
@@ -50,7 +51,7 @@ type session struct {
 	lane    *lane.Lane // set when all links are there
 	missing int
 	err     error
-	heard   time.Time // the last pong
+	alive   alive
 
 	bounds bounds
 	stuck  atomic.Int32 // handlers that were given up
@@ -62,9 +63,10 @@ func newSession(p *Pool, hello *workproto.Hello, control *workproto.Conn, proc *
 		return nil, fault.New(fault.Invalid, "worker.hello", "", "its manifest cannot be read: %v", err)
 	}
 	n := p.node.Shards() + lanes
+	every := max(min(p.cfg.Silence/8, pinging), time.Millisecond)
 	return &session{bounds: p.cfg.bounds(m), pool: p, hello: hello, manifest: m, control: control, proc: proc, token: newToken(),
 		ready: make(chan struct{}), retired: make(chan struct{}), leaving: make(chan struct{}),
-		over: make(chan struct{}), settled: make(chan struct{}), ended: make(chan struct{}), links: make([]*link, n), missing: n, heard: time.Now()}, nil
+		over: make(chan struct{}), settled: make(chan struct{}), ended: make(chan struct{}), links: make([]*link, n), missing: n, alive: alive{every: every}}, nil
 }
 
 // welcome is what the session's program is told.
@@ -118,19 +120,52 @@ func (s *session) listen() error {
 		if err != nil {
 			return err
 		}
-		if _, ok := m.(*workproto.Pong); !ok {
+		pong, ok := m.(*workproto.Pong)
+		if !ok {
 			return fault.New(fault.Corrupt, "worker", "", "a message of %v on the control connection", m.Type())
 		}
-		s.mu.Lock()
-		s.heard = time.Now()
-		s.mu.Unlock()
+		if err := s.heard(pong, time.Now()); err != nil {
+			s.fail(err)
+		}
 	}
+}
+
+// heard takes a pong, and returns what is wrong with what it says.
+func (s *session) heard(pong *workproto.Pong, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.alive.answered(pong) || s.proc == nil {
+		return nil
+	}
+	for _, l := range s.links {
+		if l == nil {
+			continue
+		}
+		if err := l.sentBefore(pong, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask sends a ping, unless the worker is known to be dead.
+func (s *session) ask() error {
+	s.mu.Lock()
+	ping, err := s.alive.ping(s.proc.PID(), s.pool.cfg.Silence)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.pool.cfg.Silence)) // fails only when closed
+	if s.control.Send(ping) != nil {
+		return fault.New(fault.Unavailable, "worker", "", "it closed a connection")
+	}
+	return s.overdue(time.Now())
 }
 
 // watch asks whether the worker is alive, and notices when its process ends.
 func (s *session) watch() {
-	every := max(s.pool.cfg.Silence/8, time.Millisecond)
-	t := time.NewTicker(every)
+	t := time.NewTicker(s.alive.every)
 	defer t.Stop()
 	var exited <-chan struct{}
 	var weigh <-chan time.Time
@@ -142,25 +177,13 @@ func (s *session) watch() {
 			weigh = t.C
 		}
 	}
-	for n := uint64(1); ; n++ {
+	for {
 		select {
 		case <-t.C:
 			if s.proc == nil {
 				continue // in a debugger, it may be silent for long
 			}
-			_ = s.control.SetWriteDeadline(time.Now().Add(s.pool.cfg.Silence)) // fails only when closed
-			if err := s.control.Send(&workproto.Ping{N: n}); err != nil {
-				s.gone(err)
-				return
-			}
-			s.mu.Lock()
-			silent := time.Since(s.heard)
-			s.mu.Unlock()
-			if silent > s.pool.cfg.Silence {
-				s.fail(fault.New(fault.Timeout, "worker", "", "it did not answer for %v", silent.Round(time.Second)))
-				return
-			}
-			if err := s.overdue(time.Now()); err != nil {
+			if err := s.ask(); err != nil {
 				s.fail(err)
 				return
 			}
@@ -217,6 +240,16 @@ func (s *session) tire() {
 	case s.pool.tired <- s:
 	default:
 	}
+}
+
+// poisoned returns the number of the first task that is not for this worker
+// but for quarantine, -1 if there is none. A program that was attached by hand
+// runs everything: it may be there for the very message that does harm.
+func (s *session) poisoned(f *turn.Frame) int {
+	if s.proc == nil {
+		return -1
+	}
+	return s.pool.quarantine.first(f)
 }
 
 // gone notes that a connection has ended. When the worker was asked to end,

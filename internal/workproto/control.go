@@ -1,6 +1,7 @@
 package workproto
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -76,8 +77,12 @@ type Shutdown struct{ Why string }
 // Ping asks for a Pong with the same number.
 type Ping struct{ N uint64 }
 
-// Pong answers a Ping.
-type Pong struct{ N uint64 }
+// Pong answers a Ping. Reported says of each connection, in the order of
+// Attach, which frame was the last whose report has been sent, 0 for none.
+type Pong struct {
+	N        uint64
+	Reported []uint64
+}
 
 // A Message is one of the structs above.
 type Message interface {
@@ -139,7 +144,15 @@ func (m *Attach) encode(e *wire.Encoder) {
 
 func (m *Shutdown) encode(e *wire.Encoder) { e.String(1, m.Why) }
 func (m *Ping) encode(e *wire.Encoder)     { e.Int(1, m.N) }
-func (m *Pong) encode(e *wire.Encoder)     { e.Int(1, m.N) }
+
+func (m *Pong) encode(e *wire.Encoder) {
+	e.Int(1, m.N)
+	var all []byte
+	for _, n := range m.Reported {
+		all = binary.AppendUvarint(all, n)
+	}
+	e.Bytes(2, all)
+}
 
 // Append appends the body of m to buf.
 func Append(buf []byte, m Message) []byte {
@@ -175,7 +188,7 @@ func Decode(t Type, b []byte) (Message, error) {
 		m, field = p, func(n byte) { number(n, &d, &p.N) }
 	case TypePong:
 		p := &Pong{}
-		m, field = p, func(n byte) { number(n, &d, &p.N) }
+		m, field = p, func(n byte) { p.field(n, &d) }
 	default:
 		return nil, corrupt("a message of %v where none is due", t)
 	}
@@ -248,6 +261,21 @@ func (m *Attach) field(n byte, d *wire.Decoder) {
 		m.Token = d.Text()
 	case 2:
 		m.Shard = wire.ShardID(min(d.Int(), 1<<16-1))
+	}
+}
+
+func (m *Pong) field(n byte, d *wire.Decoder) {
+	switch n {
+	case 1:
+		m.N = d.Int()
+	case 2:
+		for rest := d.Raw(); len(rest) > 0; {
+			v, size := binary.Uvarint(rest)
+			if size <= 0 {
+				return // it says nothing that can be used
+			}
+			m.Reported, rest = append(m.Reported, v), rest[size:]
+		}
 	}
 }
 

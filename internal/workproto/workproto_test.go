@@ -106,6 +106,20 @@ func TestGoldenControl(t *testing.T) {
 	}
 }
 
+// A pong may say what was reported; one of an older program does not.
+func TestGoldenReported(t *testing.T) {
+	m := &workproto.Pong{N: 300, Reported: []uint64{7, 0, 1 << 40}}
+	b := workproto.Append(nil, m)
+	golden(t, "pong-reported.v1", b)
+	if got, err := workproto.Decode(workproto.TypePong, b); err != nil || !reflect.DeepEqual(got, m) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	b[len(b)-1] = 0x80 // the last number is cut short
+	if got, err := workproto.Decode(workproto.TypePong, b); err != nil || len(got.(*workproto.Pong).Reported) != 2 {
+		t.Errorf("of a list that is cut short: %+v, %v", got, err)
+	}
+}
+
 func TestGoldenFrames(t *testing.T) {
 	b, big := workproto.AppendTasks(nil, frame(), workproto.MaxFrame)
 	if big >= 0 {

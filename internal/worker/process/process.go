@@ -143,6 +143,9 @@ func (p *Process) Killed() bool { return p.killed.Load() }
 // Said returns the last that it printed, two kilobytes at most.
 func (p *Process) Said() string { return p.tail.String() }
 
+// Path returns where the program is.
+func (p *Process) Path() string { return p.cfg.Path }
+
 // PID returns the process's number.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 

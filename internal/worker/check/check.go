@@ -1,4 +1,7 @@
-package worker
+// Package check knows what a report of a worker may say. A worker is user
+// code: whatever it sends must not be able to harm more than its own objects,
+// nor the order of a mailbox. It changes nothing.
+package check
 
 import (
 	"fmt"
@@ -8,31 +11,36 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// checker knows what a report may say. A worker is user code: whatever it
-// sends must not be able to harm more than its own objects.
-type checker struct {
-	shards   int
-	maxState int
+// Checker knows the bounds of a node.
+type Checker struct {
+	Shards   int
+	MaxState int // bytes of an object's state
 }
 
-// report returns what is wrong with a complete report on fl.
-func (c *checker) report(fl *flight, rep *turn.Report) error {
-	if !rep.Late && len(rep.Results) != fl.sent {
-		return fmt.Errorf("%d results for %d tasks", len(rep.Results), fl.sent)
+// Given is what a worker was given: the tasks of a frame.
+type Given struct {
+	Tasks    []turn.Task
+	Detached []bool // which of them are, nil for none
+}
+
+// Report returns what is wrong with a complete report on what was given.
+func (c *Checker) Report(fl Given, rep *turn.Report) error {
+	if !rep.Late && len(rep.Results) != len(fl.Tasks) {
+		return fmt.Errorf("%d results for %d tasks", len(rep.Results), len(fl.Tasks))
 	}
 	var slot turn.Slot
 	var ph phase
 	before := -1
 	for i := range rep.Results {
 		res := &rep.Results[i]
-		if !rep.Late && res.Index != i || res.Index <= before || res.Index >= fl.sent {
+		if !rep.Late && res.Index != i || res.Index <= before || res.Index >= len(fl.Tasks) {
 			return fmt.Errorf("result %d is for task %d", i, res.Index)
 		}
 		before = res.Index
-		if rep.Late && (fl.state == nil || !fl.state[res.Index]) {
+		if rep.Late && (fl.Detached == nil || !fl.Detached[res.Index]) {
 			return fmt.Errorf("a late result for task %d, which is not detached", res.Index)
 		}
-		task := &fl.frame.Tasks[res.Index]
+		task := &fl.Tasks[res.Index]
 		if task.Slot != slot || task.Slot == 0 {
 			slot, ph = task.Slot, fresh
 		}
@@ -87,22 +95,22 @@ func (p phase) next(o turn.Outcome, late bool) (phase, bool) {
 
 // lateSet checks that a late report has all that is detached of an object, or
 // one task of a function or a copy.
-func (c *checker) lateSet(fl *flight, rep *turn.Report) error {
+func (c *Checker) lateSet(fl Given, rep *turn.Report) error {
 	if len(rep.Results) == 0 {
 		return fmt.Errorf("a late report without results")
 	}
-	slot := fl.frame.Tasks[rep.Results[0].Index].Slot
+	slot := fl.Tasks[rep.Results[0].Index].Slot
 	want := 1
 	if slot != 0 {
 		want = 0
-		for i := range fl.state {
-			if fl.state[i] && fl.frame.Tasks[i].Slot == slot {
+		for i := range fl.Detached {
+			if fl.Detached[i] && fl.Tasks[i].Slot == slot {
 				want++
 			}
 		}
 	}
 	for i := range rep.Results {
-		if fl.frame.Tasks[rep.Results[i].Index].Slot != slot {
+		if fl.Tasks[rep.Results[i].Index].Slot != slot {
 			return fmt.Errorf("a late report on several objects")
 		}
 	}
@@ -114,13 +122,13 @@ func (c *checker) lateSet(fl *flight, rep *turn.Report) error {
 
 // changes checks that only objects of the frame change, once each, and by
 // turns that count.
-func (c *checker) changes(fl *flight, rep *turn.Report) error {
+func (c *Checker) changes(fl Given, rep *turn.Report) error {
 	if len(rep.Changes) == 0 {
 		return nil
 	}
 	may := make(map[turn.Slot]bool, len(rep.Results))
 	for i := range rep.Results {
-		if task := &fl.frame.Tasks[rep.Results[i].Index]; task.Slot != 0 && !task.Copy && rep.Results[i].Outcome == turn.Done {
+		if task := &fl.Tasks[rep.Results[i].Index]; task.Slot != 0 && !task.Copy && rep.Results[i].Outcome == turn.Done {
 			may[task.Slot] = true
 		}
 	}
@@ -130,8 +138,8 @@ func (c *checker) changes(fl *flight, rep *turn.Report) error {
 			return fmt.Errorf("a change of slot %d, which no turn of the report may change", ch.Slot)
 		}
 		may[ch.Slot] = false
-		if ch.Size > c.maxState {
-			return fmt.Errorf("a state of %d bytes; at most %d are allowed", ch.Size, c.maxState)
+		if ch.Size > c.MaxState {
+			return fmt.Errorf("a state of %d bytes; at most %d are allowed", ch.Size, c.MaxState)
 		}
 		for j := range ch.Entries {
 			if f := ch.Entries[j].Field; strings.IndexByte(f, 0) >= 0 {
@@ -142,7 +150,7 @@ func (c *checker) changes(fl *flight, rep *turn.Report) error {
 	return nil
 }
 
-func (c *checker) result(res *turn.Result) error {
+func (c *Checker) result(res *turn.Result) error {
 	if err := format(res.Answer.Format); err != nil {
 		return err
 	}
@@ -161,7 +169,7 @@ func (c *checker) result(res *turn.Result) error {
 }
 
 // envelope checks what a turn sends.
-func (c *checker) envelope(env *wire.Envelope) error {
+func (c *Checker) envelope(env *wire.Envelope) error {
 	if env.Seq != 0 || env.Attempt != 0 {
 		return fmt.Errorf("it sends a message with a number or attempts, which only a shard gives")
 	}
@@ -181,8 +189,8 @@ func (c *checker) envelope(env *wire.Envelope) error {
 		}
 		switch cb.Kind {
 		case wire.ToInvocation:
-			if int(cb.Shard) >= c.shards {
-				return fmt.Errorf("it sends a callback to %v of %d", cb.Shard, c.shards)
+			if int(cb.Shard) >= c.Shards {
+				return fmt.Errorf("it sends a callback to %v of %d", cb.Shard, c.Shards)
 			}
 		case wire.ToMethod:
 			if err := address(cb.To); err != nil {
