@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/situ-dev/situ/internal/wire"
@@ -78,10 +79,14 @@ func rowKey(s wire.ShardID, t Table, key []byte) []byte {
 }
 
 // bounds returns the full keys of the range [from, to) of a table; a nil to
-// is the table's end.
+// is the table's end. A range that ends before it begins is empty: Pebble
+// must not see one.
 func bounds(s wire.ShardID, t Table, from, to []byte) (lo, hi []byte) {
 	if to == nil {
 		return rowKey(s, t, from), rowKey(s, t+1, nil)
+	}
+	if bytes.Compare(to, from) < 0 {
+		to = from
 	}
 	return rowKey(s, t, from), rowKey(s, t, to)
 }

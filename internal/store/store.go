@@ -111,9 +111,10 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, classify(fault.Corrupt, opOpen, dir, err)
 	}
 	s.disk.Hold()
-	if s.grown(0, 0); len(s.segments) > maxSegments {
+	if len(s.segments) > maxSegments {
 		s.startFlush()
 	}
+	s.grown(0, 0)
 	return s, nil
 }
 

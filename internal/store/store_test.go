@@ -117,6 +117,7 @@ func TestRows(t *testing.T) {
 		{[]byte("b"), nil, []string{"b=vb", "c=vc", "\xff\xff=v\xff\xff"}},
 		{[]byte("a"), []byte("c"), []string{"a=va", "b=vb"}},
 		{[]byte("x"), []byte("y"), nil},
+		{[]byte("c"), []byte("a"), nil},
 		{nil, []byte{}, nil},
 	} {
 		if got := rows(t, a, false, Objects, c.from, c.to); !slices.Equal(got, c.want) {

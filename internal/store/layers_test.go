@@ -1,0 +1,540 @@
+package store
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/wal"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// model is what the rows of one table of a shard must be.
+type model map[string]string
+
+func (m model) rows(from, to string) (out []string) {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if k >= from && (to == "" || k < to) {
+			out = append(out, k+"="+m[k])
+		}
+	}
+	return out
+}
+
+// walker is an open walk, and what it must show.
+type walker struct {
+	it   *Iter
+	want []string
+}
+
+// layered is a store that is used at random, beside its model.
+type layered struct {
+	t     *testing.T
+	rng   *rand.Rand
+	fs    vfs.FS
+	s     *Store
+	model []model // of each shard
+	walks []walker
+	far   int
+}
+
+var layeredTables = []Table{Objects, Mail}
+
+func (l *layered) open() {
+	l.s = open(l.t, "d", Options{FS: l.fs, Shards: 2, MemTable: 16 << 10, Cache: 1 << 20})
+}
+
+// key returns a key of the model, which has the table in front.
+func (l *layered) key() (Table, string) {
+	return layeredTables[l.rng.IntN(2)], fmt.Sprintf("k%03d", l.rng.IntN(200))
+}
+
+func (l *layered) value() string {
+	switch n := l.rng.IntN(20); {
+	case n == 0:
+		l.far++
+		return strings.Repeat(fmt.Sprintf("%07d,", l.rng.IntN(1e7)), farValue/8+l.rng.IntN(500))
+	case n == 1:
+		return ""
+	}
+	return strings.Repeat(fmt.Sprint(l.rng.IntN(1000)), 1+l.rng.IntN(60))
+}
+
+func (l *layered) commit() {
+	i := l.rng.IntN(len(l.model))
+	sh, m := l.s.Shard(wire.ShardID(i)), l.model[i]
+	b := sh.NewBatch(0)
+	defer b.Close()
+	if l.rng.IntN(25) == 0 { // of committed rows, so it comes first
+		t, from := l.key()
+		_, to := l.key()
+		b.DeleteRange(t, []byte(from), []byte(to))
+		maps.DeleteFunc(m, func(k, _ string) bool { return Table(k[0]) == t && k[1:] >= from && k[1:] < to })
+	}
+	for range 1 + l.rng.IntN(5) {
+		t, k := l.key()
+		if l.rng.IntN(4) == 0 {
+			b.Delete(t, []byte(k))
+			delete(m, string(t)+k)
+			continue
+		}
+		v := l.value()
+		cut := l.rng.IntN(len(v) + 1)
+		b.Set(t, []byte(k), []byte(v[:cut]), []byte(v[cut:]))
+		m[string(t)+k] = v
+	}
+	if _, err := sh.Commit(b); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// of returns the model of one table.
+func (l *layered) of(shard int, t Table) model {
+	out := model{}
+	for k, v := range l.model[shard] {
+		if Table(k[0]) == t {
+			out[k[1:]] = v
+		}
+	}
+	return out
+}
+
+func (l *layered) look() {
+	i := l.rng.IntN(len(l.model))
+	sh := l.s.Shard(wire.ShardID(i))
+	t, k := l.key()
+	want, there := l.model[i][string(t)+k]
+	v, ok, err := sh.Get(t, []byte(k))
+	if err != nil || ok != there || string(v) != want || (v == nil) == ok {
+		l.t.Fatalf("Get(%s %s) = %.50q %v %v, want %.50q %v", t, k, v, ok, err, want, there)
+	}
+	switch l.rng.IntN(6) {
+	case 0:
+		_, from := l.key()
+		_, to := l.key()
+		reverse := l.rng.IntN(2) == 0
+		want := l.of(i, t).rows(from, to)
+		if reverse {
+			slices.Reverse(want)
+		}
+		if got := rows(l.t, sh, reverse, t, []byte(from), []byte(to)); !slices.Equal(got, want) {
+			l.t.Fatalf("Scan(%s, %s, %s, reverse %v) has %d rows, want %d", t, from, to, reverse, len(got), len(want))
+		}
+	case 1:
+		_, from := l.key()
+		it, err := sh.Iter(t, []byte(from), nil)
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		l.walks = append(l.walks, walker{it, l.of(i, t).rows(from, "")})
+	}
+	if len(l.walks) > 4 {
+		l.walk(l.rng.IntN(len(l.walks)))
+	}
+}
+
+// walk walks an Iter that was made some time ago, from some place, and closes it.
+func (l *layered) walk(n int) {
+	w := l.walks[n]
+	l.walks = slices.Delete(l.walks, n, n+1)
+	for range 2 {
+		_, k := l.key()
+		w.it.SeekGE([]byte(k))
+		for _, want := range w.want {
+			if want[:4] < k {
+				continue
+			}
+			if !w.it.Next() || string(w.it.Key())+"="+string(w.it.Value()) != want {
+				l.t.Fatalf("from %s: an old walk is at %q, %v, want %.60q", k, w.it.Key(), w.it.Err(), want)
+			}
+		}
+		if w.it.Next() {
+			l.t.Fatalf("an old walk shows %q", w.it.Key())
+		}
+	}
+	if err := w.it.Close(); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+func (l *layered) reopen() {
+	for len(l.walks) > 0 {
+		l.walk(0)
+	}
+	if err := l.s.Close(); err != nil {
+		l.t.Fatal(err)
+	}
+	if r, err := Check("d", l.fs); err != nil || len(r.Problems) > 0 {
+		l.t.Fatalf("Check: %+v, %v", r.Problems, err)
+	}
+	l.open()
+	l.all()
+}
+
+// all holds all rows against the model.
+func (l *layered) all() {
+	for i := range l.model {
+		for _, t := range layeredTables {
+			want := l.of(i, t).rows("", "")
+			if got := rows(l.t, l.s.Shard(wire.ShardID(i)), false, t, nil, nil); !slices.Equal(got, want) {
+				l.t.Fatalf("shard %d %s: %d rows, want %d", i, t, len(got), len(want))
+			}
+		}
+	}
+	checkUsages(l.t, l.s)
+}
+
+// TestLayers has rows in the memtable, in the one that is being written and in
+// tables at once, with far values among them that are flushed, overwritten,
+// deleted and moved, and holds every kind of read against a model: also walks that
+// are much older, and what a start finds.
+func TestLayers(t *testing.T) {
+	seed := powerSeed(t)
+	var far int
+	var moved uint64
+	for lane := range 6 {
+		l := &layered{t: t, rng: rand.New(rand.NewPCG(seed, uint64(lane))), fs: vfs.NewMem(), model: []model{{}, {}}}
+		l.open()
+		for n := range 1500 {
+			if n%500 == 499 {
+				moved += l.s.moved.Load()
+				l.reopen()
+			}
+			l.commit()
+			l.look()
+		}
+		l.all()
+		moved += l.s.moved.Load()
+		far += l.far
+		l.reopen()
+	}
+	if t.Logf("%d far values, %d bytes moved", far, moved); far == 0 || moved == 0 {
+		t.Error("no far value, or no move: the test does not see what it is for")
+	}
+}
+
+// TestReadersBesideFlushes reads and walks in goroutines of their own, while
+// rows become tables and values move: what is there once stays, and a walk is of one
+// moment, in which all rows have the same number.
+func TestReadersBesideFlushes(t *testing.T) {
+	s := open(t, "d", Options{FS: vfs.NewMem(), Shards: 1, MemTable: 16 << 10, Cache: 1 << 20})
+	sh := s.Shard(0)
+	const keys = 9
+	write := func(n int) {
+		b := sh.NewBatch(0)
+		defer b.Close()
+		for k := range keys {
+			size := 1
+			if k%3 == 0 && n%4 == 0 {
+				size = farValue / 8
+			}
+			b.Set(Objects, []byte{byte(k)}, bytes.Repeat(fmt.Appendf(nil, "%08d", n), size))
+		}
+		if _, err := sh.Commit(b); err != nil {
+			t.Error(err)
+		}
+	}
+	write(0)
+	var stop atomic.Bool
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(func() {
+			last := ""
+			for !stop.Load() {
+				v, ok, err := sh.Get(Objects, []byte{3})
+				if err != nil || !ok || len(v) < 8 || string(v[:8]) < last {
+					t.Errorf("Get: %.8q after %q, %v, %v", v, last, ok, err)
+					return
+				}
+				last = string(v[:8])
+			}
+		})
+		group.Go(func() {
+			for !stop.Load() {
+				n, first := 0, ""
+				err := sh.Scan(Objects, nil, nil, func(_, v []byte) (bool, error) {
+					if n++; n == 1 {
+						first = string(v[:8])
+					}
+					if string(v[:8]) != first {
+						return false, fmt.Errorf("a row of %s beside one of %s", v[:8], first)
+					}
+					return true, nil
+				})
+				if err != nil || n != keys {
+					t.Errorf("%d rows, %v", n, err)
+					return
+				}
+			}
+		})
+	}
+	for n := range 600 {
+		write(n)
+	}
+	stop.Store(true)
+	group.Wait()
+	checkUsages(t, s)
+}
+
+// TestManyFiles has more files with values than are kept open.
+func TestManyFiles(t *testing.T) {
+	s := open(t, "d", Options{FS: vfs.NewMem(), Shards: 1, MemTable: 16 << 10})
+	const files = maxOpen + 20
+	for i := range files {
+		put(t, s.Shard(0), Objects, fmt.Sprint(i), strings.Repeat(fmt.Sprintf("%08d", i), 9000))
+		idle(s)
+	}
+	if n := len(s.live.numbers()); n < files {
+		t.Fatalf("only %d files", n)
+	}
+	for range 2 {
+		for i := range files {
+			v, ok, err := s.Shard(0).Get(Objects, []byte(fmt.Sprint(i)))
+			if err != nil || !ok || string(v[:8]) != fmt.Sprintf("%08d", i) {
+				t.Fatalf("value %d: %.8q %v %v", i, v, ok, err)
+			}
+		}
+	}
+	if n := len(s.files.open); n > maxOpen {
+		t.Errorf("%d files are open", n)
+	}
+}
+
+// TestFilesGo: what is overwritten or deleted gives its file back, but not as
+// long as a walk may need it.
+func TestFilesGo(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, "d", Options{FS: fs, Shards: 1, MemTable: 16 << 10})
+	sh := s.Shard(0)
+	flush := func() { s.startFlush(); idle(s) }
+	put(t, sh, Objects, "far", strings.Repeat("x", 20_000))
+	flush()
+	path := s.files.path(s.live.numbers()[0])
+	it, err := sh.Iter(Objects, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, sh, Objects, "far", "near")
+	flush()
+	flush()
+	if _, err := fs.Stat(path); err != nil {
+		t.Fatalf("a walk needs it: %v", err)
+	}
+	if !it.Next() || len(it.Value()) != 20_000 {
+		t.Errorf("the walk shows %d bytes, %v", len(it.Value()), it.Err())
+	}
+	if err := it.Close(); err != nil {
+		t.Error(err)
+	}
+	flush()
+	if _, err := fs.Stat(path); !notExist(err) {
+		t.Errorf("nobody needs it, and it is there: %v", err)
+	}
+	if nums, err := wal.List(fs, "d/log"); err != nil || len(nums) > 2 {
+		t.Errorf("segments %v, %v", nums, err)
+	}
+}
+
+// TestDamagedValue: the read says which file, and so does Check.
+func TestDamagedValue(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, "d", Options{FS: fs, Shards: 1, MemTable: 16 << 10})
+	put(t, s.Shard(0), Objects, "far", strings.Repeat("x", 20_000))
+	put(t, s.Shard(0), Objects, "near", "y")
+	s.startFlush()
+	idle(s)
+	path := s.files.path(s.live.numbers()[0])
+	_ = s.Close()
+	f, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("y"), 10_000); err != nil {
+		t.Fatal(err)
+	}
+	_ = f.Close()
+	if r, err := Check("d", fs); err != nil || len(r.Problems) != 1 || !strings.Contains(fmt.Sprint(r.Problems[0].What, r.Problems[0].File), path) {
+		t.Errorf("Check: %+v, %v", r.Problems, err)
+	}
+	s = open(t, "d", Options{FS: fs})
+	if _, _, err := s.Shard(0).Get(Objects, []byte("far")); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), path) {
+		t.Errorf("Get: %v", err)
+	}
+	if err := s.Shard(0).Scan(Objects, nil, nil, func(_, _ []byte) (bool, error) { return true, nil }); !fault.Is(err, fault.Corrupt) || !strings.Contains(err.Error(), path) {
+		t.Errorf("Scan: %v", err)
+	}
+	if v, _, err := s.Shard(0).Get(Objects, []byte("near")); string(v) != "y" || err != nil {
+		t.Errorf("another row: %q, %v", v, err)
+	}
+}
+
+// TestFailedTables: the n-th operation on the files of tables and values fails, and
+// all goes on: rows are in the log until they are in tables.
+func TestFailedTables(t *testing.T) {
+	for _, kind := range []errorfs.OpKind{errorfs.OpCreate, errorfs.OpFileWrite, errorfs.OpFileWriteAt, errorfs.OpFileSync, errorfs.OpFileSyncData, errorfs.OpLink} {
+		for n := range 2 {
+			mem := vfs.NewMem()
+			var armed atomic.Bool
+			var ops, failed atomic.Int64
+			fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+				if armed.Load() && op.Kind == kind && (strings.HasSuffix(op.Path, tableFile) || strings.Contains(op.Path, valuesDir)) {
+					if i := ops.Add(1); i > int64(n) && i <= int64(n)+2 {
+						failed.Add(1)
+						return syscall.EIO
+					}
+				}
+				return nil
+			}))
+			l := &layered{t: t, rng: rand.New(rand.NewPCG(1, uint64(n))), fs: fs, model: []model{{}, {}}}
+			l.open()
+			armed.Store(true)
+			for range 250 {
+				l.commit()
+			}
+			l.all()
+			if failed.Load() == 0 && kind != errorfs.OpFileWriteAt && kind != errorfs.OpFileSyncData { // those are of moves
+				t.Errorf("%v %d: nothing failed", kind, n)
+			}
+			if err := l.s.broken(); err != nil {
+				t.Errorf("%v %d: %v", kind, n, err)
+			}
+			_ = l.s.Close()
+			l.fs = mem
+			l.open()
+			l.all()
+			_ = l.s.Close()
+		}
+	}
+}
+
+// TestPushBack: while tables cannot be written, commits go on up to a bound of
+// memory and of the log, and then wait; all goes on when they can.
+func TestPushBack(t *testing.T) {
+	const memTable = 64 << 10
+	for name, size := range map[string]int{"memory": 300, "log": 5000} {
+		gate := &tableGate{FS: vfs.NewMem(), open: make(chan struct{})}
+		gate.tables.Store(true)
+		s := open(t, "d", Options{FS: gate, Shards: 2, MemTable: memTable})
+		var done atomic.Int64
+		var group sync.WaitGroup
+		const each = 3000
+		for i := range 2 {
+			group.Go(func() {
+				for n := range each {
+					key := fmt.Sprint(n)
+					if size > 1000 {
+						key = "one" // many bytes of log, few of memory
+					}
+					put(t, s.Shard(wire.ShardID(i)), Objects, key, string(noise(n, size)))
+					done.Add(1)
+				}
+			})
+		}
+		over := func() bool {
+			return s.unflushed.Load()+s.frozen.Load() > slack*memTable || s.logged.Load()+s.ended.Load() > slack*logPerTable*memTable
+		}
+		for !over() {
+			if done.Load() == 2*each {
+				t.Fatalf("%s: nobody had to wait", name)
+			}
+		}
+		// One more commit of each may be on its way.
+		held := int64(0)
+		for _, sh := range s.shards {
+			l := sh.layers.Load()
+			held += l.now.Size()
+			if l.frozen != nil {
+				held += l.frozen.Size()
+			}
+		}
+		if held > slack*memTable+64<<10 {
+			t.Errorf("%s: the memtables hold %d bytes", name, held)
+		}
+		gate.tables.Store(false)
+		close(gate.open)
+		group.Wait()
+		idle(s)
+		if s.frozen.Load() != 0 || s.ended.Load() != 0 {
+			t.Errorf("%s: %d bytes are frozen, %d of the log are not in tables", name, s.frozen.Load(), s.ended.Load())
+		}
+	}
+}
+
+// TestMemoryIsCounted: what a walk sorts counts, and no generation leaves
+// anything of the count behind.
+func TestMemoryIsCounted(t *testing.T) {
+	s := open(t, "d", Options{FS: vfs.NewMem(), Shards: 1, MemTable: 64 << 10})
+	sh := s.Shard(0)
+	for n := range 3000 {
+		put(t, sh, Objects, fmt.Sprintf("%08d", n*7919%3000), "some value")
+		if n%10 == 0 {
+			rows(t, sh, false, Mail, nil, nil)
+		}
+	}
+	idle(s)
+	put(t, sh, Objects, "k", "v")
+	idle(s)
+	if got, want := s.unflushed.Load(), sh.layers.Load().now.Size(); got != want {
+		t.Errorf("%d bytes are counted, the memtable has %d", got, want)
+	}
+}
+
+// TestManyStarts: each begins a segment, and they do not pile up.
+func TestManyStarts(t *testing.T) {
+	fs := vfs.NewMem()
+	for n := range 2 * maxSegments {
+		s := open(t, "d", Options{FS: fs, Shards: 1})
+		put(t, s.Shard(0), Objects, fmt.Sprint(n), "v")
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if nums, err := wal.List(fs, "d/log"); err != nil || len(nums) > maxSegments+2 {
+		t.Errorf("%d segments, %v", len(nums), err)
+	}
+	s := open(t, "d", Options{FS: fs})
+	if got := rows(t, s.Shard(0), false, Objects, nil, nil); len(got) != 2*maxSegments {
+		t.Errorf("%d rows", len(got))
+	}
+}
+
+// TestRefusedBatches: what cannot be committed is refused, and harms nothing.
+func TestRefusedBatches(t *testing.T) {
+	s := open(t, "d", Options{FS: vfs.NewMem(), Shards: 1})
+	sh := s.Shard(0)
+	b := sh.NewBatch(0)
+	b.Set(Objects, make([]byte, maxKey+1), nil)
+	if _, err := sh.Commit(b); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a key of %d bytes: %v", maxKey+1, err)
+	}
+	b.Close()
+	b = sh.NewBatch(0)
+	b.Set(Objects, make([]byte, maxKey), []byte("v"))
+	if _, err := sh.Commit(b); err != nil {
+		t.Errorf("a key of %d bytes: %v", maxKey, err)
+	}
+	b.Close()
+	b = sh.NewBatch(0)
+	b.buf = append(b.buf, make([]byte, wal.MaxBody+1)...)
+	if _, err := sh.Commit(b); !fault.Is(err, fault.Invalid) {
+		t.Errorf("a commit of %d bytes: %v", wal.MaxBody+1, err)
+	}
+	b.Close()
+	if _, err := sh.Commit(sh.NewBatch(0)); err != nil {
+		t.Errorf("an empty commit: %v", err)
+	}
+	if err := errors.Join(s.Close()); err != nil {
+		t.Error(err)
+	}
+}
