@@ -84,12 +84,14 @@ type Server struct {
 	date     atomic.Pointer[string]
 	stopping atomic.Bool
 	crowded  atomic.Bool // there are so many that one's next request is there when the others were served
+	packed   atomic.Bool // there are so many that they queue
+	queue    queue
 	once     sync.Once
 	group    sync.WaitGroup // connections
 	look     chan struct{}  // closed when looking is to end
-	looking  sync.WaitGroup
-	watches  int           // begun at this look; of the goroutine that looks
-	turned   chan struct{} // one for each connection that is being turned away
+	looking  sync.WaitGroup // for who looks, turns away, walks and ushers
+	watches  int            // begun at this look; of the goroutine that looks
+	turned   chan struct{}  // one for each connection that is being turned away
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
@@ -303,7 +305,9 @@ func (s *Server) watch() {
 					active++
 				}
 			})
-			s.crowded.Store(active >= crowd*runtime.GOMAXPROCS(0))
+			procs := runtime.GOMAXPROCS(0)
+			s.crowded.Store(active >= crowd*procs)
+			s.packed.Store(active >= packed*procs)
 		case <-s.look:
 			return
 		}
@@ -342,6 +346,8 @@ func (s *Server) inspect(c *Conn) (took time.Duration) {
 		c.interrupt()
 	case step == busy || step == awaiting:
 		c.attend(m, step, took)
+	case step == queued:
+		return 0 // it would not be there if it were not busy
 	}
 	return took
 }
