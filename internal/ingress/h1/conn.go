@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -281,9 +280,6 @@ func (c *Conn) next() error {
 		}
 		if c.mark.Load()>>48&0xf != step {
 			c.enter(step)
-		}
-		if step == idle && c.s.crowded.Load() {
-			runtime.Gosched() // after the others, there is something to read
 		}
 		if err := c.fill(); err != nil {
 			return err

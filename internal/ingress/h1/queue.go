@@ -8,14 +8,15 @@ import (
 )
 
 // packed is how many busy connections for each processor make a server packed:
-// there are more than work at a time, and those in between wait in a queue.
-const packed = 192
+// there are far more than work at a time, and the others wait in a queue. With
+// fewer, what one goroutine more costs is less than what the queue does.
+const packed = 768
 
 // walkers is how many goroutines for each processor serve one connection after
 // another of the queue. They keep its processor's caches warm: what a
 // connection of its own has, a goroutine with its stack above all, is cold
 // when its turn comes after thousands of others.
-const walkers = 64
+const walkers = 32
 
 // A queue is the connections of a packed server that were answered and whose
 // next request has not been looked for, in the order of their answers. They
@@ -102,10 +103,10 @@ func (q *queue) pop() *Conn {
 // queue moves even if all walkers wait for long; many, and the next at once,
 // when they are not.
 const (
-	fewUshered  = 8
+	fewUshered  = 2
 	manyUshered = 32
 	usherPause  = time.Millisecond
-	usherBusy   = 100 * time.Microsecond // until a goroutine that lets others go first is back
+	usherBusy   = 20 * time.Microsecond // until a goroutine that lets others go first is back
 )
 
 // usher sees to it that the queue moves, until there is none.

@@ -20,6 +20,7 @@ type caller struct {
 // queueing returns a server that is packed, whatever its connections do, and
 // what connects to it. Nobody looks at them from time to time.
 func queueing(t *testing.T, serve func(*Conn) bool) (*Server, func() caller) {
+	twoProcessors(t)
 	s := &Server{Handler: handling{serve: serve}}
 	s.open()
 	s.packed.Store(true)
@@ -54,11 +55,17 @@ func queueing(t *testing.T, serve func(*Conn) bool) (*Server, func() caller) {
 	}
 }
 
+// twoProcessors makes a test need as many connections on every machine.
+func twoProcessors(t *testing.T) {
+	before := runtime.GOMAXPROCS(2)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+}
+
 // Every connection of a queue is served, with its own answers, and no more
 // goroutines walk than may.
 func TestQueue(t *testing.T) {
-	most := walkers * runtime.GOMAXPROCS(0)
 	s, dial := queueing(t, echo)
+	most := walkers * runtime.GOMAXPROCS(0)
 	var group sync.WaitGroup
 	var walked atomic.Int64
 	for i := range most + 20 {

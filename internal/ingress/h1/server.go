@@ -83,7 +83,6 @@ type Server struct {
 	began    time.Time
 	date     atomic.Pointer[string]
 	stopping atomic.Bool
-	crowded  atomic.Bool // there are so many that one's next request is there when the others were served
 	packed   atomic.Bool // there are so many that they queue
 	queue    queue
 	once     sync.Once
@@ -305,9 +304,7 @@ func (s *Server) watch() {
 					active++
 				}
 			})
-			procs := runtime.GOMAXPROCS(0)
-			s.crowded.Store(active >= crowd*procs)
-			s.packed.Store(active >= packed*procs)
+			s.packed.Store(active >= packed*runtime.GOMAXPROCS(0))
 		case <-s.look:
 			return
 		}
@@ -328,12 +325,6 @@ func (s *Server) expired(step uint64, d time.Duration) bool {
 	}
 	return false
 }
-
-// crowd is how many connections for each processor make a server crowded. Then
-// one that has answered lets the others go first: to look for a request that is
-// not there yet, to sleep and to be woken costs more. With few, to wake another
-// thread for nothing costs more.
-const crowd = 16
 
 // inspect sees to a connection whose step takes long, and returns how long.
 func (s *Server) inspect(c *Conn) (took time.Duration) {

@@ -9,23 +9,16 @@ import (
 	"time"
 )
 
-// A server is crowded, or packed, as long as many connections are busy, not
-// when many are open.
-func TestCrowded(t *testing.T) {
-	crowds(t, crowd, func(s *Server) bool { return s.crowded.Load() })
-}
-
+// A server is packed as long as many connections are busy, not when many are
+// open.
 func TestPacked(t *testing.T) {
-	crowds(t, packed, func(s *Server) bool { return s.packed.Load() })
-}
-
-func crowds(t *testing.T, bound int, is func(*Server) bool) {
+	twoProcessors(t)
 	bubble(t, handling{serve: echo}, Limits{}, func(t *testing.T, s *Server, p *pipes) {
 		type client struct {
 			c net.Conn
 			r *bufio.Reader
 		}
-		many := make([]client, bound*runtime.GOMAXPROCS(0))
+		many := make([]client, packed*runtime.GOMAXPROCS(0))
 		all := func(who []client) {
 			for _, c := range who {
 				if status, body := ask(t, c.c, c.r, request("x")); status != 200 || body != "x" {
@@ -46,8 +39,8 @@ func crowds(t *testing.T, bound int, is func(*Server) bool) {
 				time.Sleep(3 * tick)
 			}
 			all(who)
-			if got := is(s); got != want {
-				t.Errorf("%d of %d connections are busy: %v", len(who), len(many), got)
+			if got := s.packed.Load(); got != want {
+				t.Errorf("%d of %d connections are busy: packed is %v", len(who), len(many), got)
 			}
 		}
 	})
