@@ -18,8 +18,8 @@ const packed = 768
 // when its turn comes after thousands of others.
 const walkers = 32
 
-// A queue is the connections of a packed server that were answered and whose
-// next request has not been looked for, in the order of their answers. They
+// A queue is the connections of a packed server that are new, or were answered,
+// and whose next request has not been looked for, in the order of that. They
 // have no goroutine: one that has answered goes on with the first of them.
 //
 // Calls that wait for long keep their goroutines, and there may be none to go
@@ -33,6 +33,14 @@ type queue struct {
 	ushered     bool // there is an usher
 }
 
+// add puts c, which has no goroutine, at the end.
+func (q *queue) add(c *Conn) {
+	c.enter(queued)
+	q.mu.Lock()
+	q.push(c)
+	q.mu.Unlock()
+}
+
 // swap puts c at the end, and returns the first whose next request is there
 // for the goroutine to go on with; nil if it is to end. Walks says that it was
 // one of the walkers. Then c is another's, whatever is returned.
@@ -42,10 +50,6 @@ func (q *queue) swap(c *Conn, walks bool) *Conn {
 	s := c.s
 	q.mu.Lock()
 	q.push(c)
-	if !q.ushered {
-		q.ushered = true
-		s.looking.Go(func() { q.usher(s) })
-	}
 	if !walks {
 		if q.walking >= walkers*runtime.GOMAXPROCS(0) {
 			q.mu.Unlock()
@@ -76,6 +80,7 @@ func (q *queue) leave(s *Server) {
 	s.looking.Done()
 }
 
+// push puts c at the end, and sees to it that there is an usher.
 func (q *queue) push(c *Conn) {
 	if q.last == nil {
 		q.first = c
@@ -84,6 +89,10 @@ func (q *queue) push(c *Conn) {
 	}
 	q.last = c
 	q.length++
+	if !q.ushered {
+		q.ushered = true
+		c.s.looking.Go(func() { q.usher(c.s) })
+	}
 }
 
 // pop takes the first, nil if there is none.

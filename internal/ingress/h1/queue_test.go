@@ -92,6 +92,18 @@ func TestQueue(t *testing.T) {
 	}
 }
 
+// Many connections that come at once queue without a look at them.
+func TestQueueOfNewConnections(t *testing.T) {
+	s, dial := queueing(t, echo)
+	s.packed.Store(false)
+	for i := range packed * 2 {
+		dial()
+		if got, want := s.packed.Load(), i+1 >= packed*2; got != want {
+			t.Fatalf("%d connections on two processors: packed is %v", i+1, got)
+		}
+	}
+}
+
 // Requests that came together are answered in their order, and one that comes
 // in pieces waits for its rest alone.
 func TestQueuedRequests(t *testing.T) {

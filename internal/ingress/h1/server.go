@@ -172,7 +172,14 @@ func (s *Server) accept(nc net.Conn) {
 	c := newConn(s, nc)
 	s.conns[c] = struct{}{}
 	s.group.Add(1)
+	if len(s.conns) >= packed*runtime.GOMAXPROCS(0) {
+		s.packed.Store(true) // until the next look: many may come at once
+	}
 	s.mu.Unlock()
+	if c.queues() {
+		s.queue.add(c)
+		return
+	}
 	go c.run()
 }
 
