@@ -311,7 +311,11 @@ func (s *Server) watch() {
 					active++
 				}
 			})
-			s.packed.Store(active >= packed*runtime.GOMAXPROCS(0))
+			bound := packed * runtime.GOMAXPROCS(0)
+			if s.packed.Load() {
+				bound /= 4 // on a slow machine many are busy and not seen to be
+			}
+			s.packed.Store(active >= bound)
 		case <-s.look:
 			return
 		}
