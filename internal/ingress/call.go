@@ -55,9 +55,15 @@ func (x *exchange) tooLarge(has string) error {
 
 // call reads a request for op, has it carried out and answers.
 func (x *exchange) call(to wire.Address, op *operation) error {
-	req := &wire.Request{To: to, Trace: x.trace()}
+	trace := x.trace()
+	x.set(api.HeaderTrace, trace)
+	if x.h.full != nil {
+		if err := x.h.full(to); err != nil {
+			return err
+		}
+	}
+	req := &wire.Request{To: to, Trace: trace}
 	x.req = req
-	x.set(api.HeaderTrace, req.Trace)
 	if err := x.options(req); err != nil {
 		return err
 	}

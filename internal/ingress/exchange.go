@@ -32,6 +32,7 @@ type exchange struct {
 	head   *h1.Head
 	args   [3]string     // values of the route's parameters, decoded
 	fields []h1.Field    // of the response, all but those that the carrier adds
+	text   []byte        // room for a problem document
 	wait   time.Duration // how long an asynchronous call may be waited for
 	req    *wire.Request // the call, once it is asked for
 	asked  *asked        // of the last call, to be used again

@@ -31,6 +31,13 @@ type Engine interface {
 	Manifest() *host.Manifest
 }
 
+// Crowded is what an Engine may also be: it knows of objects that take no calls
+// now, so that a call to one is refused before its input is read.
+type Crowded interface {
+	// Full returns the refusal, of kind fault.Busy, or nil.
+	Full(to wire.Address) error
+}
+
 // Objects shows and deletes objects.
 type Objects interface {
 	// Object returns committed state; fault.NotFound if there is none.
@@ -116,13 +123,18 @@ func (c Config) withDefaults() Config {
 type Handler struct {
 	p     Platform
 	cfg   Config
+	full  func(to wire.Address) error // of Crowded; nil if the engine is not
 	cross *http.CrossOriginProtection
 	cat   atomic.Pointer[catalogue]
 }
 
 // New returns a handler in front of p.
 func New(p Platform, cfg Config) *Handler {
-	return &Handler{p: p, cfg: cfg.withDefaults(), cross: http.NewCrossOriginProtection()}
+	h := &Handler{p: p, cfg: cfg.withDefaults(), cross: http.NewCrossOriginProtection()}
+	if c, ok := p.Engine.(Crowded); ok {
+		h.full = c.Full
+	}
+	return h
 }
 
 // Server returns a server for h with the limits that an open port needs. Log

@@ -49,6 +49,33 @@ func TestTitles(t *testing.T) {
 	}
 }
 
+// Problems are written as encoding/json does it, with a line feed.
+func TestAppendPlain(t *testing.T) {
+	offset := 3
+	for _, c := range []struct {
+		p     api.Problem
+		plain bool
+	}{
+		{api.Problem{Type: "urn:x", Title: "T", Status: 429}, true},
+		{api.Problem{Type: "urn:x", Title: "T", Status: 429, Detail: "a/b.c: it's full", Instance: "/v1/a%20b", Code: "c"}, true},
+		{api.Problem{Detail: `say "no"`}, false},
+		{api.Problem{Detail: `\`}, false},
+		{api.Problem{Code: "a&b"}, false},
+		{api.Problem{Instance: "/<"}, false},
+		{api.Problem{Title: "é"}, false},
+		{api.Problem{Type: "\n"}, false},
+		{api.Problem{Offset: &offset}, false},
+		{api.Problem{Exists: []string{"x"}}, false},
+		{api.Problem{Errors: []api.Misfit{{}}}, false},
+	} {
+		want, err := json.Marshal(c.p)
+		got, plain := appendPlain(nil, &c.p)
+		if err != nil || plain != c.plain || plain && string(got) != string(want)+"\n" {
+			t.Errorf("%+v: %s, %v; want %s, %v", c.p, got, plain, want, err)
+		}
+	}
+}
+
 func TestTraceparent(t *testing.T) {
 	const good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	for in, want := range map[string]string{

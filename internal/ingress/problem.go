@@ -110,7 +110,41 @@ func (x *exchange) document(kind fault.Kind, p *api.Problem) {
 	if (p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable || p.Status == http.StatusInsufficientStorage) && !x.has("Retry-After") {
 		x.retryAfter(time.Second)
 	}
+	if b, ok := appendPlain(x.text[:0], p); ok {
+		x.text = b
+		x.set("Content-Type", api.ProblemType)
+		x.c.Reply(p.Status, x.fields, b)
+		return
+	}
 	x.write(p.Status, api.ProblemType, p)
+}
+
+// appendPlain appends p as json.Marshal would write it, and a line feed, if it
+// has nothing but plain text: what a busy platform answers most.
+func appendPlain(b []byte, p *api.Problem) ([]byte, bool) {
+	if p.Exists != nil || p.Offset != nil || p.Errors != nil {
+		return b, false
+	}
+	ok := true
+	text := func(name, s string) {
+		for i := range len(s) {
+			if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+				ok = false
+				return
+			}
+		}
+		b = append(append(b, name...), s...)
+		b = append(b, '"')
+	}
+	text(`{"type":"`, p.Type)
+	text(`,"title":"`, p.Title)
+	b = strconv.AppendInt(append(b, `,"status":`...), int64(p.Status), 10)
+	for _, m := range [...]struct{ name, s string }{{`,"detail":"`, p.Detail}, {`,"instance":"`, p.Instance}, {`,"code":"`, p.Code}} {
+		if m.s != "" {
+			text(m.name, m.s)
+		}
+	}
+	return append(b, "}\n"...), ok
 }
 
 func (x *exchange) retryAfter(d time.Duration) {

@@ -252,6 +252,16 @@ func (n *Node) Begin(r *wire.Request, done func(*wire.Response, error)) (resp *w
 	return nil, c.leave, nil
 }
 
+// Full returns the refusal, of kind fault.Busy, of a call to an object that is
+// known to take none now. A door asks it before it reads the input. If it
+// returns nil, Begin may refuse all the same.
+func (n *Node) Full(to wire.Address) error {
+	if to.Function() {
+		return nil
+	}
+	return n.shards[place.Shard(to.Object(), len(n.shards))].Full(to)
+}
+
 // begun is a call that a shard has.
 type begun struct {
 	n    *Node

@@ -11,16 +11,25 @@ import (
 // error. Leave says that the caller does not wait any more. An error of Call
 // itself is a refusal at the door; then done is not called, and leave is nil.
 func (s *Shard) Call(r *wire.Request, done func(*wire.Response, error)) (leave func(), err error) {
-	if crowds := s.crowds.Load(); crowds != nil && !r.To.Function() {
-		if _, full := (*crowds)[r.To.Object()]; full {
-			return nil, core.Crowded(r.To)
-		}
+	if err := s.Full(r.To); err != nil {
+		return nil, err
 	}
 	w := &core.Waiter{Done: done}
 	if !s.post(request{r, w}) {
 		return nil, stopped(r.To.String())
 	}
 	return w.Leave, nil
+}
+
+// Full returns the refusal of a call to an object that takes none now, and nil
+// if the object is to be asked.
+func (s *Shard) Full(to wire.Address) error {
+	if crowds := s.crowds.Load(); crowds != nil && !to.Function() {
+		if _, full := (*crowds)[to.Object()]; full {
+			return core.Crowded(to)
+		}
+	}
+	return nil
 }
 
 // tellCrowds tells the door which objects take no calls now, so that many who

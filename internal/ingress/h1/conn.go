@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -49,6 +48,9 @@ type Conn struct {
 	limit  atomic.Int64  // how long the answer may take, in milliseconds
 	ticket atomic.Pointer[Ticket]
 
+	peeker *peeker // nil if it cannot queue
+	behind *Conn   // in the queue, which has it
+
 	watched chan struct{} // closed when the watcher has ended
 	mu      sync.Mutex
 	done    chan struct{}
@@ -67,6 +69,7 @@ const (
 	awaiting // the same, and the request is read: who goes away now is noticed
 	writing
 	closing
+	queued // it was answered, and has no goroutine
 )
 
 // A mark is a step, what the server does about it, and since when it lasts in
@@ -78,7 +81,7 @@ const (
 )
 
 func newConn(s *Server, nc net.Conn) *Conn {
-	c := &Conn{s: s, nc: nc, buf: make([]byte, 4<<10), done: make(chan struct{})}
+	c := &Conn{s: s, nc: nc, buf: make([]byte, 4<<10), done: make(chan struct{}), peeker: newPeeker(nc)}
 	c.enter(inHead)
 	c.session = s.Handler.Session(c)
 	return c
@@ -151,22 +154,42 @@ func (c *Conn) cancel(err error) {
 	}
 }
 
-// run serves the connection until it ends, or until the exchange is taken from
-// this goroutine.
+// run serves the connection, and in a packed server others after it, until one
+// ends or waits for its next request with a goroutine of its own, or until the
+// exchange is taken from this goroutine.
 func (c *Conn) run() {
-	for {
+	for walks := false; c != nil; {
+		s := c.s
 		err := c.next()
 		if err == nil {
-			if !c.serve() {
+			if !c.serve() { // c is another's now
+				if walks {
+					s.queue.leave(s)
+				}
 				return
 			}
 			err = c.finish()
+		}
+		if err == nil && c.queues() {
+			c = s.queue.swap(c, walks)
+			walks = c != nil
+			continue
+		}
+		if walks {
+			walks = false
+			s.queue.leave(s)
 		}
 		if err != nil {
 			c.end(err)
 			return
 		}
 	}
+}
+
+// queues reports whether the connection is to let others go first before its
+// next request is looked for.
+func (c *Conn) queues() bool {
+	return c.peeker != nil && c.s.packed.Load() && !c.s.stopping.Load()
 }
 
 // resume goes on with an exchange that was taken from its goroutine.
@@ -236,12 +259,7 @@ func (c *Conn) finish() error {
 func (c *Conn) next() error {
 	c.sent, c.last, c.unread = false, false, 0
 	c.head = Head{Fields: c.head.Fields[:0]}
-	if c.r == c.w {
-		c.r, c.w = 0, 0
-		if len(c.buf) > 8<<10 {
-			c.buf = make([]byte, 4<<10)
-		}
-	}
+	c.rewind()
 	step := uint64(idle)
 	if !c.used { // who connects has something to say
 		c.used, step = true, inHead
@@ -263,11 +281,18 @@ func (c *Conn) next() error {
 		if c.mark.Load()>>48&0xf != step {
 			c.enter(step)
 		}
-		if step == idle && c.s.crowded.Load() {
-			runtime.Gosched() // after the others, there is something to read
-		}
 		if err := c.fill(); err != nil {
 			return err
+		}
+	}
+}
+
+// rewind makes room for the next request. Nobody has the last one's bytes.
+func (c *Conn) rewind() {
+	if c.r == c.w {
+		c.r, c.w = 0, 0
+		if len(c.buf) > 8<<10 {
+			c.buf = make([]byte, 4<<10)
 		}
 	}
 }

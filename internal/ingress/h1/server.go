@@ -83,13 +83,14 @@ type Server struct {
 	began    time.Time
 	date     atomic.Pointer[string]
 	stopping atomic.Bool
-	crowded  atomic.Bool // there are so many that one's next request is there when the others were served
+	packed   atomic.Bool // there are so many that they queue
+	queue    queue
 	once     sync.Once
 	group    sync.WaitGroup // connections
 	look     chan struct{}  // closed when looking is to end
-	looking  sync.WaitGroup
-	watches  int           // begun at this look; of the goroutine that looks
-	turned   chan struct{} // one for each connection that is being turned away
+	looking  sync.WaitGroup // for who looks, turns away, walks and ushers
+	watches  int            // begun at this look; of the goroutine that looks
+	turned   chan struct{}  // one for each connection that is being turned away
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
@@ -171,7 +172,14 @@ func (s *Server) accept(nc net.Conn) {
 	c := newConn(s, nc)
 	s.conns[c] = struct{}{}
 	s.group.Add(1)
+	if len(s.conns) >= packed*runtime.GOMAXPROCS(0) {
+		s.packed.Store(true) // until the next look: many may come at once
+	}
 	s.mu.Unlock()
+	if c.queues() {
+		s.queue.add(c)
+		return
+	}
 	go c.run()
 }
 
@@ -303,7 +311,11 @@ func (s *Server) watch() {
 					active++
 				}
 			})
-			s.crowded.Store(active >= crowd*runtime.GOMAXPROCS(0))
+			bound := packed * runtime.GOMAXPROCS(0)
+			if s.packed.Load() {
+				bound /= 4 // on a slow machine many are busy and not seen to be
+			}
+			s.packed.Store(active >= bound)
 		case <-s.look:
 			return
 		}
@@ -325,12 +337,6 @@ func (s *Server) expired(step uint64, d time.Duration) bool {
 	return false
 }
 
-// crowd is how many connections for each processor make a server crowded. Then
-// one that has answered lets the others go first: to look for a request that is
-// not there yet, to sleep and to be woken costs more. With few, to wake another
-// thread for nothing costs more.
-const crowd = 16
-
 // inspect sees to a connection whose step takes long, and returns how long.
 func (s *Server) inspect(c *Conn) (took time.Duration) {
 	m := c.mark.Load()
@@ -342,6 +348,8 @@ func (s *Server) inspect(c *Conn) (took time.Duration) {
 		c.interrupt()
 	case step == busy || step == awaiting:
 		c.attend(m, step, took)
+	case step == queued:
+		return 0 // it would not be there if it were not busy
 	}
 	return took
 }

@@ -9,15 +9,16 @@ import (
 	"time"
 )
 
-// A server is crowded as long as many connections are busy, not when many are
-// open.
-func TestCrowded(t *testing.T) {
+// A server is packed when many connections are busy, until few are, not when
+// many are open.
+func TestPacked(t *testing.T) {
+	twoProcessors(t)
 	bubble(t, handling{serve: echo}, Limits{}, func(t *testing.T, s *Server, p *pipes) {
 		type client struct {
 			c net.Conn
 			r *bufio.Reader
 		}
-		many := make([]client, crowd*runtime.GOMAXPROCS(0))
+		many := make([]client, packed*runtime.GOMAXPROCS(0))
 		all := func(who []client) {
 			for _, c := range who {
 				if status, body := ask(t, c.c, c.r, request("x")); status != 200 || body != "x" {
@@ -34,12 +35,12 @@ func TestCrowded(t *testing.T) {
 		for _, want := range []bool{true, false, true} {
 			who := many
 			if !want {
-				who = many[1:]
+				who = many[:len(many)/4-1]
 				time.Sleep(3 * tick)
 			}
 			all(who)
-			if got := s.crowded.Load(); got != want {
-				t.Errorf("%d of %d connections are busy: crowded is %v", len(who), len(many), got)
+			if got := s.packed.Load(); got != want {
+				t.Errorf("%d of %d connections are busy: packed is %v", len(who), len(many), got)
 			}
 		}
 	})
