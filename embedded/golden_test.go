@@ -22,7 +22,7 @@ var rewrite = flag.Bool("rewrite", false, "write the data directory of this vers
 
 // golden is the data directory that this version writes; those of released
 // versions stay beside it for ever.
-const golden = "testdata/data.v1.tar.gz"
+const golden = "testdata/data.v2.tar.gz"
 
 var (
 	book      = situ.NewType("book")

@@ -108,7 +108,7 @@ func (s *session) grace() time.Duration {
 	case isClosed(s.leaving):
 		return s.pool.cfg.Drain
 	case fault.Is(s.err, fault.Unavailable):
-		return 250 * time.Millisecond // it is most likely ending by itself
+		return 500 * time.Millisecond // it is most likely ending by itself
 	}
 	return 0
 }
