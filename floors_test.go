@@ -27,7 +27,8 @@ const floors = `
 	internal/host internal/view internal/codec
 	internal/workproto internal/element
 	internal/guest
-	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal
+	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal internal/store/layout internal/store/file
+	internal/store/identity
 	internal/store internal/client
 	.
 	internal/shard/rows internal/shard/conf

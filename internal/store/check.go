@@ -7,6 +7,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/file"
+	"github.com/situ-dev/situ/internal/store/identity"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -47,7 +50,7 @@ func Check(dir string, fs vfs.FS) (Report, error) {
 	fs = o.FS
 	r := Report{Dir: dir}
 	if _, err := fs.Stat(dir); err != nil {
-		if notExist(err) {
+		if file.NotExist(err) {
 			return r, fault.Wrap(fault.NotFound, opCheck, dir, err)
 		}
 		return r, classify(fault.Invalid, opCheck, dir, err)
@@ -65,9 +68,9 @@ func Check(dir string, fs vfs.FS) (Report, error) {
 		return r, err
 	}
 	defer func() { _ = l.Close() }()
-	id, err := readIdentity(fs, dir)
+	id, err := identity.Read(fs, dir)
 	if err != nil {
-		r.add(fs.PathJoin(dir, identityFile), err)
+		r.add(fs.PathJoin(dir, layout.IdentityFile), err)
 		return r, nil
 	}
 	r.ID, r.Format = id.ID, id.Format
@@ -81,10 +84,10 @@ func (r *Report) add(file string, err error) {
 }
 
 // read looks at all that needs the database.
-func (r *Report) read(o Options, id identity) {
+func (r *Report) read(o Options, id identity.Identity) {
 	ins, err := inspect(o, r.Dir, id)
 	if err != nil {
-		r.add(o.FS.PathJoin(r.Dir, pebbleDir), classify(fault.Corrupt, opCheck, r.Dir, err))
+		r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), classify(fault.Corrupt, opCheck, r.Dir, err))
 		return
 	}
 	defer ins.close()
@@ -112,7 +115,7 @@ func (ins *inspection) file(o Options, dir string) string {
 	if ins.damaged != "" {
 		return ins.damaged
 	}
-	return o.FS.PathJoin(dir, pebbleDir)
+	return o.FS.PathJoin(dir, layout.PebbleDir)
 }
 
 // scan reads every row of a shard, and so every checksum, a table at a time:
@@ -167,7 +170,7 @@ func (r *Report) usages(o Options, ins *inspection) {
 	}
 	for t, n := range there.rows {
 		if ins.live.rows[t] < n {
-			r.add(o.FS.PathJoin(r.Dir, pebbleDir), fmt.Errorf("table %s has %d far values, and %d are counted", t, n, ins.live.rows[t]))
+			r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), fmt.Errorf("table %s has %d far values, and %d are counted", t, n, ins.live.rows[t]))
 		}
 	}
 }
@@ -175,14 +178,14 @@ func (r *Report) usages(o Options, ins *inspection) {
 // recount counts the far values that rows in tables have.
 func recount(db *pebble.DB) (usages, error) {
 	us := newUsages()
-	it, err := db.NewIter(&pebble.IterOptions{UpperBound: rowKey(noShard, 0, nil)})
+	it, err := db.NewIter(&pebble.IterOptions{UpperBound: layout.Key(layout.NoShard, 0, nil)})
 	if err != nil {
 		return us, err
 	}
 	defer func() { _ = it.Close() }()
 	for ok := it.First(); ok; ok = it.Next() {
-		t := Table(it.Key()[shardLen])
-		if t == tableTip {
+		t := Table(it.Key()[layout.ShardLen])
+		if t == layout.Tip {
 			continue
 		}
 		v, err := it.ValueAndErr()
@@ -204,14 +207,14 @@ func recount(db *pebble.DB) (usages, error) {
 }
 
 // foreign looks for rows of shards that the directory does not have.
-func (r *Report) foreign(o Options, ins *inspection, id identity) {
-	lo, _ := bounds(wire.ShardID(id.Shards), 0, nil, nil)
-	hi, _ := bounds(noShard, 0, nil, nil)
+func (r *Report) foreign(o Options, ins *inspection, id identity.Identity) {
+	lo, _ := layout.Bounds(wire.ShardID(id.Shards), 0, nil, nil)
+	hi, _ := layout.Bounds(layout.NoShard, 0, nil, nil)
 	n, err := count(ins.db, lo, hi)
 	if err != nil {
 		r.add(ins.file(o, r.Dir), err)
 	} else if n.Rows > 0 {
-		r.add(o.FS.PathJoin(r.Dir, pebbleDir), fmt.Errorf("%d rows belong to shards beyond the %d of this directory", n.Rows, id.Shards))
+		r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), fmt.Errorf("%d rows belong to shards beyond the %d of this directory", n.Rows, id.Shards))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/space"
 	"github.com/situ-dev/situ/internal/store/wal"
@@ -83,7 +84,7 @@ var errUsage = errors.New("malformed row of the files with values")
 // readUsages reads what is known of far values.
 func readUsages(db pebble.Reader) (usages, error) {
 	us := newUsages()
-	err := eachRow(db, tableValues, func(key, v []byte) error {
+	err := layout.Each(db, layout.Values, func(key, v []byte) error {
 		size, n := binary.Uvarint(v)
 		if n <= 0 || len(key) != 8 {
 			return errUsage
@@ -98,33 +99,13 @@ func readUsages(db pebble.Reader) (usages, error) {
 	if err != nil {
 		return us, err
 	}
-	return us, eachRow(db, tableFar, func(key, v []byte) error {
+	return us, layout.Each(db, layout.Far, func(key, v []byte) error {
 		if len(key) != 1 || len(v) != 8 {
 			return errUsage
 		}
 		us.rows[Table(key[0])] = binary.BigEndian.Uint64(v)
 		return nil
 	})
-}
-
-// eachRow calls fn for each row of a table that is of no shard.
-func eachRow(db pebble.Reader, t Table, fn func(key, value []byte) error) error {
-	lo, hi := bounds(noShard, t, nil, nil)
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = it.Close() }()
-	for ok := it.First(); ok; ok = it.Next() {
-		v, err := it.ValueAndErr()
-		if err == nil {
-			err = fn(it.Key()[prefixLen:], v)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return it.Error()
 }
 
 const (
@@ -176,7 +157,7 @@ type movedRow struct {
 func (s *Store) move(numbers []uint64) error {
 	n := s.nextValues
 	s.nextValues++
-	w, err := wal.Create(wal.Options{FS: s.opts.FS, Dir: s.files.vals, ID: s.id.short(), Category: space.MayFail, Ahead: s.ahead()}, n)
+	w, err := wal.Create(wal.Options{FS: s.opts.FS, Dir: s.files.vals, ID: s.id.Short(), Category: space.MayFail, Ahead: s.ahead()}, n)
 	if err != nil {
 		return err
 	}
@@ -224,7 +205,7 @@ func (s *Store) move(numbers []uint64) error {
 
 func (s *Store) moveFrom(w *wal.Writer, from, to uint64, live usages, rows *[]movedRow) error {
 	dir, number := s.files.place(from)
-	return wal.Each(s.opts.FS, dir, s.id.short(), number, int64(live.of(from).size), func(at int64, r wal.Record) error {
+	return wal.Each(s.opts.FS, dir, s.id.Short(), number, int64(live.of(from).size), func(at int64, r wal.Record) error {
 		return each(r.Body, func(c change) error {
 			if c.kind != memtable.Far {
 				return nil

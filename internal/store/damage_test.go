@@ -21,6 +21,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/identity"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -162,13 +164,13 @@ func (im *image) name(t testing.TB, s *Store) {
 		}
 		return m
 	}
-	logs, values := glob(logDir, "*"+wal.Ext), glob(valuesDir, "*"+wal.Ext)
-	ssts, mans := glob(pebbleDir, "*.sst"), glob(pebbleDir, "MANIFEST-*")
-	first, err := readFirst(s.db)
+	logs, values := glob(layout.LogDir, "*"+wal.Ext), glob(layout.ValuesDir, "*"+wal.Ext)
+	ssts, mans := glob(layout.PebbleDir, "*.sst"), glob(layout.PebbleDir, "MANIFEST-*")
+	first, err := layout.ReadFirst(s.db)
 	if err != nil || len(logs) < 3 || len(values) < 1 || len(ssts) < 2 || len(mans) < 1 {
 		t.Fatalf("the image has logs %v, values %v, tables %v, manifests %v; %v", logs, values, ssts, mans, err)
 	}
-	at := slices.Index(logs, filepath.Join(logDir, wal.Name(first)))
+	at := slices.Index(logs, filepath.Join(layout.LogDir, wal.Name(first)))
 	if at < 1 || at != len(logs)-2 {
 		t.Fatalf("of the logs %v, those from %d on are not in tables", logs, first)
 	}
@@ -176,7 +178,7 @@ func (im *image) name(t testing.TB, s *Store) {
 	im.files = map[string]string{
 		"newest log": logs[at+1], "older log": logs[at], "log in tables": logs[at-1], "values": values[len(values)-1],
 		"manifest": mans[len(mans)-1], "oldest table": ssts[0], "newest table": ssts[len(ssts)-1],
-		"marks": hwmFile, "identity": identityFile,
+		"marks": layout.MarksFile, "identity": layout.IdentityFile,
 	}
 }
 
@@ -345,9 +347,9 @@ func (im *image) harmed(t *testing.T, whole []byte, path, kind, place string) []
 	stale, err := os.ReadFile(filepath.Join(im.stale[place], path))
 	end := float64(tail(whole))
 	switch {
-	case path == identityFile:
-		id := newIdentity(imageShards, time.Now())
-		stale = id.encode()
+	case path == layout.IdentityFile:
+		id := identity.New(imageShards, time.Now())
+		stale = id.Encode()
 	case strings.HasSuffix(path, ".sst") && bytes.Equal(stale, whole):
 		other := im.files["oldest table"]
 		if other == path {

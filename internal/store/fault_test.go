@@ -12,6 +12,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/file"
+	"github.com/situ-dev/situ/internal/store/identity"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/mark"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -74,7 +77,7 @@ func TestFailedSync(t *testing.T) {
 func TestMarksCannotBeWritten(t *testing.T) {
 	mem := vfs.NewMem()
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if op.Kind == errorfs.OpFileWriteAt && strings.HasSuffix(op.Path, hwmFile) {
+		if op.Kind == errorfs.OpFileWriteAt && strings.HasSuffix(op.Path, layout.MarksFile) {
 			return syscall.EIO
 		}
 		return nil
@@ -148,21 +151,21 @@ func TestBadDirectories(t *testing.T) {
 		"no identity": {func(fs vfs.FS) error { return fs.Remove("d/situ.json") }, fault.Corrupt, "d/situ.json"},
 		"no marks":    {func(fs vfs.FS) error { return fs.Remove("d/situ.hwm") }, fault.Corrupt, "situ.accept"},
 		"newer format": {func(fs vfs.FS) error {
-			id := newIdentity(2, time.Now())
+			id := identity.New(2, time.Now())
 			id.Format = 3
-			return writeFile(fs, "d/situ.json", id.encode())
+			return file.Write(fs, "d/situ.json", id.Encode())
 		}, fault.Invalid, "use a newer situ"},
 		"older format": {func(fs vfs.FS) error {
-			id := newIdentity(2, time.Now())
+			id := identity.New(2, time.Now())
 			id.Format = 1
-			return writeFile(fs, "d/situ.json", id.encode())
+			return file.Write(fs, "d/situ.json", id.Encode())
 		}, fault.Invalid, "development versions"},
 		"no log": {func(fs vfs.FS) error { return fs.RemoveAll("d/log") }, fault.Corrupt, "d/log/00000001.log"},
 		"nothing but a log": {func(fs vfs.FS) error {
 			return errors.Join(fs.Remove("d/situ.json"), fs.Remove("d/situ.hwm"), fs.RemoveAll("d/pebble"))
 		}, fault.Corrupt, "d/situ.json"},
 		"marks of another": {func(fs vfs.FS) error {
-			return writeFile(fs, "d/situ.hwm", mark.New([8]byte{1}, 2).Encode())
+			return file.Write(fs, "d/situ.hwm", mark.New([8]byte{1}, 2).Encode())
 		}, fault.Corrupt, "of another directory"},
 	} {
 		fs := made()
@@ -187,14 +190,14 @@ func TestAccept(t *testing.T) {
 		put(t, s.Shard(0), Meta, "k", "v")
 	}
 	_ = s.Close()
-	m := mark.New(s.id.short(), 1)
+	m := mark.New(s.id.Short(), 1)
 	m.All[0].Seq, m.All[1] = 9, s.guard.Marks().All[1]
-	if err := writeFile(fs, "d/situ.hwm", m.Encode()); err != nil {
+	if err := file.Write(fs, "d/situ.hwm", m.Encode()); err != nil {
 		t.Fatal(err)
 	}
 	for _, accept := range []string{"", "another id"} {
 		if accept != "" {
-			_ = writeFile(fs, "d/situ.accept", []byte(accept))
+			_ = file.Write(fs, "d/situ.accept", []byte(accept))
 		}
 		_, err := Open("d", Options{FS: fs})
 		var p *Problem
@@ -202,7 +205,7 @@ func TestAccept(t *testing.T) {
 			t.Fatalf("accept %q: %v", accept, err)
 		}
 	}
-	_ = writeFile(fs, "d/situ.accept", []byte(s.ID()+"\n"))
+	_ = file.Write(fs, "d/situ.accept", []byte(s.ID()+"\n"))
 	s = open(t, "d", Options{FS: fs})
 	if seq := put(t, s.Shard(0), Meta, "k", "v"); seq != 4 {
 		t.Errorf("went on at %d", seq)
@@ -229,7 +232,7 @@ func TestCheck(t *testing.T) {
 	}
 	_ = s.Close()
 	fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && !strings.HasSuffix(op.Path, lockFile) && op.Kind != errorfs.OpFileClose {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && !strings.HasSuffix(op.Path, layout.LockFile) && op.Kind != errorfs.OpFileClose {
 			t.Errorf("Check writes: %v", op)
 		}
 		return nil

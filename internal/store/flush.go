@@ -8,19 +8,17 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
 const (
-	// tableFile is a table that Pebble has not taken yet.
-	tableFile = "situ.sst"
 	// logPerTable is how many times as long as a memtable the log gets before
 	// it becomes tables: a few rows that change often are many bytes of log.
 	logPerTable = 4
@@ -226,7 +224,7 @@ func (s *Store) freeze() (*generation, error) {
 // ingest writes a table and gives it to Pebble. When it returns, all of it is
 // durable; when it fails, nothing of it is there.
 func (s *Store) ingest(rows func(*tableWriter)) error {
-	path := s.opts.FS.PathJoin(s.dir, tableFile)
+	path := s.opts.FS.PathJoin(s.dir, layout.TableFile)
 	f, err := s.opts.FS.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
@@ -259,7 +257,7 @@ type tableWriter struct {
 }
 
 func (w *tableWriter) set(s wire.ShardID, t Table, key []byte, value ...byte) {
-	w.put(appendKey(w.key[:0], s, t, key), value)
+	w.put(layout.AppendKey(w.key[:0], s, t, key), value)
 }
 
 func (w *tableWriter) put(full, value []byte) {
@@ -280,13 +278,13 @@ func (w *tableWriter) drop(full []byte) {
 
 func (w *tableWriter) tip(s wire.ShardID, t tip) {
 	if t.last > 0 {
-		w.set(s, tableTip, nil, t.append(nil)...)
+		w.set(s, layout.Tip, nil, t.append(nil)...)
 	}
 }
 
 // first notes where the next start begins to read the log.
 func (w *tableWriter) first(number uint64) {
-	w.set(noShard, tableFirst, nil, binary.BigEndian.AppendUint64(nil, number)...)
+	w.set(layout.NoShard, layout.First, nil, binary.BigEndian.AppendUint64(nil, number)...)
 }
 
 // usages writes what has changed from was to now.
@@ -295,14 +293,14 @@ func (w *tableWriter) usages(now, was usages) {
 		key := binary.BigEndian.AppendUint64(nil, n)
 		switch u, old := now.files[n], was.files[n]; {
 		case u.live > 0 && (old == nil || *u != *old):
-			w.set(noShard, tableValues, key, u.append(nil)...)
+			w.set(layout.NoShard, layout.Values, key, u.append(nil)...)
 		case u.live == 0 && old != nil:
-			w.drop(appendKey(w.key[:0], noShard, tableValues, key))
+			w.drop(layout.AppendKey(w.key[:0], layout.NoShard, layout.Values, key))
 		}
 	}
 	for _, t := range slices.Sorted(maps.Keys(now.rows)) {
 		if now.rows[t] != was.rows[t] {
-			w.set(noShard, tableFar, []byte{byte(t)}, binary.BigEndian.AppendUint64(nil, now.rows[t])...)
+			w.set(layout.NoShard, layout.Far, []byte{byte(t)}, binary.BigEndian.AppendUint64(nil, now.rows[t])...)
 		}
 	}
 }
@@ -355,20 +353,4 @@ func (s *Store) farRow(full []byte) (ref, bool) {
 	}
 	r, err := decodeRef(v)
 	return r, err == nil
-}
-
-// readFirst returns the first segment of the log that a start has to read.
-func readFirst(db pebble.Reader) (uint64, error) {
-	v, c, err := db.Get(rowKey(noShard, tableFirst, nil))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return 1, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = c.Close() }()
-	if len(v) != 8 {
-		return 0, errors.New("malformed number of the first segment")
-	}
-	return binary.BigEndian.Uint64(v), nil
 }

@@ -12,14 +12,12 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/wal"
 )
 
 var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
-
-var goldenID = identity{2, 2, "000102030405060708090a0b0c0d0e0f", "2026-01-02T03:04:05Z"}
 
 // golden compares with a file of testdata; a change of it is a change of
 // the format on disk and needs a new version.
@@ -50,13 +48,6 @@ func unhex(t *testing.T, b []byte) []byte {
 	return raw
 }
 
-func TestGoldenIdentity(t *testing.T) {
-	b := golden(t, "identity.v2.json", goldenID.encode())
-	if id, err := decodeIdentity("f", b); err != nil || id != goldenID {
-		t.Errorf("decoded %+v, %v", id, err)
-	}
-}
-
 func TestGoldenTip(t *testing.T) {
 	want := tip{0x0102030405060708, 0x1112131415161718}
 	b := golden(t, "tip.v1.hex", []byte(hex.EncodeToString(want.append(nil))+"\n"))
@@ -84,8 +75,8 @@ func TestGoldenUsage(t *testing.T) {
 	put(t, s.Shard(1), Objects, "l", string(make([]byte, 50_000)))
 	idle(s)
 	var out bytes.Buffer
-	for _, tab := range []Table{tableFirst, tableValues, tableFar} {
-		err := eachRow(s.db, tab, func(k, v []byte) error {
+	for _, tab := range []Table{layout.First, layout.Values, layout.Far} {
+		err := layout.Each(s.db, tab, func(k, v []byte) error {
 			fmt.Fprintf(&out, "%c %x %x\n", tab, k, v)
 			return nil
 		})
@@ -115,19 +106,6 @@ func TestGoldenBody(t *testing.T) {
 	if want := "1 okey 5, 2 t 0, 3 mfar 8192"; err != nil || strings.Join(out, ", ") != want {
 		t.Errorf("decoded %s, %v", out, err)
 	}
-}
-
-// TestGoldenKeys holds the letters of the tables, and what comes before a
-// row's own key.
-func TestGoldenKeys(t *testing.T) {
-	var out bytes.Buffer
-	for _, tab := range []Table{Meta, Objects, Entries, Mail, Timers, Outbox, Inbox, Invocations, Expiry, Dead, tableTip} {
-		fmt.Fprintf(&out, "%s %x\n", tab, rowKey(0x0102, tab, []byte("key")))
-	}
-	for _, tab := range []Table{tableFirst, tableValues, tableFar} {
-		fmt.Fprintf(&out, "no shard %x\n", rowKey(noShard, tab, []byte("key")))
-	}
-	golden(t, "keys.v2.hex", out.Bytes())
 }
 
 // FuzzBody reads the body of a commit: whatever it is, every change lies within
@@ -184,23 +162,6 @@ func FuzzRows(f *testing.F) {
 		}
 		if kind, v, err := splitKind(p); err == nil && !bytes.Equal(p, appendKind(nil, kind, v)) {
 			t.Errorf("%x decodes, and encodes to %x", p, appendKind(nil, kind, v))
-		}
-	})
-}
-
-func FuzzIdentity(f *testing.F) {
-	f.Add(goldenID.encode())
-	f.Add([]byte(`{"format":9,"sum":"00000000"}` + "\n"))
-	f.Fuzz(func(t *testing.T, p []byte) {
-		// With the right checksum, so that the fuzzer gets behind it.
-		for _, q := range [][]byte{p, append(bytes.Clone(p), identitySum(p)...)} {
-			id, err := decodeIdentity("f", q)
-			if err == nil && (id.Shards < 1 || id.Shards > maxShards) {
-				t.Errorf("%q: %+v", q, id)
-			}
-			if err != nil && !fault.Is(err, fault.Corrupt) && !fault.Is(err, fault.Invalid) {
-				t.Errorf("%q: %v", q, err)
-			}
 		}
 	})
 }

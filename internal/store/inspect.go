@@ -6,6 +6,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/situ-dev/situ/internal/store/file"
+	"github.com/situ-dev/situ/internal/store/identity"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/mark"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/wal"
@@ -40,9 +43,9 @@ func (ins *inspection) add(p *Problem) {
 
 // inspect opens the database for reading, reads the log, and compares both with the marks.
 // An error means that not even reading was possible.
-func inspect(o Options, dir string, id identity) (*inspection, error) {
+func inspect(o Options, dir string, id identity.Identity) (*inspection, error) {
 	fs, ins := o.FS, &inspection{}
-	m, missing, p, err := readMarks(fs, fs.PathJoin(dir, hwmFile), id)
+	m, missing, p, err := readMarks(fs, fs.PathJoin(dir, layout.MarksFile), id)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +63,7 @@ func inspect(o Options, dir string, id identity) (*inspection, error) {
 		BackgroundError: func(err error) { o.Logger.Error("store: while reading", "error", err) },
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { ins.damaged = i.Path },
 	}
-	if ins.db, err = openDB(fs.PathJoin(dir, pebbleDir), opts); err != nil {
+	if ins.db, err = openDB(fs.PathJoin(dir, layout.PebbleDir), opts); err != nil {
 		if p != nil {
 			return ins, nil // a short manifest explains whatever Pebble misses
 		}
@@ -77,8 +80,8 @@ func inspect(o Options, dir string, id identity) (*inspection, error) {
 }
 
 // read reads the tips of the tables, the log, and what is known of files.
-func (ins *inspection) read(o Options, dir string, id identity, missing bool) error {
-	first, err := readFirst(ins.db)
+func (ins *inspection) read(o Options, dir string, id identity.Identity, missing bool) error {
+	first, err := layout.ReadFirst(ins.db)
 	if err != nil {
 		return err
 	}
@@ -93,8 +96,8 @@ func (ins *inspection) read(o Options, dir string, id identity, missing bool) er
 		ins.chains = append(ins.chains, &chain{shard: wire.ShardID(i), tables: t, want: wire.Seq(ins.marks.All[i].Seq)})
 		ins.tables = append(ins.tables, memtable.New())
 	}
-	logs := o.FS.PathJoin(dir, logDir)
-	ins.tail, err = wal.Read(o.FS, logs, id.short(), first, func(number uint64, at int64, r wal.Record) error {
+	logs := o.FS.PathJoin(dir, layout.LogDir)
+	ins.tail, err = wal.Read(o.FS, logs, id.Short(), first, func(number uint64, at int64, r wal.Record) error {
 		return ins.record(o.FS.PathJoin(logs, wal.Name(number)), number, at, r)
 	})
 	var damage *wal.Damage
@@ -139,7 +142,7 @@ func (ins *inspection) valueFiles(fs vfs.FS, dir string) error {
 	for _, n := range ins.live.numbers() {
 		u := ins.live.files[n]
 		size, err := sizeOf(fs, files.path(n))
-		if notExist(err) {
+		if file.NotExist(err) {
 			ins.add(&Problem{File: files.path(n), Shard: NoShard, Do: doRestore,
 				What: fmt.Sprintf("the file is missing, and rows have %d bytes of values in it", u.live)})
 		} else if err != nil {
@@ -161,15 +164,15 @@ func sizeOf(fs vfs.FS, path string) (uint64, error) {
 }
 
 // readMarks reads the file of the marks. A problem is damage of the file.
-func readMarks(fs vfs.FS, path string, id identity) (m mark.Marks, missing bool, p *Problem, err error) {
-	b, err := readFile(fs, path, int64(mark.Size(id.Shards)))
-	if notExist(err) {
-		return mark.New(id.short(), id.Shards), true, nil, nil
+func readMarks(fs vfs.FS, path string, id identity.Identity) (m mark.Marks, missing bool, p *Problem, err error) {
+	b, err := file.Read(fs, path, int64(mark.Size(id.Shards)))
+	if file.NotExist(err) {
+		return mark.New(id.Short(), id.Shards), true, nil, nil
 	}
 	if err != nil {
 		return m, false, nil, err
 	}
-	m, lost := mark.Decode(b, id.short(), id.Shards)
+	m, lost := mark.Decode(b, id.Short(), id.Shards)
 	if lost < 0 {
 		return m, false, nil, nil
 	}
@@ -198,7 +201,7 @@ func (ins *inspection) compare(o Options, dir string, missing, damaged bool) {
 		}
 	}
 	if missing && any {
-		p := &Problem{File: o.FS.PathJoin(dir, hwmFile), Shard: NoShard, accept: true,
+		p := &Problem{File: o.FS.PathJoin(dir, layout.MarksFile), Shard: NoShard, accept: true,
 			What: "the high-water marks are missing, so nobody can say whether the newest commits are all here", Do: doAccept}
 		ins.problems = append([]*Problem{p}, ins.problems...)
 	}
@@ -221,7 +224,7 @@ func compare(s wire.ShardID, t tip, at *uint64, m mark.Mark) *Problem {
 // checkManifest holds the manifest against its mark.
 func checkManifest(o Options, dir string, m mark.Mark) (*Problem, error) {
 	fs := o.FS
-	desc, err := pebble.Peek(fs.PathJoin(dir, pebbleDir), fs)
+	desc, err := pebble.Peek(fs.PathJoin(dir, layout.PebbleDir), fs)
 	if err != nil {
 		return nil, err
 	}

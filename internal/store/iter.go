@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 )
 
@@ -41,14 +42,14 @@ func (sh *Shard) iter(t Table, from, to []byte, reverse bool) (*Iter, error) {
 	if err := sh.s.enter(); err != nil {
 		return nil, err
 	}
-	lo, hi := bounds(sh.id, t, from, to)
+	lo, hi := layout.Bounds(sh.id, t, from, to)
 	i := &Iter{sh: sh, t: t, from: lo, reverse: reverse, epoch: sh.s.files.enter()}
 	for {
 		l := sh.layers.Load()
 		m := &merged{reverse: reverse}
 		for _, mem := range []*memtable.Table{l.now, l.frozen} {
 			if mem != nil && mem.Rows() > 0 {
-				m.layers = append(m.layers, memLayer{mem.Iter(lo[shardLen:], hi[shardLen:])})
+				m.layers = append(m.layers, memLayer{mem.Iter(lo[layout.ShardLen:], hi[layout.ShardLen:])})
 			}
 		}
 		it, err := sh.s.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
@@ -104,7 +105,7 @@ func (i *Iter) Next() bool {
 // less than key. It may go backwards, but not out of the Iter's range.
 func (i *Iter) SeekGE(key []byte) {
 	if !i.done {
-		i.from = rowKey(i.sh.id, i.t, key)
+		i.from = layout.Key(i.sh.id, i.t, key)
 	}
 }
 
@@ -203,14 +204,14 @@ func (m *merged) close() error {
 // memLayer is a walk over a memtable.
 type memLayer struct{ *memtable.Iter }
 
-func (l memLayer) SeekGE(full []byte) bool             { return l.Iter.SeekGE(full[shardLen:]) }
+func (l memLayer) SeekGE(full []byte) bool             { return l.Iter.SeekGE(full[layout.ShardLen:]) }
 func (l memLayer) Row() (memtable.Kind, []byte, error) { return l.Kind(), l.Value(), nil }
 func (memLayer) Err() error                            { return nil }
 
 // tableLayer is a walk over the tables.
 type tableLayer struct{ *pebble.Iterator }
 
-func (l tableLayer) Key() []byte { return l.Iterator.Key()[shardLen:] }
+func (l tableLayer) Key() []byte { return l.Iterator.Key()[layout.ShardLen:] }
 
 func (l tableLayer) Row() (memtable.Kind, []byte, error) {
 	v, err := l.ValueAndErr()

@@ -16,6 +16,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/file"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -338,7 +340,7 @@ func TestFilesGo(t *testing.T) {
 		t.Error(err)
 	}
 	flush()
-	if _, err := fs.Stat(path); !notExist(err) {
+	if _, err := fs.Stat(path); !file.NotExist(err) {
 		t.Errorf("nobody needs it, and it is there: %v", err)
 	}
 	if nums, err := wal.List(fs, "d/log"); err != nil || len(nums) > 2 {
@@ -388,7 +390,7 @@ func TestFailedTables(t *testing.T) {
 			var armed atomic.Bool
 			var ops, failed atomic.Int64
 			fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-				if armed.Load() && op.Kind == kind && (strings.HasSuffix(op.Path, tableFile) || strings.Contains(op.Path, valuesDir)) {
+				if armed.Load() && op.Kind == kind && (strings.HasSuffix(op.Path, layout.TableFile) || strings.Contains(op.Path, layout.ValuesDir)) {
 					if i := ops.Add(1); i > int64(n) && i <= int64(n)+2 {
 						failed.Add(1)
 						return syscall.EIO

@@ -11,19 +11,12 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/file"
+	"github.com/situ-dev/situ/internal/store/identity"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/mark"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
-)
-
-const (
-	lockFile   = "LOCK"
-	hwmFile    = "situ.hwm"
-	pebbleDir  = "pebble"
-	logDir     = "log"
-	valuesDir  = "values"
-	makingFile = "situ.creating" // there while the directory is being made
-	acceptFile = "situ.accept"   // made by a person who accepts a loss
 )
 
 // What an Open writes: options, marks, the head of a segment, and a manifest with
@@ -34,30 +27,11 @@ const (
 )
 
 const doAccept = "nothing was changed; restore this directory from a backup, or, to go on without what is lost, " +
-	"write the \"id\" of situ.json into a file " + acceptFile + " beside it and start again"
-
-func notExist(err error) bool { return errors.Is(err, os.ErrNotExist) }
-
-// makeDir makes dir and its parents, each synced into the one above.
-func makeDir(fs vfs.FS, dir string) error {
-	if _, err := fs.Stat(dir); err == nil || !notExist(err) {
-		return err
-	}
-	up := fs.PathDir(dir)
-	if up != dir && up != "." {
-		if err := makeDir(fs, up); err != nil {
-			return err
-		}
-	}
-	if err := fs.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	return syncDir(fs, up)
-}
+	"write the \"id\" of situ.json into a file " + layout.AcceptFile + " beside it and start again"
 
 // lockDir takes the lock of the whole directory.
 func lockDir(fs vfs.FS, dir, op string) (io.Closer, error) {
-	l, err := fs.Lock(fs.PathJoin(dir, lockFile))
+	l, err := fs.Lock(fs.PathJoin(dir, layout.LockFile))
 	if err == nil {
 		return l, nil
 	}
@@ -80,10 +54,10 @@ func (s *Store) open(o Options) error {
 		if err := s.create(o); err != nil {
 			return err
 		}
-	} else if err := removeIfThere(fs, fs.PathJoin(dir, makingFile)); err != nil {
+	} else if err := file.Remove(fs, fs.PathJoin(dir, layout.MakingFile)); err != nil {
 		return err
 	}
-	if s.id, err = readIdentity(fs, dir); err != nil {
+	if s.id, err = identity.Read(fs, dir); err != nil {
 		return err
 	}
 	if o.Shards != 0 && o.Shards != s.id.Shards {
@@ -115,28 +89,28 @@ func look(fs vfs.FS, dir string) (state, error) {
 		_, err := fs.Stat(fs.PathJoin(dir, name))
 		return err == nil
 	}
-	files, err := fs.List(fs.PathJoin(dir, pebbleDir))
-	if err != nil && !notExist(err) {
+	files, err := fs.List(fs.PathJoin(dir, layout.PebbleDir))
+	if err != nil && !file.NotExist(err) {
 		return 0, err
 	}
 	desc := &pebble.DBDesc{}
 	if err == nil {
-		if desc, err = pebble.Peek(fs.PathJoin(dir, pebbleDir), fs); err != nil {
+		if desc, err = pebble.Peek(fs.PathJoin(dir, layout.PebbleDir), fs); err != nil {
 			return 0, err
 		}
 	}
 	bad := func(file, what string) (state, error) {
 		return 0, refuse(dir, &Problem{File: fs.PathJoin(dir, file), Shard: NoShard, What: what, Do: doRestore})
 	}
-	switch identity := there(identityFile); {
+	switch identity := there(layout.IdentityFile); {
 	case identity && desc.Exists:
 		return stateThere, nil
 	case identity:
-		return bad(pebbleDir, "situ.json is there, but the database beside it is missing or has lost its manifest marker")
-	case there(makingFile):
+		return bad(layout.PebbleDir, "situ.json is there, but the database beside it is missing or has lost its manifest marker")
+	case there(layout.MakingFile):
 		return stateNew, nil // its making was cut short: nothing was ever acknowledged
-	case len(files) > 0 || there(hwmFile) || holds(fs, dir, logDir) || holds(fs, dir, valuesDir):
-		return bad(identityFile, "the identity of the directory is missing, though it holds data")
+	case len(files) > 0 || there(layout.MarksFile) || holds(fs, dir, layout.LogDir) || holds(fs, dir, layout.ValuesDir):
+		return bad(layout.IdentityFile, "the identity of the directory is missing, though it holds data")
 	}
 	return stateNew, nil
 }
@@ -149,7 +123,7 @@ func holds(fs vfs.FS, dir, name string) bool {
 
 // logOptions says how the log is written.
 func (s *Store) logOptions(fs vfs.FS) wal.Options {
-	return wal.Options{FS: fs, Dir: fs.PathJoin(s.dir, logDir), ID: s.id.short(), Ahead: s.ahead(), Fail: s.fatal}
+	return wal.Options{FS: fs, Dir: fs.PathJoin(s.dir, layout.LogDir), ID: s.id.Short(), Ahead: s.ahead(), Fail: s.fatal}
 }
 
 // ahead is how much room a segment gets at once.
@@ -158,31 +132,31 @@ func (s *Store) ahead() int64 { return min(4<<20, s.memTable/2) }
 // create makes the files of a new directory. The making file stands until
 // all is synced, so that a crash in between starts over.
 func (s *Store) create(o Options) error {
-	fs, db := o.FS, o.FS.PathJoin(s.dir, pebbleDir)
+	fs, db := o.FS, o.FS.PathJoin(s.dir, layout.PebbleDir)
 	shards := o.Shards
 	if shards == 0 {
 		shards = defaultShards()
 	}
-	s.id = newIdentity(shards, time.Now())
-	making := fs.PathJoin(s.dir, makingFile)
-	if err := writeFile(fs, making, []byte(s.id.ID+"\n")); err != nil {
+	s.id = identity.New(shards, time.Now())
+	making := fs.PathJoin(s.dir, layout.MakingFile)
+	if err := file.Write(fs, making, []byte(s.id.ID+"\n")); err != nil {
 		return err
 	}
 	if err := fs.RemoveAll(db); err != nil {
 		return err
 	}
-	if err := makeDir(fs, db); err != nil {
+	if err := file.MakeDir(fs, db); err != nil {
 		return err
 	}
-	m := mark.New(s.id.short(), shards)
-	if err := writeFile(fs, fs.PathJoin(s.dir, hwmFile), m.Encode()); err != nil {
+	m := mark.New(s.id.Short(), shards)
+	if err := file.Write(fs, fs.PathJoin(s.dir, layout.MarksFile), m.Encode()); err != nil {
 		return err
 	}
-	for _, sub := range []string{logDir, valuesDir} {
+	for _, sub := range []string{layout.LogDir, layout.ValuesDir} {
 		if err := fs.RemoveAll(fs.PathJoin(s.dir, sub)); err != nil {
 			return err
 		}
-		if err := makeDir(fs, fs.PathJoin(s.dir, sub)); err != nil {
+		if err := file.MakeDir(fs, fs.PathJoin(s.dir, sub)); err != nil {
 			return err
 		}
 	}
@@ -203,29 +177,10 @@ func (s *Store) create(o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := writeFile(fs, fs.PathJoin(s.dir, identityFile), s.id.encode()); err != nil {
+	if err := file.Write(fs, fs.PathJoin(s.dir, layout.IdentityFile), s.id.Encode()); err != nil {
 		return err
 	}
-	return removeIfThere(fs, making)
-}
-
-func removeIfThere(fs vfs.FS, path string) error {
-	err := fs.Remove(path)
-	if notExist(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return syncDir(fs, fs.PathDir(path))
-}
-
-func readIdentity(fs vfs.FS, dir string) (identity, error) {
-	b, err := readFile(fs, fs.PathJoin(dir, identityFile), identityMax)
-	if err != nil {
-		return identity{}, err
-	}
-	return decodeIdentity(fs.PathJoin(dir, identityFile), b)
+	return file.Remove(fs, making)
 }
 
 // verify reads the directory without changing it, and refuses it when
@@ -237,14 +192,14 @@ func (s *Store) verify(o Options) (*inspection, error) {
 	}
 	defer ins.close()
 	accepted := false
-	if b, err := readFile(o.FS, o.FS.PathJoin(s.dir, acceptFile), 1<<10); err == nil {
+	if b, err := file.Read(o.FS, o.FS.PathJoin(s.dir, layout.AcceptFile), 1<<10); err == nil {
 		accepted = strings.TrimSpace(string(b)) == s.id.ID
 	}
 	for _, p := range ins.problems {
 		if !accepted || !p.accept {
 			return nil, refuse(s.dir, p)
 		}
-		s.log.Error("store: a loss was accepted by "+acceptFile, "problem", p.Error())
+		s.log.Error("store: a loss was accepted by "+layout.AcceptFile, "problem", p.Error())
 	}
 	return ins, nil
 }
@@ -291,7 +246,7 @@ func (s *Store) start(o Options, ins *inspection) error {
 		err = s.guard.Sync()
 	}
 	if err == nil {
-		err = removeIfThere(o.FS, o.FS.PathJoin(s.dir, acceptFile))
+		err = file.Remove(o.FS, o.FS.PathJoin(s.dir, layout.AcceptFile))
 	}
 	if err != nil {
 		if s.wal != nil {
@@ -305,7 +260,7 @@ func (s *Store) start(o Options, ins *inspection) error {
 // clean removes what a crash has left of files that nobody needs, and finds
 // the number of the next file of values.
 func (s *Store) clean(fs vfs.FS) error {
-	if err := removeIfThere(fs, fs.PathJoin(s.dir, tableFile)); err != nil {
+	if err := file.Remove(fs, fs.PathJoin(s.dir, layout.TableFile)); err != nil {
 		return err
 	}
 	logs, err := wal.List(fs, s.files.logs)
@@ -336,9 +291,9 @@ func (s *Store) clean(fs vfs.FS) error {
 
 // openPebble writes the marks and opens Pebble for writing under them.
 func (s *Store) openPebble(o Options, m mark.Marks) error {
-	path := o.FS.PathJoin(s.dir, hwmFile)
+	path := o.FS.PathJoin(s.dir, layout.MarksFile)
 	// Replaced whole, not in place: there is no moment without valid marks.
-	if err := writeFile(o.FS, path, m.Encode()); err != nil {
+	if err := file.Write(o.FS, path, m.Encode()); err != nil {
 		return err
 	}
 	f, err := o.FS.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
@@ -351,7 +306,7 @@ func (s *Store) openPebble(o Options, m mark.Marks) error {
 	s.opts = pebbleOptions(o, mark.Watch(o.FS, s.guard), pebbleLog{s.log, s.fatal})
 	s.opts.EventListener = s.listener()
 	s.opts.EnsureDefaults()
-	if s.db, err = openDB(o.FS.PathJoin(s.dir, pebbleDir), s.opts); err == nil {
+	if s.db, err = openDB(o.FS.PathJoin(s.dir, layout.PebbleDir), s.opts); err == nil {
 		err = s.broken()
 	}
 	if err != nil {
@@ -375,7 +330,7 @@ func openDB(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
 
 // newestLog returns the path of the newest segment of the log, for messages.
 func newestLog(fs vfs.FS, dir string) string {
-	logs := fs.PathJoin(dir, logDir)
+	logs := fs.PathJoin(dir, layout.LogDir)
 	nums, _ := wal.List(fs, logs)
 	if len(nums) == 0 {
 		return fs.PathJoin(logs, "*"+wal.Ext+" (there is none)")

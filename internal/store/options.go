@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/heap"
+	"github.com/situ-dev/situ/internal/store/identity"
 )
 
 // Options configures a store; the zero value works.
@@ -31,7 +32,6 @@ type Options struct {
 const exitIO = 74
 
 const (
-	maxShards       = 4096
 	defaultMemTable = 64 << 20
 	defaultCache    = 32 << 20
 	defaultMinFree  = 64 << 20
@@ -64,8 +64,8 @@ func (o Options) withDefaults() Options {
 
 func (o Options) validate() error {
 	switch {
-	case o.Shards < 0 || o.Shards > maxShards:
-		return fault.New(fault.Invalid, opOpen, "", "shards: %d is not between 1 and %d", o.Shards, maxShards)
+	case o.Shards < 0 || o.Shards > identity.MaxShards:
+		return fault.New(fault.Invalid, opOpen, "", "shards: %d is not between 1 and %d", o.Shards, identity.MaxShards)
 	case o.MemTable < 16<<10 || o.MemTable > 512<<20:
 		return fault.New(fault.Invalid, opOpen, "", "memtable: %d bytes is not between 16 KiB and 512 MiB", o.MemTable)
 	case o.Cache < 0:

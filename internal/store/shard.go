@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
@@ -121,7 +122,7 @@ func (sh *Shard) Get(t Table, key []byte) ([]byte, bool, error) {
 	}
 	defer sh.s.leave()
 	var buf [128]byte
-	full := appendKey(buf[:0], sh.id, t, key)
+	full := layout.AppendKey(buf[:0], sh.id, t, key)
 	for try := 1; ; try++ {
 		v, ok, err := sh.get(full)
 		if errors.Is(err, errMoved) && try < maxMoves {
@@ -141,7 +142,7 @@ func (sh *Shard) get(full []byte) ([]byte, bool, error) {
 		if m == nil {
 			continue
 		}
-		if kind, v, ok := m.Get(full[shardLen:]); ok {
+		if kind, v, ok := m.Get(full[layout.ShardLen:]); ok {
 			if kind == memtable.Delete {
 				return nil, false, nil
 			}

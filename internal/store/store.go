@@ -10,6 +10,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/file"
+	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/mark"
 	"github.com/situ-dev/situ/internal/store/space"
 	"github.com/situ-dev/situ/internal/store/wal"
@@ -22,7 +24,7 @@ type Store struct {
 	dir    string
 	log    *slog.Logger
 	onFail func(error)
-	id     identity
+	id     identity.Identity
 	lock   interface{ Close() error }
 	db     *pebble.DB
 	guard  *mark.Guard
@@ -93,7 +95,7 @@ func Open(dir string, o Options) (*Store, error) {
 		}
 		dir = abs
 	}
-	if err := makeDir(o.FS, dir); err != nil {
+	if err := file.MakeDir(o.FS, dir); err != nil {
 		return nil, classify(fault.Invalid, opOpen, dir, err)
 	}
 	l, err := lockDir(o.FS, dir, opOpen)

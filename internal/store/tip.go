@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -35,7 +36,7 @@ func decodeTip(b []byte) (tip, error) {
 
 // readTip returns up to where the rows of a shard are in tables.
 func readTip(db pebble.Reader, shard wire.ShardID) (tip, error) {
-	v, c, err := db.Get(rowKey(shard, tableTip, nil))
+	v, c, err := db.Get(layout.Key(shard, layout.Tip, nil))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return tip{}, nil
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/file"
+	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/wal"
 )
@@ -80,7 +82,7 @@ type oldFile struct{ number, epoch uint64 }
 const maxOpen = 64
 
 func newFiles(fs vfs.FS, dir string) *files {
-	return &files{fs: fs, logs: fs.PathJoin(dir, logDir), vals: fs.PathJoin(dir, valuesDir),
+	return &files{fs: fs, logs: fs.PathJoin(dir, layout.LogDir), vals: fs.PathJoin(dir, layout.ValuesDir),
 		open: map[uint64]*valueFile{}, walks: map[uint64]int{}, gone: map[uint64]struct{}{}}
 }
 
@@ -123,18 +125,18 @@ func (fi *files) hold(number uint64) (*valueFile, error) {
 	defer fi.mu.Unlock()
 	f := fi.open[number]
 	if f == nil {
-		file, err := fi.fs.Open(fi.path(number))
+		got, err := fi.fs.Open(fi.path(number))
 		if err != nil {
 			_, gone := fi.gone[number]
 			switch {
-			case gone && notExist(err):
+			case gone && file.NotExist(err):
 				return nil, errMoved
-			case notExist(err):
+			case file.NotExist(err):
 				return nil, fault.Wrap(fault.Corrupt, opRead, fi.path(number), err)
 			}
 			return nil, fault.Wrap(fault.Internal, opRead, fi.path(number), err)
 		}
-		f = &valueFile{f: file, refs: 2} // with the one of the list
+		f = &valueFile{f: got, refs: 2} // with the one of the list
 		fi.open[number] = f
 		fi.shrink()
 		return f, nil

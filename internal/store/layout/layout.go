@@ -1,4 +1,7 @@
-package store
+// Package layout is where things are in a data directory: the names of its
+// files, and the keys of rows in the database. It says nothing of what a row
+// holds.
+package layout
 
 import (
 	"bytes"
@@ -25,7 +28,7 @@ const (
 	Expiry      Table = 'z'
 	Dead        Table = 'd'
 
-	tableTip Table = 'c' // up to where the shard's rows are in tables; see tip
+	Tip Table = 'c' // up to where the shard's rows are in tables; see package chain
 )
 
 // String returns the name of the table.
@@ -55,47 +58,47 @@ func (t Table) String() string {
 		return "expiry"
 	case Dead:
 		return "dead"
-	case tableTip:
+	case Tip:
 		return "tip"
 	}
 	return "table " + string(rune(t))
 }
 
 // A full key is the shard, the table, and the key. Memtables leave out the
-// shard: they are of one.
+// shard: they are of one. These are the bytes of the shard, and of both.
 const (
-	shardLen  = 2
-	prefixLen = 3
+	ShardLen  = 2
+	PrefixLen = 3
 )
 
-// appendKey appends a full key.
-func appendKey(b []byte, s wire.ShardID, t Table, key []byte) []byte {
+// AppendKey appends a full key.
+func AppendKey(b []byte, s wire.ShardID, t Table, key []byte) []byte {
 	return append(append(binary.BigEndian.AppendUint16(b, uint16(s)), byte(t)), key...)
 }
 
-// rowKey returns a full key.
-func rowKey(s wire.ShardID, t Table, key []byte) []byte {
-	return appendKey(make([]byte, 0, prefixLen+len(key)), s, t, key)
+// Key returns a full key.
+func Key(s wire.ShardID, t Table, key []byte) []byte {
+	return AppendKey(make([]byte, 0, PrefixLen+len(key)), s, t, key)
 }
 
-// bounds returns the full keys of the range [from, to) of a table; a nil to
+// Bounds returns the full keys of the range [from, to) of a table; a nil to
 // is the table's end. A range that ends before it begins is empty: Pebble
 // must not see one.
-func bounds(s wire.ShardID, t Table, from, to []byte) (lo, hi []byte) {
+func Bounds(s wire.ShardID, t Table, from, to []byte) (lo, hi []byte) {
 	if to == nil {
-		return rowKey(s, t, from), rowKey(s, t+1, nil)
+		return Key(s, t, from), Key(s, t+1, nil)
 	}
 	if bytes.Compare(to, from) < 0 {
 		to = from
 	}
-	return rowKey(s, t, from), rowKey(s, t, to)
+	return Key(s, t, from), Key(s, t, to)
 }
 
 // The rows that are of no shard: what a start has to know of files. No
 // directory has so many shards.
 const (
-	noShard     wire.ShardID = 0xffff
-	tableFirst  Table        = 'f' // the first segment of the log that is not in tables as a whole
-	tableValues Table        = 'v' // for each file with far values, by its number: its size, and how much of it is live
-	tableFar    Table        = 'w' // for each table with far values: how many rows have one
+	NoShard wire.ShardID = 0xffff
+	First   Table        = 'f' // the first segment of the log that is not in tables as a whole
+	Values  Table        = 'v' // for each file with far values, by its number: its size, and how much of it is live
+	Far     Table        = 'w' // for each table with far values: how many rows have one
 )
