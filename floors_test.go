@@ -28,7 +28,7 @@ const floors = `
 	internal/workproto internal/element
 	internal/guest
 	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal internal/store/layout internal/store/file
-	internal/store/identity
+	internal/store/identity internal/store/far
 	internal/store internal/client
 	.
 	internal/shard/rows internal/shard/conf

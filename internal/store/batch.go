@@ -6,6 +6,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/wal"
 )
@@ -164,12 +165,12 @@ func each(body []byte, fn func(change) error) error {
 // insert puts the changes of a body, which is at that place of the log, into a
 // memtable.
 func insert(m *memtable.Table, body []byte, number uint64, at int64) error {
-	var buf [refSize]byte
+	var buf [far.RefSize]byte
 	m.Begin()
 	defer m.End()
 	return each(body, func(c change) error {
 		if c.kind == memtable.Far {
-			c.value = ref{number, uint64(at) + uint64(c.at), uint32(len(c.value)), c.sum}.append(buf[:0])
+			c.value = far.Ref{Number: number, At: uint64(at) + uint64(c.at), Size: uint32(len(c.value)), Sum: c.sum}.Append(buf[:0])
 		}
 		m.Put(c.kind, c.key, c.value)
 		return nil
@@ -186,31 +187,4 @@ func (s *Store) newBuf(size int) []byte {
 		b = make([]byte, 0, wal.HeadSize+size+8)
 	}
 	return b[:wal.HeadSize]
-}
-
-// ref says where a far value is.
-type ref struct {
-	number uint64 // of the segment of the log, or with inValues of the file of values
-	at     uint64
-	size   uint32
-	sum    uint64
-}
-
-const (
-	refSize  = 28
-	inValues = 1 << 63
-)
-
-func (r ref) append(b []byte) []byte {
-	b = binary.LittleEndian.AppendUint64(b, r.number)
-	b = binary.LittleEndian.AppendUint64(b, r.at)
-	b = binary.LittleEndian.AppendUint32(b, r.size)
-	return binary.LittleEndian.AppendUint64(b, r.sum)
-}
-
-func decodeRef(b []byte) (ref, error) {
-	if len(b) != refSize {
-		return ref{}, errors.New("malformed reference to a value")
-	}
-	return ref{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]), binary.LittleEndian.Uint32(b[16:]), binary.LittleEndian.Uint64(b[20:])}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/layout"
@@ -101,13 +102,13 @@ func (r *Report) read(o Options, id identity.Identity) {
 		r.add(ins.file(o, r.Dir), fmt.Errorf("the order of the tables: %w", err))
 	}
 	v := ins.view(o, r.Dir)
-	defer v.files.close()
+	defer v.files.Close()
 	for i, sh := range v.shards {
 		r.scan(o, ins, sh, ins.chains[i].count)
 	}
 	r.foreign(o, ins, id)
 	r.usages(o, ins)
-	r.DiskSize = ins.db.Metrics().DiskSpaceUsage() + ins.tail.Bytes + ins.live.size()
+	r.DiskSize = ins.db.Metrics().DiskSpaceUsage() + ins.tail.Bytes + ins.live.Size()
 }
 
 // file returns the path that Pebble last found damaged, or its directory.
@@ -145,7 +146,7 @@ func (r *Report) scan(o Options, ins *inspection, sh *Shard, links uint64) {
 
 // view is the rows as a store would show them.
 func (ins *inspection) view(o Options, dir string) *Store {
-	s := &Store{db: ins.db, files: newFiles(o.FS, dir)}
+	s := &Store{db: ins.db, files: far.NewFiles(o.FS, dir)}
 	for i, t := range ins.tips {
 		sh := &Shard{s: s, id: wire.ShardID(i)}
 		sh.last.Store(uint64(t.last))
@@ -162,22 +163,22 @@ func (r *Report) usages(o Options, ins *inspection) {
 	if err != nil {
 		return // the shard whose rows cannot be read was told of
 	}
-	files := newFiles(o.FS, r.Dir)
-	for _, n := range there.numbers() {
-		if u := ins.live.files[n]; u == nil || u.live < there.files[n].live {
-			r.add(files.path(n), fmt.Errorf("rows have %d bytes of values in the file, and fewer are counted", there.files[n].live))
+	files := far.NewFiles(o.FS, r.Dir)
+	for _, n := range there.Numbers() {
+		if u := ins.live.Files[n]; u == nil || u.Live < there.Files[n].Live {
+			r.add(files.Path(n), fmt.Errorf("rows have %d bytes of values in the file, and fewer are counted", there.Files[n].Live))
 		}
 	}
-	for t, n := range there.rows {
-		if ins.live.rows[t] < n {
-			r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), fmt.Errorf("table %s has %d far values, and %d are counted", t, n, ins.live.rows[t]))
+	for t, n := range there.Rows {
+		if ins.live.Rows[t] < n {
+			r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), fmt.Errorf("table %s has %d far values, and %d are counted", t, n, ins.live.Rows[t]))
 		}
 	}
 }
 
 // recount counts the far values that rows in tables have.
-func recount(db *pebble.DB) (usages, error) {
-	us := newUsages()
+func recount(db *pebble.DB) (far.Usages, error) {
+	us := far.NewUsages()
 	it, err := db.NewIter(&pebble.IterOptions{UpperBound: layout.Key(layout.NoShard, 0, nil)})
 	if err != nil {
 		return us, err
@@ -194,9 +195,9 @@ func recount(db *pebble.DB) (usages, error) {
 		}
 		kind, v, err := splitKind(v)
 		if err == nil && kind == memtable.Far {
-			var r ref
-			if r, err = decodeRef(v); err == nil {
-				us.add(t, r)
+			var r far.Ref
+			if r, err = far.DecodeRef(v); err == nil {
+				us.Add(t, r)
 			}
 		}
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/wal"
@@ -165,9 +166,9 @@ func (s *Store) flush() error {
 		s.gen = g
 	}
 	g := s.gen
-	live := s.live.clone()
+	live := s.live.Clone()
 	for _, seg := range g.segments {
-		live.ended(seg)
+		live.Ended(seg)
 	}
 	err := s.ingest(func(w *tableWriter) {
 		for i, sh := range s.shards {
@@ -191,7 +192,7 @@ func (s *Store) flush() error {
 		s.since[seg.Number] = s.generations
 	}
 	err = s.collect()
-	s.filesSize.Store(s.live.size())
+	s.filesSize.Store(s.live.Size())
 	return err
 }
 
@@ -288,41 +289,41 @@ func (w *tableWriter) first(number uint64) {
 }
 
 // usages writes what has changed from was to now.
-func (w *tableWriter) usages(now, was usages) {
-	for _, n := range now.numbers() {
+func (w *tableWriter) usages(now, was far.Usages) {
+	for _, n := range now.Numbers() {
 		key := binary.BigEndian.AppendUint64(nil, n)
-		switch u, old := now.files[n], was.files[n]; {
-		case u.live > 0 && (old == nil || *u != *old):
-			w.set(layout.NoShard, layout.Values, key, u.append(nil)...)
-		case u.live == 0 && old != nil:
+		switch u, old := now.Files[n], was.Files[n]; {
+		case u.Live > 0 && (old == nil || *u != *old):
+			w.set(layout.NoShard, layout.Values, key, u.Append(nil)...)
+		case u.Live == 0 && old != nil:
 			w.drop(layout.AppendKey(w.key[:0], layout.NoShard, layout.Values, key))
 		}
 	}
-	for _, t := range slices.Sorted(maps.Keys(now.rows)) {
-		if now.rows[t] != was.rows[t] {
-			w.set(layout.NoShard, layout.Far, []byte{byte(t)}, binary.BigEndian.AppendUint64(nil, now.rows[t])...)
+	for _, t := range slices.Sorted(maps.Keys(now.Rows)) {
+		if now.Rows[t] != was.Rows[t] {
+			w.set(layout.NoShard, layout.Far, []byte{byte(t)}, binary.BigEndian.AppendUint64(nil, now.Rows[t])...)
 		}
 	}
 }
 
 // memtable writes the newest version of each row, and counts what far values
 // it brings and which it replaces.
-func (w *tableWriter) memtable(shard wire.ShardID, m *memtable.Table, live usages) {
+func (w *tableWriter) memtable(shard wire.ShardID, m *memtable.Table, live far.Usages) {
 	it := m.Iter(nil, nil)
 	for ok := it.First(); ok && w.err == nil; ok = it.Next() {
 		full := append(binary.BigEndian.AppendUint16(w.key[:0], uint16(shard)), it.Key()...)
 		w.key = full
 		t := Table(it.Key()[0])
-		if live.rows[t] > 0 {
+		if live.Rows[t] > 0 {
 			w.replaced(t, full, live)
 		}
 		switch kind, v := it.Kind(), it.Value(); kind {
 		case memtable.Delete:
 			w.drop(full)
 		case memtable.Far:
-			r, err := decodeRef(v)
+			r, err := far.DecodeRef(v)
 			w.err = errors.Join(w.err, err)
-			live.add(t, r)
+			live.Add(t, r)
 			fallthrough
 		default:
 			w.value = appendKind(w.value[:0], kind, v)
@@ -334,23 +335,23 @@ func (w *tableWriter) memtable(shard wire.ShardID, m *memtable.Table, live usage
 // replaced takes the far value that the tables have for a key out of the
 // count. If that row cannot be read, its space is not given back, and
 // whoever reads the row is told.
-func (w *tableWriter) replaced(t Table, full []byte, live usages) {
+func (w *tableWriter) replaced(t Table, full []byte, live far.Usages) {
 	if r, ok := w.s.farRow(full); ok {
-		live.sub(t, r)
+		live.Sub(t, r)
 	}
 }
 
 // farRow returns where the tables say that the far value of a key is.
-func (s *Store) farRow(full []byte) (ref, bool) {
+func (s *Store) farRow(full []byte) (far.Ref, bool) {
 	v, c, err := s.db.Get(full)
 	if err != nil {
-		return ref{}, false
+		return far.Ref{}, false
 	}
 	defer func() { _ = c.Close() }()
 	kind, v, err := splitKind(v)
 	if err != nil || kind != memtable.Far {
-		return ref{}, false
+		return far.Ref{}, false
 	}
-	r, err := decodeRef(v)
+	r, err := far.DecodeRef(v)
 	return r, err == nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/layout"
@@ -23,7 +24,7 @@ type inspection struct {
 	chains   []*chain
 	tables   []*memtable.Table // what the log has beyond the tables
 	tail     wal.Tail
-	live     usages
+	live     far.Usages
 	files    int // tables
 	problems []*Problem
 	damaged  string // a file Pebble found damaged
@@ -85,7 +86,7 @@ func (ins *inspection) read(o Options, dir string, id identity.Identity, missing
 	if err != nil {
 		return err
 	}
-	if ins.live, err = readUsages(ins.db); err != nil {
+	if ins.live, err = far.ReadUsages(ins.db); err != nil {
 		return err
 	}
 	for i := range id.Shards {
@@ -138,18 +139,18 @@ func (ins *inspection) record(path string, number uint64, at int64, r wal.Record
 
 // valueFiles looks for the files that rows in tables need.
 func (ins *inspection) valueFiles(fs vfs.FS, dir string) error {
-	files := newFiles(fs, dir)
-	for _, n := range ins.live.numbers() {
-		u := ins.live.files[n]
-		size, err := sizeOf(fs, files.path(n))
+	files := far.NewFiles(fs, dir)
+	for _, n := range ins.live.Numbers() {
+		u := ins.live.Files[n]
+		size, err := sizeOf(fs, files.Path(n))
 		if file.NotExist(err) {
-			ins.add(&Problem{File: files.path(n), Shard: NoShard, Do: doRestore,
-				What: fmt.Sprintf("the file is missing, and rows have %d bytes of values in it", u.live)})
+			ins.add(&Problem{File: files.Path(n), Shard: NoShard, Do: doRestore,
+				What: fmt.Sprintf("the file is missing, and rows have %d bytes of values in it", u.Live)})
 		} else if err != nil {
 			return err
-		} else if size < u.size {
-			ins.add(&Problem{File: files.path(n), Shard: NoShard, Do: doRestore,
-				What: fmt.Sprintf("the file had %d bytes and has %d, and rows have %d bytes of values in it", u.size, size, u.live)})
+		} else if size < u.Size {
+			ins.add(&Problem{File: files.Path(n), Shard: NoShard, Do: doRestore,
+				What: fmt.Sprintf("the file had %d bytes and has %d, and rows have %d bytes of values in it", u.Size, size, u.Live)})
 		}
 	}
 	return nil

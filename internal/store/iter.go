@@ -43,7 +43,7 @@ func (sh *Shard) iter(t Table, from, to []byte, reverse bool) (*Iter, error) {
 		return nil, err
 	}
 	lo, hi := layout.Bounds(sh.id, t, from, to)
-	i := &Iter{sh: sh, t: t, from: lo, reverse: reverse, epoch: sh.s.files.enter()}
+	i := &Iter{sh: sh, t: t, from: lo, reverse: reverse, epoch: sh.s.files.Enter()}
 	for {
 		l := sh.layers.Load()
 		m := &merged{reverse: reverse}
@@ -54,7 +54,7 @@ func (sh *Shard) iter(t Table, from, to []byte, reverse bool) (*Iter, error) {
 		}
 		it, err := sh.s.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
 		if err != nil {
-			sh.s.files.leave(i.epoch)
+			sh.s.files.Leave(i.epoch)
 			sh.s.leave()
 			return nil, sh.readErr(opRead, err)
 		}
@@ -125,7 +125,7 @@ func (i *Iter) Close() error {
 		if err := i.m.close(); err != nil && i.err == nil {
 			i.err = i.sh.readErr("store.iter", err)
 		}
-		i.sh.s.files.leave(i.epoch)
+		i.sh.s.files.Leave(i.epoch)
 		i.sh.s.leave()
 	}
 	return i.err

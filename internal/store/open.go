@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/layout"
@@ -216,7 +217,7 @@ func (s *Store) adopt(ins *inspection) {
 	}
 	s.live = ins.live
 	s.segments = ins.tail.Segments
-	s.filesSize.Store(s.live.size())
+	s.filesSize.Store(s.live.Size())
 	s.ended.Store(int64(ins.tail.Bytes))
 }
 
@@ -231,7 +232,7 @@ func (s *Store) start(o Options, ins *inspection) error {
 			k.Seq, k.Hash = uint64(t.last), t.hash
 		}
 	}
-	s.files = newFiles(o.FS, s.dir)
+	s.files = far.NewFiles(o.FS, s.dir)
 	if err := s.openPebble(o, m); err != nil {
 		return err
 	}
@@ -263,11 +264,11 @@ func (s *Store) clean(fs vfs.FS) error {
 	if err := file.Remove(fs, fs.PathJoin(s.dir, layout.TableFile)); err != nil {
 		return err
 	}
-	logs, err := wal.List(fs, s.files.logs)
+	logs, err := wal.List(fs, s.files.Logs)
 	if err != nil {
 		return err
 	}
-	values, err := wal.List(fs, s.files.vals)
+	values, err := wal.List(fs, s.files.Values)
 	if err != nil {
 		return err
 	}
@@ -277,11 +278,11 @@ func (s *Store) clean(fs vfs.FS) error {
 		s.nextValues = n + 1
 	}
 	for i := range values {
-		values[i] |= inValues
+		values[i] |= far.InValues
 	}
 	for _, n := range append(logs, values...) {
-		if s.live.files[n] == nil && (n < first || n&inValues != 0) {
-			if err := fs.Remove(s.files.path(n)); err != nil {
+		if s.live.Files[n] == nil && (n < first || n&far.InValues != 0) {
+			if err := fs.Remove(s.files.Path(n)); err != nil {
 				return err
 			}
 		}

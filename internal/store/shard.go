@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/wal"
@@ -125,7 +126,7 @@ func (sh *Shard) Get(t Table, key []byte) ([]byte, bool, error) {
 	full := layout.AppendKey(buf[:0], sh.id, t, key)
 	for try := 1; ; try++ {
 		v, ok, err := sh.get(full)
-		if errors.Is(err, errMoved) && try < maxMoves {
+		if errors.Is(err, far.ErrMoved) && try < maxMoves {
 			continue
 		}
 		return v, ok, sh.readErr(opRead, err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/mark"
@@ -30,7 +31,7 @@ type Store struct {
 	guard  *mark.Guard
 	opts   *pebble.Options
 	wal    *wal.Log
-	files  *files
+	files  *far.Files
 	shards []*Shard
 	disk   *space.Disk
 	min    uint64 // Options.MinFree
@@ -57,7 +58,7 @@ type Store struct {
 	// ----
 	gen         *generation   // frozen and not in tables; nil: none
 	segments    []wal.Segment // ended, and not in tables
-	live        usages        // files with far values that rows in tables name
+	live        far.Usages    // files with far values that rows in tables name
 	generations int
 	since       map[uint64]int // the generation with which a segment ended
 	nextValues  uint64
@@ -143,7 +144,7 @@ func (s *Store) Close() error {
 		s.disk.Close() // what waits for room will not get it
 		s.stop()
 		<-s.idle
-		s.files.close()
+		s.files.Close()
 		err := errors.Join(s.wal.Close(), s.db.Close())
 		if e := s.guard.Close(); err == nil {
 			err = e

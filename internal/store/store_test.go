@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -61,21 +62,21 @@ func checkUsages(t testing.TB, s *Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	known := s.live.clone()
-	maps.DeleteFunc(known.files, func(_ uint64, u *usage) bool { return u.live == 0 })
-	for n, u := range known.files {
-		if there.of(n).live != u.live {
-			t.Errorf("%s: %d bytes are counted, and rows have %d", s.files.path(n), u.live, there.of(n).live)
+	known := s.live.Clone()
+	maps.DeleteFunc(known.Files, func(_ uint64, u *far.Usage) bool { return u.Live == 0 })
+	for n, u := range known.Files {
+		if there.Of(n).Live != u.Live {
+			t.Errorf("%s: %d bytes are counted, and rows have %d", s.files.Path(n), u.Live, there.Of(n).Live)
 		}
 	}
-	for n, u := range there.files {
-		if known.files[n] == nil && u.live > 0 {
-			t.Errorf("%s: nothing is counted, and rows have %d bytes", s.files.path(n), u.live)
+	for n, u := range there.Files {
+		if known.Files[n] == nil && u.Live > 0 {
+			t.Errorf("%s: nothing is counted, and rows have %d bytes", s.files.Path(n), u.Live)
 		}
 	}
-	maps.DeleteFunc(known.rows, func(_ Table, n uint64) bool { return n == 0 })
-	if !maps.Equal(known.rows, there.rows) {
-		t.Errorf("far values by table: %v are counted, and there are %v", known.rows, there.rows)
+	maps.DeleteFunc(known.Rows, func(_ Table, n uint64) bool { return n == 0 })
+	if !maps.Equal(known.Rows, there.Rows) {
+		t.Errorf("far values by table: %v are counted, and there are %v", known.Rows, there.Rows)
 	}
 }
 
