@@ -29,6 +29,7 @@ const floors = `
 	internal/guest
 	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal internal/store/layout internal/store/file
 	internal/store/identity internal/store/far
+	internal/store/body
 	internal/store internal/client
 	.
 	internal/shard/rows internal/shard/conf

@@ -7,6 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/body"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
@@ -193,7 +194,7 @@ func recount(db *pebble.DB) (far.Usages, error) {
 		if err != nil {
 			return us, err
 		}
-		kind, v, err := splitKind(v)
+		kind, v, err := body.SplitRow(v)
 		if err == nil && kind == memtable.Far {
 			var r far.Ref
 			if r, err = far.DecodeRef(v); err == nil {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/situ-dev/situ/internal/store/body"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/space"
@@ -88,7 +89,7 @@ func (s *Store) move(numbers []uint64) error {
 	slices.SortFunc(rows, func(a, b movedRow) int { return bytes.Compare(a.full, b.full) })
 	err = s.ingest(func(t *tableWriter) {
 		for _, r := range rows {
-			t.put(r.full, appendKind(t.value[:0], memtable.Far, r.ref.Append(nil)))
+			t.put(r.full, body.AppendRow(t.value[:0], memtable.Far, r.ref.Append(nil)))
 		}
 		t.usages(live, s.live)
 	})
@@ -112,24 +113,24 @@ func (s *Store) move(numbers []uint64) error {
 func (s *Store) moveFrom(w *wal.Writer, from, to uint64, live far.Usages, rows *[]movedRow) error {
 	dir, number := s.files.Place(from)
 	return wal.Each(s.opts.FS, dir, s.id.Short(), number, int64(live.Of(from).Size), func(at int64, r wal.Record) error {
-		return each(r.Body, func(c change) error {
-			if c.kind != memtable.Far {
+		return body.Each(r.Body, func(c body.Change) error {
+			if c.Kind != memtable.Far {
 				return nil
 			}
-			full := append(binary.BigEndian.AppendUint16(nil, uint16(r.Shard)), c.key...)
+			full := append(binary.BigEndian.AppendUint16(nil, uint16(r.Shard)), c.Key...)
 			old, ok := s.farRow(full)
-			if !ok || old.Number != from || old.At != uint64(at)+uint64(c.at) {
+			if !ok || old.Number != from || old.At != uint64(at)+uint64(c.At) {
 				return nil
 			}
-			b := &Batch{buf: s.newBuf(len(c.value) + len(c.key) + 32)}
-			b.Set(Table(c.key[0]), c.key[1:], c.value)
+			b := &Batch{buf: s.newBuf(len(c.Value) + len(c.Key) + 32)}
+			b.Set(Table(c.Key[0]), c.Key[1:], c.Value)
 			put, err := w.Write(&wal.Record{Shard: r.Shard, Seq: wire.Seq(len(*rows) + 1)}, b.buf)
 			if err != nil {
 				return err
 			}
-			moved := far.Ref{Number: to, At: uint64(put) + uint64(len(b.buf)-wal.HeadSize-len(c.value)), Size: uint32(len(c.value)), Sum: c.sum}
-			live.Sub(Table(c.key[0]), old)
-			live.Add(Table(c.key[0]), moved)
+			moved := far.Ref{Number: to, At: uint64(put) + uint64(len(b.buf)-wal.HeadSize-len(c.Value)), Size: uint32(len(c.Value)), Sum: c.Sum}
+			live.Sub(Table(c.Key[0]), old)
+			live.Add(Table(c.Key[0]), moved)
 			*rows = append(*rows, movedRow{full, moved})
 			return nil
 		})

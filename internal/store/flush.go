@@ -12,6 +12,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/situ-dev/situ/internal/store/body"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
@@ -326,7 +327,7 @@ func (w *tableWriter) memtable(shard wire.ShardID, m *memtable.Table, live far.U
 			live.Add(t, r)
 			fallthrough
 		default:
-			w.value = appendKind(w.value[:0], kind, v)
+			w.value = body.AppendRow(w.value[:0], kind, v)
 			w.put(full, w.value)
 		}
 	}
@@ -348,7 +349,7 @@ func (s *Store) farRow(full []byte) (far.Ref, bool) {
 		return far.Ref{}, false
 	}
 	defer func() { _ = c.Close() }()
-	kind, v, err := splitKind(v)
+	kind, v, err := body.SplitRow(v)
 	if err != nil || kind != memtable.Far {
 		return far.Ref{}, false
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/situ-dev/situ/internal/store/body"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
@@ -131,7 +132,7 @@ func (ins *inspection) record(path string, number uint64, at int64, r wal.Record
 	if !fresh {
 		return nil
 	}
-	if err := insert(ins.tables[r.Shard], r.Body, number, at); err != nil {
+	if err := body.Insert(ins.tables[r.Shard], r.Body, number, at); err != nil {
 		return &wal.Damage{Path: path, What: fmt.Sprintf("commit %d of %s: %v", r.Seq, r.Shard, err)}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/situ-dev/situ/internal/store/body"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 )
@@ -218,7 +219,7 @@ func (l tableLayer) Row() (memtable.Kind, []byte, error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	return splitKind(v)
+	return body.SplitRow(v)
 }
 
 func (l tableLayer) Err() error { return l.Error() }

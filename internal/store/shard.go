@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/body"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
@@ -88,22 +89,22 @@ func (sh *Shard) commit(b *Batch) (wire.Seq, error) {
 		return 0, err
 	}
 	r := wal.Record{Shard: sh.id, Seq: sh.Last() + 1, Prev: sh.hash}
-	body := b.buf[wal.HeadSize:]
-	r.Hash = wal.Link(r.Prev, r.Shard, r.Seq, body)
+	p := b.buf[wal.HeadSize:]
+	r.Hash = wal.Link(r.Prev, r.Shard, r.Seq, p)
 	number, at, err := s.wal.Append(&r, b.buf)
 	if err != nil {
 		return 0, err
 	}
 	now := sh.layers.Load().now
-	if err := insert(now, body, number, at); err != nil {
+	if err := body.Insert(now, p, number, at); err != nil {
 		return 0, err // our own bytes
 	}
 	sh.hash = r.Hash
 	sh.last.Store(uint64(r.Seq))
 	s.guard.Commit(sh.id, r.Seq, r.Hash)
 	s.commits.Add(1)
-	s.bytes.Add(uint64(len(body)))
-	s.grown(sh.weigh(), int64(wal.HeadSize+len(body)))
+	s.bytes.Add(uint64(len(p)))
+	s.grown(sh.weigh(), int64(wal.HeadSize+len(p)))
 	return r.Seq, nil
 }
 
@@ -158,7 +159,7 @@ func (sh *Shard) get(full []byte) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	kind, v, err := splitKind(v)
+	kind, v, err := body.SplitRow(v)
 	if err == nil {
 		v, err = sh.s.copy(kind, v)
 	}

@@ -10,9 +10,13 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/body"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/wire"
 )
+
+// farValue is the size of the smallest far value.
+const farValue = body.FarSize
 
 // open opens a store and closes it with the test.
 func open(t testing.TB, dir string, o Options) *Store {
