@@ -28,8 +28,8 @@ const floors = `
 	internal/workproto internal/element
 	internal/guest
 	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal internal/store/layout internal/store/file
-	internal/store/identity internal/store/far
-	internal/store/body
+	internal/store/identity internal/store/far internal/store/problem
+	internal/store/body internal/store/chain
 	internal/store/merge
 	internal/store internal/client
 	.

@@ -13,6 +13,7 @@ import (
 	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
+	"github.com/situ-dev/situ/internal/store/problem"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -25,7 +26,7 @@ type Report struct {
 	Rows     uint64 // of all shards and tables
 	Bytes    uint64 // of their keys and values
 	DiskSize uint64 // of the tables, the log and the files of values
-	Problems []Problem
+	Problems []problem.Problem
 }
 
 // ShardReport counts one shard.
@@ -55,7 +56,7 @@ func Check(dir string, fs vfs.FS) (Report, error) {
 		if file.NotExist(err) {
 			return r, fault.Wrap(fault.NotFound, opCheck, dir, err)
 		}
-		return r, classify(fault.Invalid, opCheck, dir, err)
+		return r, problem.Classify(fault.Invalid, opCheck, dir, err)
 	}
 	st, err := look(fs, dir)
 	if err == nil && st == stateNew {
@@ -82,14 +83,14 @@ func Check(dir string, fs vfs.FS) (Report, error) {
 
 // add notes an error as a problem of a file.
 func (r *Report) add(file string, err error) {
-	r.Problems = append(r.Problems, asProblem(file, err))
+	r.Problems = append(r.Problems, problem.As(file, err))
 }
 
 // read looks at all that needs the database.
 func (r *Report) read(o Options, id identity.Identity) {
 	ins, err := inspect(o, r.Dir, id)
 	if err != nil {
-		r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), classify(fault.Corrupt, opCheck, r.Dir, err))
+		r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), problem.Classify(fault.Corrupt, opCheck, r.Dir, err))
 		return
 	}
 	defer ins.close()
@@ -105,7 +106,7 @@ func (r *Report) read(o Options, id identity.Identity) {
 	v := ins.view(o, r.Dir)
 	defer v.files.Close()
 	for i, sh := range v.shards {
-		r.scan(o, ins, sh, ins.chains[i].count)
+		r.scan(o, ins, sh, ins.chains[i].Count)
 	}
 	r.foreign(o, ins, id)
 	r.usages(o, ins)
@@ -132,7 +133,7 @@ func (r *Report) scan(o Options, ins *inspection, sh *Shard, links uint64) {
 			return true, nil
 		})
 		if err != nil {
-			p := asProblem(ins.file(o, r.Dir), err)
+			p := problem.As(ins.file(o, r.Dir), err)
 			p.Shard, p.What = int(sh.id), fmt.Sprintf("table %s cannot be read: %s", tab, p.What)
 			r.Problems = append(r.Problems, p)
 		}
@@ -150,7 +151,7 @@ func (ins *inspection) view(o Options, dir string) *Store {
 	s := &Store{db: ins.db, files: far.NewFiles(o.FS, dir)}
 	for i, t := range ins.tips {
 		sh := &Shard{s: s, id: wire.ShardID(i)}
-		sh.last.Store(uint64(t.last))
+		sh.last.Store(uint64(t.Last))
 		sh.layers.Store(&layers{now: ins.tables[i]})
 		s.shards = append(s.shards, sh)
 	}

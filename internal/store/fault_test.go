@@ -12,10 +12,12 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/chain"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/mark"
+	"github.com/situ-dev/situ/internal/store/problem"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -200,7 +202,7 @@ func TestAccept(t *testing.T) {
 			_ = file.Write(fs, "d/situ.accept", []byte(accept))
 		}
 		_, err := Open("d", Options{FS: fs})
-		var p *Problem
+		var p *problem.Problem
 		if !errors.As(err, &p) || p.Shard != 0 || p.Seq != 4 || !strings.Contains(p.File, ".log") {
 			t.Fatalf("accept %q: %v", accept, err)
 		}
@@ -226,8 +228,8 @@ func TestCheck(t *testing.T) {
 	}
 	put(t, s.Shard(1), Timers, "k", "v")
 	idle(s)
-	tables, err := readTip(s.db, 1)
-	if err != nil || tables.last == 0 {
+	tables, err := chain.ReadTip(s.db, 1)
+	if err != nil || tables.Last == 0 {
 		t.Fatalf("nothing is in tables: %+v, %v", tables, err)
 	}
 	_ = s.Close()
@@ -242,7 +244,7 @@ func TestCheck(t *testing.T) {
 		t.Fatalf("%+v %v", r, err)
 	}
 	sh := r.Shards[1]
-	if r.ID != s.ID() || r.Format != 2 || sh.Last != 901 || wire.Seq(sh.Links) < 901-tables.last || sh.Links > 900 || len(sh.Tables) != 2 || r.DiskSize == 0 {
+	if r.ID != s.ID() || r.Format != 2 || sh.Last != 901 || wire.Seq(sh.Links) < 901-tables.Last || sh.Links > 900 || len(sh.Tables) != 2 || r.DiskSize == 0 {
 		t.Errorf("report %+v", r)
 	}
 	if _, err := Check("nowhere", vfs.NewMem()); !fault.Is(err, fault.NotFound) {

@@ -13,6 +13,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/store/body"
+	"github.com/situ-dev/situ/internal/store/chain"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
@@ -41,7 +42,7 @@ const (
 // the segments of the log that held it go.
 type generation struct {
 	segments []wal.Segment // the log up to here is in it, but for what was in tables before
-	tips     []tip
+	tips     []chain.Tip
 }
 
 // grown notes what a commit added, and begins a generation when it is time.
@@ -214,7 +215,7 @@ func (s *Store) freeze() (*generation, error) {
 		sh.mu.Lock()
 		l := sh.layers.Load()
 		sh.layers.Store(&layers{now: memtable.New(), frozen: l.now})
-		g.tips = append(g.tips, tip{sh.Last(), sh.hash})
+		g.tips = append(g.tips, chain.Tip{Last: sh.Last(), Hash: sh.hash})
 		s.unflushed.Add(-sh.held)
 		s.frozen.Add(l.now.Size())
 		sh.held = 0
@@ -278,9 +279,9 @@ func (w *tableWriter) drop(full []byte) {
 	}
 }
 
-func (w *tableWriter) tip(s wire.ShardID, t tip) {
-	if t.last > 0 {
-		w.set(s, layout.Tip, nil, t.append(nil)...)
+func (w *tableWriter) tip(s wire.ShardID, t chain.Tip) {
+	if t.Last > 0 {
+		w.set(s, layout.Tip, nil, t.Append(nil)...)
 	}
 }
 

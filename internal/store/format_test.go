@@ -2,12 +2,10 @@ package store
 
 import (
 	"bytes"
-	"encoding/hex"
 	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -36,23 +34,6 @@ func golden(t *testing.T, name string, got []byte) []byte {
 	return want
 }
 
-func unhex(t *testing.T, b []byte) []byte {
-	t.Helper()
-	raw, err := hex.DecodeString(strings.Join(strings.Fields(string(b)), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
-func TestGoldenTip(t *testing.T) {
-	want := tip{0x0102030405060708, 0x1112131415161718}
-	b := golden(t, "tip.v1.hex", []byte(hex.EncodeToString(want.append(nil))+"\n"))
-	if got, err := decodeTip(unhex(t, b)); err != nil || got != want {
-		t.Errorf("decoded %+v, %v", got, err)
-	}
-}
-
 // TestGoldenUsage holds the rows that say what files are good for.
 func TestGoldenUsage(t *testing.T) {
 	s := open(t, "d", Options{FS: vfs.NewMem(), Shards: 2, MemTable: 16 << 10})
@@ -70,14 +51,4 @@ func TestGoldenUsage(t *testing.T) {
 		}
 	}
 	golden(t, "usage.v1.txt", out.Bytes())
-}
-
-// FuzzRows reads the small rows that a start depends on.
-func FuzzRows(f *testing.F) {
-	f.Add(tip{1, 2}.append(nil))
-	f.Fuzz(func(t *testing.T, p []byte) {
-		if v, err := decodeTip(p); err == nil && !bytes.Equal(p, v.append(nil)) {
-			t.Errorf("%x decodes, and encodes to %x", p, v.append(nil))
-		}
-	})
 }

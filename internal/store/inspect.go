@@ -7,12 +7,14 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/store/body"
+	"github.com/situ-dev/situ/internal/store/chain"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/mark"
 	"github.com/situ-dev/situ/internal/store/memtable"
+	"github.com/situ-dev/situ/internal/store/problem"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -21,13 +23,13 @@ import (
 type inspection struct {
 	db       *pebble.DB // open for reading, closed by close; nil: its manifest is among the problems
 	marks    mark.Marks
-	tips     []tip
-	chains   []*chain
+	tips     []chain.Tip
+	chains   []*chain.Chain
 	tables   []*memtable.Table // what the log has beyond the tables
 	tail     wal.Tail
 	live     far.Usages
 	files    int // tables
-	problems []*Problem
+	problems []*problem.Problem
 	damaged  string // a file Pebble found damaged
 }
 
@@ -37,7 +39,7 @@ func (ins *inspection) close() {
 	}
 }
 
-func (ins *inspection) add(p *Problem) {
+func (ins *inspection) add(p *problem.Problem) {
 	if p != nil {
 		ins.problems = append(ins.problems, p)
 	}
@@ -91,11 +93,11 @@ func (ins *inspection) read(o Options, dir string, id identity.Identity, missing
 		return err
 	}
 	for i := range id.Shards {
-		t, err := readTip(ins.db, wire.ShardID(i))
+		t, err := chain.ReadTip(ins.db, wire.ShardID(i))
 		if err != nil {
 			return err
 		}
-		ins.chains = append(ins.chains, &chain{shard: wire.ShardID(i), tables: t, want: wire.Seq(ins.marks.All[i].Seq)})
+		ins.chains = append(ins.chains, &chain.Chain{Shard: wire.ShardID(i), Tables: t, Want: wire.Seq(ins.marks.All[i].Seq)})
 		ins.tables = append(ins.tables, memtable.New())
 	}
 	logs := o.FS.PathJoin(dir, layout.LogDir)
@@ -103,12 +105,12 @@ func (ins *inspection) read(o Options, dir string, id identity.Identity, missing
 		return ins.record(o.FS.PathJoin(logs, wal.Name(number)), number, at, r)
 	})
 	var damage *wal.Damage
-	var p *Problem
+	var p *problem.Problem
 	switch {
 	case errors.As(err, &p):
 		ins.add(p)
 	case errors.As(err, &damage):
-		ins.add(&Problem{File: damage.Path, Shard: NoShard, What: damage.What, Do: doRestore})
+		ins.add(&problem.Problem{File: damage.Path, Shard: problem.NoShard, What: damage.What, Do: problem.DoRestore})
 	case err != nil:
 		return err
 	}
@@ -124,7 +126,7 @@ func (ins *inspection) record(path string, number uint64, at int64, r wal.Record
 	if int(r.Shard) >= len(ins.chains) {
 		return &wal.Damage{Path: path, What: fmt.Sprintf("a commit is of %s, and there are %d shards", r.Shard, len(ins.chains))}
 	}
-	fresh, p := ins.chains[r.Shard].next(r)
+	fresh, p := ins.chains[r.Shard].Next(r)
 	if p != nil {
 		p.File = path
 		return p
@@ -145,12 +147,12 @@ func (ins *inspection) valueFiles(fs vfs.FS, dir string) error {
 		u := ins.live.Files[n]
 		size, err := sizeOf(fs, files.Path(n))
 		if file.NotExist(err) {
-			ins.add(&Problem{File: files.Path(n), Shard: NoShard, Do: doRestore,
+			ins.add(&problem.Problem{File: files.Path(n), Shard: problem.NoShard, Do: problem.DoRestore,
 				What: fmt.Sprintf("the file is missing, and rows have %d bytes of values in it", u.Live)})
 		} else if err != nil {
 			return err
 		} else if size < u.Size {
-			ins.add(&Problem{File: files.Path(n), Shard: NoShard, Do: doRestore,
+			ins.add(&problem.Problem{File: files.Path(n), Shard: problem.NoShard, Do: problem.DoRestore,
 				What: fmt.Sprintf("the file had %d bytes and has %d, and rows have %d bytes of values in it", u.Size, size, u.Live)})
 		}
 	}
@@ -166,7 +168,7 @@ func sizeOf(fs vfs.FS, path string) (uint64, error) {
 }
 
 // readMarks reads the file of the marks. A problem is damage of the file.
-func readMarks(fs vfs.FS, path string, id identity.Identity) (m mark.Marks, missing bool, p *Problem, err error) {
+func readMarks(fs vfs.FS, path string, id identity.Identity) (m mark.Marks, missing bool, p *problem.Problem, err error) {
 	b, err := file.Read(fs, path, int64(mark.Size(id.Shards)))
 	if file.NotExist(err) {
 		return mark.New(id.Short(), id.Shards), true, nil, nil
@@ -179,9 +181,9 @@ func readMarks(fs vfs.FS, path string, id identity.Identity) (m mark.Marks, miss
 		return m, false, nil, nil
 	}
 	if lost == id.Shards {
-		lost = NoShard // the manifest's
+		lost = problem.NoShard // the manifest's
 	}
-	return m, false, &Problem{File: path, Shard: lost, Do: doAccept, accept: true,
+	return m, false, &problem.Problem{File: path, Shard: lost, Do: problem.DoAccept, Accept: true,
 		What: "no readable high-water mark: the file is damaged or of another directory"}, nil
 }
 
@@ -191,11 +193,11 @@ func (ins *inspection) compare(o Options, dir string, missing, damaged bool) {
 	log := newestLog(o.FS, dir)
 	any := false
 	for i, c := range ins.chains {
-		t, p := c.end()
+		t, p := c.End()
 		ins.tips = append(ins.tips, t)
-		any = any || t.last > 0
+		any = any || t.Last > 0
 		if p == nil {
-			p = compare(wire.ShardID(i), t, c.hashOf(t), ins.marks.All[i])
+			p = compare(wire.ShardID(i), t, c.HashOf(t), ins.marks.All[i])
 		}
 		if p != nil && !damaged {
 			p.File = log
@@ -203,35 +205,35 @@ func (ins *inspection) compare(o Options, dir string, missing, damaged bool) {
 		}
 	}
 	if missing && any {
-		p := &Problem{File: o.FS.PathJoin(dir, layout.MarksFile), Shard: NoShard, accept: true,
-			What: "the high-water marks are missing, so nobody can say whether the newest commits are all here", Do: doAccept}
-		ins.problems = append([]*Problem{p}, ins.problems...)
+		p := &problem.Problem{File: o.FS.PathJoin(dir, layout.MarksFile), Shard: problem.NoShard, Accept: true,
+			What: "the high-water marks are missing, so nobody can say whether the newest commits are all here", Do: problem.DoAccept}
+		ins.problems = append([]*problem.Problem{p}, ins.problems...)
 	}
 }
 
 // compare holds a chain against its mark. A chain that is longer is what a
 // crash leaves; a shorter one has lost acknowledged commits.
-func compare(s wire.ShardID, t tip, at *uint64, m mark.Mark) *Problem {
-	if wire.Seq(m.Seq) > t.last {
-		p := problemf(s, t.last+1, "commits %d to %d were acknowledged and are missing from the end of the log, or the log file that held them is gone", t.last+1, m.Seq)
-		p.Do, p.accept = doAccept, true
+func compare(s wire.ShardID, t chain.Tip, at *uint64, m mark.Mark) *problem.Problem {
+	if wire.Seq(m.Seq) > t.Last {
+		p := problem.New(s, t.Last+1, "commits %d to %d were acknowledged and are missing from the end of the log, or the log file that held them is gone", t.Last+1, m.Seq)
+		p.Do, p.Accept = problem.DoAccept, true
 		return p
 	}
 	if at != nil && *at != m.Hash {
-		return problemf(s, wire.Seq(m.Seq), "commit %d is another one (hash %016x) than the one that was acknowledged (%016x)", m.Seq, *at, m.Hash)
+		return problem.New(s, wire.Seq(m.Seq), "commit %d is another one (hash %016x) than the one that was acknowledged (%016x)", m.Seq, *at, m.Hash)
 	}
 	return nil
 }
 
 // checkManifest holds the manifest against its mark.
-func checkManifest(o Options, dir string, m mark.Mark) (*Problem, error) {
+func checkManifest(o Options, dir string, m mark.Mark) (*problem.Problem, error) {
 	fs := o.FS
 	desc, err := pebble.Peek(fs.PathJoin(dir, layout.PebbleDir), fs)
 	if err != nil {
 		return nil, err
 	}
 	num, _ := mark.ManifestNumber(fs.PathBase(desc.ManifestFilename))
-	p := &Problem{File: desc.ManifestFilename, Shard: NoShard, Do: doRestore}
+	p := &problem.Problem{File: desc.ManifestFilename, Shard: problem.NoShard, Do: problem.DoRestore}
 	switch {
 	case num < m.Seq:
 		p.What = fmt.Sprintf("manifest %d was in use; this is an older one", m.Seq)

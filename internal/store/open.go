@@ -16,6 +16,7 @@ import (
 	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/mark"
+	"github.com/situ-dev/situ/internal/store/problem"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -27,9 +28,6 @@ const (
 	tableBytes = 512
 )
 
-const doAccept = "nothing was changed; restore this directory from a backup, or, to go on without what is lost, " +
-	"write the \"id\" of situ.json into a file " + layout.AcceptFile + " beside it and start again"
-
 // lockDir takes the lock of the whole directory.
 func lockDir(fs vfs.FS, dir, op string) (io.Closer, error) {
 	l, err := fs.Lock(fs.PathJoin(dir, layout.LockFile))
@@ -38,7 +36,7 @@ func lockDir(fs vfs.FS, dir, op string) (io.Closer, error) {
 	}
 	var path *os.PathError
 	if errors.As(err, &path) {
-		return nil, classify(fault.Invalid, op, dir, err)
+		return nil, problem.Classify(fault.Invalid, op, dir, err)
 	}
 	return nil, &fault.Error{Kind: fault.Locked, Op: op, On: dir,
 		Msg: "another situ runs on this directory: stop it, or use another directory", Err: err}
@@ -101,7 +99,7 @@ func look(fs vfs.FS, dir string) (state, error) {
 		}
 	}
 	bad := func(file, what string) (state, error) {
-		return 0, refuse(dir, &Problem{File: fs.PathJoin(dir, file), Shard: NoShard, What: what, Do: doRestore})
+		return 0, refuse(dir, &problem.Problem{File: fs.PathJoin(dir, file), Shard: problem.NoShard, What: what, Do: problem.DoRestore})
 	}
 	switch identity := there(layout.IdentityFile); {
 	case identity && desc.Exists:
@@ -197,7 +195,7 @@ func (s *Store) verify(o Options) (*inspection, error) {
 		accepted = strings.TrimSpace(string(b)) == s.id.ID
 	}
 	for _, p := range ins.problems {
-		if !accepted || !p.accept {
+		if !accepted || !p.Accept {
 			return nil, refuse(s.dir, p)
 		}
 		s.log.Error("store: a loss was accepted by "+layout.AcceptFile, "problem", p.Error())
@@ -209,8 +207,8 @@ func (s *Store) verify(o Options) (*inspection, error) {
 func (s *Store) adopt(ins *inspection) {
 	s.shards = make([]*Shard, len(ins.tips))
 	for i, t := range ins.tips {
-		sh := &Shard{s: s, id: wire.ShardID(i), hash: t.hash}
-		sh.last.Store(uint64(t.last))
+		sh := &Shard{s: s, id: wire.ShardID(i), hash: t.Hash}
+		sh.last.Store(uint64(t.Last))
 		sh.layers.Store(&layers{now: ins.tables[i]})
 		s.shards[i] = sh
 		s.unflushed.Add(sh.weigh())
@@ -228,8 +226,8 @@ func (s *Store) start(o Options, ins *inspection) error {
 		// Only an accepted loss lowers a mark. None is raised yet: after
 		// kill -9 the end of the log may be in the page cache only, and is
 		// durable when the log is open for writing.
-		if k := &m.All[i]; wire.Seq(k.Seq) > t.last {
-			k.Seq, k.Hash = uint64(t.last), t.hash
+		if k := &m.All[i]; wire.Seq(k.Seq) > t.Last {
+			k.Seq, k.Hash = uint64(t.Last), t.Hash
 		}
 	}
 	s.files = far.NewFiles(o.FS, s.dir)
@@ -242,7 +240,7 @@ func (s *Store) start(o Options, ins *inspection) error {
 	}
 	if err == nil {
 		for i, t := range ins.tips {
-			s.guard.Commit(wire.ShardID(i), t.last, t.hash)
+			s.guard.Commit(wire.ShardID(i), t.Last, t.Hash)
 		}
 		err = s.guard.Sync()
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
+	"github.com/situ-dev/situ/internal/store/problem"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -217,5 +218,5 @@ func (sh *Shard) readErr(op string, err error) error {
 	if p := sh.s.damaged.Load(); p != nil && pebble.IsCorruptionError(err) {
 		on += " file " + *p
 	}
-	return classify(fault.Internal, op, on, err)
+	return problem.Classify(fault.Internal, op, on, err)
 }

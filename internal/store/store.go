@@ -14,6 +14,7 @@ import (
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/mark"
+	"github.com/situ-dev/situ/internal/store/problem"
 	"github.com/situ-dev/situ/internal/store/space"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
@@ -97,7 +98,7 @@ func Open(dir string, o Options) (*Store, error) {
 		dir = abs
 	}
 	if err := file.MakeDir(o.FS, dir); err != nil {
-		return nil, classify(fault.Invalid, opOpen, dir, err)
+		return nil, problem.Classify(fault.Invalid, opOpen, dir, err)
 	}
 	l, err := lockDir(o.FS, dir, opOpen)
 	if err != nil {
@@ -111,7 +112,7 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := s.open(o); err != nil {
 		s.disk.Close()
 		_ = l.Close()
-		return nil, classify(fault.Corrupt, opOpen, dir, err)
+		return nil, problem.Classify(fault.Corrupt, opOpen, dir, err)
 	}
 	s.disk.Hold()
 	if len(s.segments) > maxSegments {
