@@ -30,7 +30,7 @@ const floors = `
 	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal internal/store/layout internal/store/file
 	internal/store/identity internal/store/far internal/store/problem
 	internal/store/body internal/store/chain
-	internal/store/merge
+	internal/store/merge internal/store/database
 	internal/store internal/client
 	.
 	internal/shard/rows internal/shard/conf

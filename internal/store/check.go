@@ -7,12 +7,11 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/store/body"
+	"github.com/situ-dev/situ/internal/store/database"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/layout"
-	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/problem"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -161,7 +160,7 @@ func (ins *inspection) view(o Options, dir string) *Store {
 // usages looks whether a start would know of all the far values that rows have:
 // of a file that counts fewer, it might remove what is needed.
 func (r *Report) usages(o Options, ins *inspection) {
-	there, err := recount(ins.db)
+	there, err := database.Recount(ins.db)
 	if err != nil {
 		return // the shard whose rows cannot be read was told of
 	}
@@ -176,37 +175,6 @@ func (r *Report) usages(o Options, ins *inspection) {
 			r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), fmt.Errorf("table %s has %d far values, and %d are counted", t, n, ins.live.Rows[t]))
 		}
 	}
-}
-
-// recount counts the far values that rows in tables have.
-func recount(db *pebble.DB) (far.Usages, error) {
-	us := far.NewUsages()
-	it, err := db.NewIter(&pebble.IterOptions{UpperBound: layout.Key(layout.NoShard, 0, nil)})
-	if err != nil {
-		return us, err
-	}
-	defer func() { _ = it.Close() }()
-	for ok := it.First(); ok; ok = it.Next() {
-		t := Table(it.Key()[layout.ShardLen])
-		if t == layout.Tip {
-			continue
-		}
-		v, err := it.ValueAndErr()
-		if err != nil {
-			return us, err
-		}
-		kind, v, err := body.SplitRow(v)
-		if err == nil && kind == memtable.Far {
-			var r far.Ref
-			if r, err = far.DecodeRef(v); err == nil {
-				us.Add(t, r)
-			}
-		}
-		if err != nil {
-			return us, err
-		}
-	}
-	return us, it.Error()
 }
 
 // foreign looks for rows of shards that the directory does not have.

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/situ-dev/situ/internal/store/body"
+	"github.com/situ-dev/situ/internal/store/database"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/space"
@@ -87,11 +88,11 @@ func (s *Store) move(numbers []uint64) error {
 	}
 	live.Of(n | far.InValues).Size = uint64(size)
 	slices.SortFunc(rows, func(a, b movedRow) int { return bytes.Compare(a.full, b.full) })
-	err = s.ingest(func(t *tableWriter) {
+	err = s.ingest(func(t *database.Writer) {
 		for _, r := range rows {
-			t.put(r.full, body.AppendRow(t.value[:0], memtable.Far, r.ref.Append(nil)))
+			t.Row(r.full, memtable.Far, r.ref.Append(nil))
 		}
-		t.usages(live, s.live)
+		t.Usages(live, s.live)
 	})
 	if err != nil {
 		return errors.Join(err, s.opts.FS.Remove(s.files.Path(n|far.InValues)))
@@ -118,7 +119,7 @@ func (s *Store) moveFrom(w *wal.Writer, from, to uint64, live far.Usages, rows *
 				return nil
 			}
 			full := append(binary.BigEndian.AppendUint16(nil, uint16(r.Shard)), c.Key...)
-			old, ok := s.farRow(full)
+			old, ok := database.FarRow(s.db, full)
 			if !ok || old.Number != from || old.At != uint64(at)+uint64(c.At) {
 				return nil
 			}

@@ -2,23 +2,15 @@ package store
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
-	"github.com/cockroachdb/pebble/v2/sstable"
-	"github.com/cockroachdb/pebble/v2/sstable/block"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/situ-dev/situ/internal/store/body"
 	"github.com/situ-dev/situ/internal/store/chain"
-	"github.com/situ-dev/situ/internal/store/far"
+	"github.com/situ-dev/situ/internal/store/database"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 	"github.com/situ-dev/situ/internal/store/wal"
-	"github.com/situ-dev/situ/internal/wire"
 )
 
 const (
@@ -172,13 +164,13 @@ func (s *Store) flush() error {
 	for _, seg := range g.segments {
 		live.Ended(seg)
 	}
-	err := s.ingest(func(w *tableWriter) {
+	err := s.ingest(func(w *database.Writer) {
 		for i, sh := range s.shards {
-			w.tip(sh.id, g.tips[i])
-			w.memtable(sh.id, sh.layers.Load().frozen, live)
+			w.Tip(sh.id, g.tips[i])
+			w.Memtable(sh.id, sh.layers.Load().frozen, live)
 		}
-		w.first(g.segments[len(g.segments)-1].Number + 1)
-		w.usages(live, s.live)
+		w.First(g.segments[len(g.segments)-1].Number + 1)
+		w.Usages(live, s.live)
 	})
 	if err != nil {
 		return err
@@ -226,17 +218,15 @@ func (s *Store) freeze() (*generation, error) {
 
 // ingest writes a table and gives it to Pebble. When it returns, all of it is
 // durable; when it fails, nothing of it is there.
-func (s *Store) ingest(rows func(*tableWriter)) error {
+func (s *Store) ingest(rows func(*database.Writer)) error {
 	path := s.opts.FS.PathJoin(s.dir, layout.TableFile)
 	f, err := s.opts.FS.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
-	o := s.opts.MakeWriterOptions(0, s.db.TableFormat())
-	o.Compression = block.NoCompression // the first compaction compresses
-	w := &tableWriter{s: s, w: sstable.NewWriter(objstorageprovider.NewFileWritable(f), o)}
+	w := database.NewWriter(s.db, s.opts, f)
 	rows(w)
-	if err := errors.Join(w.err, w.w.Close()); err != nil {
+	if err := w.Close(); err != nil {
 		return errors.Join(err, s.opts.FS.Remove(path))
 	}
 	if err := s.broken(); err != nil {
@@ -245,115 +235,6 @@ func (s *Store) ingest(rows func(*tableWriter)) error {
 	if err := s.db.Ingest(context.Background(), []string{path}); err != nil {
 		return err
 	}
-	s.flushed.Add(w.bytes)
+	s.flushed.Add(w.Bytes())
 	return nil
-}
-
-// tableWriter writes rows in the order of their full keys.
-type tableWriter struct {
-	s     *Store
-	w     *sstable.Writer
-	key   []byte
-	value []byte
-	bytes uint64
-	err   error
-}
-
-func (w *tableWriter) set(s wire.ShardID, t Table, key []byte, value ...byte) {
-	w.put(layout.AppendKey(w.key[:0], s, t, key), value)
-}
-
-func (w *tableWriter) put(full, value []byte) {
-	w.key = full
-	w.bytes += uint64(len(full) + len(value))
-	if w.err == nil {
-		w.err = w.w.Set(full, value)
-	}
-}
-
-func (w *tableWriter) drop(full []byte) {
-	w.key = full
-	w.bytes += uint64(len(full))
-	if w.err == nil {
-		w.err = w.w.Delete(full)
-	}
-}
-
-func (w *tableWriter) tip(s wire.ShardID, t chain.Tip) {
-	if t.Last > 0 {
-		w.set(s, layout.Tip, nil, t.Append(nil)...)
-	}
-}
-
-// first notes where the next start begins to read the log.
-func (w *tableWriter) first(number uint64) {
-	w.set(layout.NoShard, layout.First, nil, binary.BigEndian.AppendUint64(nil, number)...)
-}
-
-// usages writes what has changed from was to now.
-func (w *tableWriter) usages(now, was far.Usages) {
-	for _, n := range now.Numbers() {
-		key := binary.BigEndian.AppendUint64(nil, n)
-		switch u, old := now.Files[n], was.Files[n]; {
-		case u.Live > 0 && (old == nil || *u != *old):
-			w.set(layout.NoShard, layout.Values, key, u.Append(nil)...)
-		case u.Live == 0 && old != nil:
-			w.drop(layout.AppendKey(w.key[:0], layout.NoShard, layout.Values, key))
-		}
-	}
-	for _, t := range slices.Sorted(maps.Keys(now.Rows)) {
-		if now.Rows[t] != was.Rows[t] {
-			w.set(layout.NoShard, layout.Far, []byte{byte(t)}, binary.BigEndian.AppendUint64(nil, now.Rows[t])...)
-		}
-	}
-}
-
-// memtable writes the newest version of each row, and counts what far values
-// it brings and which it replaces.
-func (w *tableWriter) memtable(shard wire.ShardID, m *memtable.Table, live far.Usages) {
-	it := m.Iter(nil, nil)
-	for ok := it.First(); ok && w.err == nil; ok = it.Next() {
-		full := append(binary.BigEndian.AppendUint16(w.key[:0], uint16(shard)), it.Key()...)
-		w.key = full
-		t := Table(it.Key()[0])
-		if live.Rows[t] > 0 {
-			w.replaced(t, full, live)
-		}
-		switch kind, v := it.Kind(), it.Value(); kind {
-		case memtable.Delete:
-			w.drop(full)
-		case memtable.Far:
-			r, err := far.DecodeRef(v)
-			w.err = errors.Join(w.err, err)
-			live.Add(t, r)
-			fallthrough
-		default:
-			w.value = body.AppendRow(w.value[:0], kind, v)
-			w.put(full, w.value)
-		}
-	}
-}
-
-// replaced takes the far value that the tables have for a key out of the
-// count. If that row cannot be read, its space is not given back, and
-// whoever reads the row is told.
-func (w *tableWriter) replaced(t Table, full []byte, live far.Usages) {
-	if r, ok := w.s.farRow(full); ok {
-		live.Sub(t, r)
-	}
-}
-
-// farRow returns where the tables say that the far value of a key is.
-func (s *Store) farRow(full []byte) (far.Ref, bool) {
-	v, c, err := s.db.Get(full)
-	if err != nil {
-		return far.Ref{}, false
-	}
-	defer func() { _ = c.Close() }()
-	kind, v, err := body.SplitRow(v)
-	if err != nil || kind != memtable.Far {
-		return far.Ref{}, false
-	}
-	r, err := far.DecodeRef(v)
-	return r, err == nil
 }

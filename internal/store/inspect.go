@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/store/body"
 	"github.com/situ-dev/situ/internal/store/chain"
+	"github.com/situ-dev/situ/internal/store/database"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
@@ -59,7 +60,7 @@ func inspect(o Options, dir string, id identity.Identity) (*inspection, error) {
 		return nil, err
 	}
 	ins.add(p)
-	opts := pebbleOptions(o, fs, pebbleLog{o.Logger, func(err error) {
+	opts := database.Options(o.Cache, fs, database.Log{Logger: o.Logger, Fatal: func(err error) {
 		o.Logger.Error("store: while reading", "error", err)
 	}})
 	opts.ReadOnly, opts.ErrorIfNotExists = true, true
@@ -67,7 +68,7 @@ func inspect(o Options, dir string, id identity.Identity) (*inspection, error) {
 		BackgroundError: func(err error) { o.Logger.Error("store: while reading", "error", err) },
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { ins.damaged = i.Path },
 	}
-	if ins.db, err = openDB(fs.PathJoin(dir, layout.PebbleDir), opts); err != nil {
+	if ins.db, err = database.Open(fs.PathJoin(dir, layout.PebbleDir), opts); err != nil {
 		if p != nil {
 			return ins, nil // a short manifest explains whatever Pebble misses
 		}

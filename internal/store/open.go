@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/store/database"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
@@ -302,10 +302,10 @@ func (s *Store) openPebble(o Options, m mark.Marks) error {
 	s.guard = mark.NewGuard(f, m, func(err error) {
 		s.log.Error("store: damage at the end of the log may go unseen", "error", err)
 	})
-	s.opts = pebbleOptions(o, mark.Watch(o.FS, s.guard), pebbleLog{s.log, s.fatal})
+	s.opts = database.Options(o.Cache, mark.Watch(o.FS, s.guard), database.Log{Logger: s.log, Fatal: s.fatal})
 	s.opts.EventListener = s.listener()
 	s.opts.EnsureDefaults()
-	if s.db, err = openDB(o.FS.PathJoin(s.dir, layout.PebbleDir), s.opts); err == nil {
+	if s.db, err = database.Open(o.FS.PathJoin(s.dir, layout.PebbleDir), s.opts); err == nil {
 		err = s.broken()
 	}
 	if err != nil {
@@ -315,16 +315,6 @@ func (s *Store) openPebble(o Options, m mark.Marks) error {
 		return errors.Join(err, s.guard.Close())
 	}
 	return nil
-}
-
-// openDB opens Pebble; damage that makes it panic is an error too.
-func openDB(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			db, err = nil, fmt.Errorf("pebble panicked while opening %s: %v", dir, r)
-		}
-	}()
-	return pebble.Open(dir, opts)
 }
 
 // newestLog returns the path of the newest segment of the log, for messages.

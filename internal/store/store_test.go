@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/store/body"
+	"github.com/situ-dev/situ/internal/store/database"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -62,7 +63,7 @@ func idle(s *Store) {
 func checkUsages(t testing.TB, s *Store) {
 	t.Helper()
 	idle(s)
-	there, err := recount(s.db)
+	there, err := database.Recount(s.db)
 	if err != nil {
 		t.Fatal(err)
 	}
