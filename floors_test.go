@@ -31,6 +31,7 @@ const floors = `
 	internal/store/identity internal/store/far internal/store/problem
 	internal/store/body internal/store/chain
 	internal/store/merge internal/store/database
+	internal/store/inspect
 	internal/store internal/client
 	.
 	internal/shard/rows internal/shard/conf

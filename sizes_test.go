@@ -20,9 +20,7 @@ const (
 
 // exceptions are the things that are over a size on purpose, as the failing
 // test names them, each with the reason.
-var exceptions = map[string]string{
-	"package internal/store": "the log, the memtables and the marks are packages below it; what makes tables and what keeps files of values are to follow",
-}
+var exceptions = map[string]string{}
 
 // oversize is a thing that is too big.
 type oversize struct{ what, why string }

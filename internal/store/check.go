@@ -11,6 +11,7 @@ import (
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
+	"github.com/situ-dev/situ/internal/store/inspect"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/problem"
 	"github.com/situ-dev/situ/internal/wire"
@@ -87,42 +88,34 @@ func (r *Report) add(file string, err error) {
 
 // read looks at all that needs the database.
 func (r *Report) read(o Options, id identity.Identity) {
-	ins, err := inspect(o, r.Dir, id)
+	ins, err := inspect.Directory(o.FS, r.Dir, id, o.Cache, o.Logger)
 	if err != nil {
 		r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), problem.Classify(fault.Corrupt, opCheck, r.Dir, err))
 		return
 	}
-	defer ins.close()
-	for _, p := range ins.problems {
+	defer ins.Close()
+	for _, p := range ins.Problems {
 		r.Problems = append(r.Problems, *p)
 	}
-	if ins.db == nil {
+	if ins.DB == nil {
 		return
 	}
-	if err := ins.db.CheckLevels(&pebble.CheckLevelsStats{}); err != nil {
-		r.add(ins.file(o, r.Dir), fmt.Errorf("the order of the tables: %w", err))
+	if err := ins.DB.CheckLevels(&pebble.CheckLevelsStats{}); err != nil {
+		r.add(ins.File(), fmt.Errorf("the order of the tables: %w", err))
 	}
-	v := ins.view(o, r.Dir)
+	v := view(ins, o, r.Dir)
 	defer v.files.Close()
 	for i, sh := range v.shards {
-		r.scan(o, ins, sh, ins.chains[i].Count)
+		r.scan(ins, sh, ins.Chains[i].Count)
 	}
 	r.foreign(o, ins, id)
 	r.usages(o, ins)
-	r.DiskSize = ins.db.Metrics().DiskSpaceUsage() + ins.tail.Bytes + ins.live.Size()
-}
-
-// file returns the path that Pebble last found damaged, or its directory.
-func (ins *inspection) file(o Options, dir string) string {
-	if ins.damaged != "" {
-		return ins.damaged
-	}
-	return o.FS.PathJoin(dir, layout.PebbleDir)
+	r.DiskSize = ins.DB.Metrics().DiskSpaceUsage() + ins.Tail.Bytes + ins.Live.Size()
 }
 
 // scan reads every row of a shard, and so every checksum, a table at a time:
 // a damaged table does not hide the others.
-func (r *Report) scan(o Options, ins *inspection, sh *Shard, links uint64) {
+func (r *Report) scan(ins *inspect.Inspection, sh *Shard, links uint64) {
 	sr := ShardReport{Shard: sh.id, Last: sh.Last(), Links: links}
 	for _, tab := range []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead} {
 		n := TableReport{Table: tab}
@@ -132,7 +125,7 @@ func (r *Report) scan(o Options, ins *inspection, sh *Shard, links uint64) {
 			return true, nil
 		})
 		if err != nil {
-			p := problem.As(ins.file(o, r.Dir), err)
+			p := problem.As(ins.File(), err)
 			p.Shard, p.What = int(sh.id), fmt.Sprintf("table %s cannot be read: %s", tab, p.What)
 			r.Problems = append(r.Problems, p)
 		}
@@ -146,12 +139,12 @@ func (r *Report) scan(o Options, ins *inspection, sh *Shard, links uint64) {
 }
 
 // view is the rows as a store would show them.
-func (ins *inspection) view(o Options, dir string) *Store {
-	s := &Store{db: ins.db, files: far.NewFiles(o.FS, dir)}
-	for i, t := range ins.tips {
+func view(ins *inspect.Inspection, o Options, dir string) *Store {
+	s := &Store{db: ins.DB, files: far.NewFiles(o.FS, dir)}
+	for i, t := range ins.Tips {
 		sh := &Shard{s: s, id: wire.ShardID(i)}
 		sh.last.Store(uint64(t.Last))
-		sh.layers.Store(&layers{now: ins.tables[i]})
+		sh.layers.Store(&layers{now: ins.Memtables[i]})
 		s.shards = append(s.shards, sh)
 	}
 	return s
@@ -159,31 +152,31 @@ func (ins *inspection) view(o Options, dir string) *Store {
 
 // usages looks whether a start would know of all the far values that rows have:
 // of a file that counts fewer, it might remove what is needed.
-func (r *Report) usages(o Options, ins *inspection) {
-	there, err := database.Recount(ins.db)
+func (r *Report) usages(o Options, ins *inspect.Inspection) {
+	there, err := database.Recount(ins.DB)
 	if err != nil {
 		return // the shard whose rows cannot be read was told of
 	}
 	files := far.NewFiles(o.FS, r.Dir)
 	for _, n := range there.Numbers() {
-		if u := ins.live.Files[n]; u == nil || u.Live < there.Files[n].Live {
+		if u := ins.Live.Files[n]; u == nil || u.Live < there.Files[n].Live {
 			r.add(files.Path(n), fmt.Errorf("rows have %d bytes of values in the file, and fewer are counted", there.Files[n].Live))
 		}
 	}
 	for t, n := range there.Rows {
-		if ins.live.Rows[t] < n {
-			r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), fmt.Errorf("table %s has %d far values, and %d are counted", t, n, ins.live.Rows[t]))
+		if ins.Live.Rows[t] < n {
+			r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), fmt.Errorf("table %s has %d far values, and %d are counted", t, n, ins.Live.Rows[t]))
 		}
 	}
 }
 
 // foreign looks for rows of shards that the directory does not have.
-func (r *Report) foreign(o Options, ins *inspection, id identity.Identity) {
+func (r *Report) foreign(o Options, ins *inspect.Inspection, id identity.Identity) {
 	lo, _ := layout.Bounds(wire.ShardID(id.Shards), 0, nil, nil)
 	hi, _ := layout.Bounds(layout.NoShard, 0, nil, nil)
-	n, err := count(ins.db, lo, hi)
+	n, err := count(ins.DB, lo, hi)
 	if err != nil {
-		r.add(ins.file(o, r.Dir), err)
+		r.add(ins.File(), err)
 	} else if n.Rows > 0 {
 		r.add(o.FS.PathJoin(r.Dir, layout.PebbleDir), fmt.Errorf("%d rows belong to shards beyond the %d of this directory", n.Rows, id.Shards))
 	}

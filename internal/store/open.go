@@ -14,6 +14,7 @@ import (
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
+	"github.com/situ-dev/situ/internal/store/inspect"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/mark"
 	"github.com/situ-dev/situ/internal/store/problem"
@@ -67,7 +68,7 @@ func (s *Store) open(o Options) error {
 	if err != nil {
 		return err
 	}
-	if need := uint64(openBytes + tableBytes*ins.files); !s.disk.Fits(need) {
+	if need := uint64(openBytes + tableBytes*ins.Tables); !s.disk.Fits(need) {
 		return fault.New(fault.Full, opOpen, dir,
 			"to start takes up to %d bytes on this disk, and not so many are free: free some space and start again; nothing was changed", need)
 	}
@@ -184,17 +185,17 @@ func (s *Store) create(o Options) error {
 
 // verify reads the directory without changing it, and refuses it when
 // anything acknowledged is missing.
-func (s *Store) verify(o Options) (*inspection, error) {
-	ins, err := inspect(o, s.dir, s.id)
+func (s *Store) verify(o Options) (*inspect.Inspection, error) {
+	ins, err := inspect.Directory(o.FS, s.dir, s.id, o.Cache, o.Logger)
 	if err != nil {
 		return nil, err
 	}
-	defer ins.close()
+	defer ins.Close()
 	accepted := false
 	if b, err := file.Read(o.FS, o.FS.PathJoin(s.dir, layout.AcceptFile), 1<<10); err == nil {
 		accepted = strings.TrimSpace(string(b)) == s.id.ID
 	}
-	for _, p := range ins.problems {
+	for _, p := range ins.Problems {
 		if !accepted || !p.Accept {
 			return nil, refuse(s.dir, p)
 		}
@@ -204,25 +205,25 @@ func (s *Store) verify(o Options) (*inspection, error) {
 }
 
 // adopt makes the shards from what was read.
-func (s *Store) adopt(ins *inspection) {
-	s.shards = make([]*Shard, len(ins.tips))
-	for i, t := range ins.tips {
+func (s *Store) adopt(ins *inspect.Inspection) {
+	s.shards = make([]*Shard, len(ins.Tips))
+	for i, t := range ins.Tips {
 		sh := &Shard{s: s, id: wire.ShardID(i), hash: t.Hash}
 		sh.last.Store(uint64(t.Last))
-		sh.layers.Store(&layers{now: ins.tables[i]})
+		sh.layers.Store(&layers{now: ins.Memtables[i]})
 		s.shards[i] = sh
 		s.unflushed.Add(sh.weigh())
 	}
-	s.live = ins.live
-	s.segments = ins.tail.Segments
+	s.live = ins.Live
+	s.segments = ins.Tail.Segments
 	s.filesSize.Store(s.live.Size())
-	s.ended.Store(int64(ins.tail.Bytes))
+	s.ended.Store(int64(ins.Tail.Bytes))
 }
 
 // start opens Pebble and the log for writing and brings the marks up to the chains.
-func (s *Store) start(o Options, ins *inspection) error {
-	m := ins.marks
-	for i, t := range ins.tips {
+func (s *Store) start(o Options, ins *inspect.Inspection) error {
+	m := ins.Marks
+	for i, t := range ins.Tips {
 		// Only an accepted loss lowers a mark. None is raised yet: after
 		// kill -9 the end of the log may be in the page cache only, and is
 		// durable when the log is open for writing.
@@ -236,10 +237,10 @@ func (s *Store) start(o Options, ins *inspection) error {
 	}
 	err := s.clean(o.FS)
 	if err == nil {
-		s.wal, err = wal.Open(s.logOptions(o.FS), ins.tail)
+		s.wal, err = wal.Open(s.logOptions(o.FS), ins.Tail)
 	}
 	if err == nil {
-		for i, t := range ins.tips {
+		for i, t := range ins.Tips {
 			s.guard.Commit(wire.ShardID(i), t.Last, t.Hash)
 		}
 		err = s.guard.Sync()
@@ -315,14 +316,4 @@ func (s *Store) openPebble(o Options, m mark.Marks) error {
 		return errors.Join(err, s.guard.Close())
 	}
 	return nil
-}
-
-// newestLog returns the path of the newest segment of the log, for messages.
-func newestLog(fs vfs.FS, dir string) string {
-	logs := fs.PathJoin(dir, layout.LogDir)
-	nums, _ := wal.List(fs, logs)
-	if len(nums) == 0 {
-		return fs.PathJoin(logs, "*"+wal.Ext+" (there is none)")
-	}
-	return fs.PathJoin(logs, wal.Name(nums[len(nums)-1]))
 }

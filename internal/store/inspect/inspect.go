@@ -1,8 +1,12 @@
-package store
+// Package inspect reads a data directory as it is: marks, manifest, tips, log and files of
+// values. It changes nothing, and says what is missing or damaged. What is to be done
+// about it is its caller's: Open refuses, and Check reports.
+package inspect
 
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -20,90 +24,103 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// inspection is a read-only look at a directory with a good identity.
-type inspection struct {
-	db       *pebble.DB // open for reading, closed by close; nil: its manifest is among the problems
-	marks    mark.Marks
-	tips     []chain.Tip
-	chains   []*chain.Chain
-	tables   []*memtable.Table // what the log has beyond the tables
-	tail     wal.Tail
-	live     far.Usages
-	files    int // tables
-	problems []*problem.Problem
-	damaged  string // a file Pebble found damaged
+// Inspection is a read-only look at a directory with a good identity.
+type Inspection struct {
+	DB        *pebble.DB // open for reading, closed by Close; nil: its manifest is among the problems
+	Marks     mark.Marks
+	Tips      []chain.Tip       // of each shard
+	Chains    []*chain.Chain    // of each shard
+	Memtables []*memtable.Table // of each shard: what the log has beyond the tables
+	Tail      wal.Tail
+	Live      far.Usages
+	Tables    int // how many there are
+	Problems  []*problem.Problem
+
+	fs      vfs.FS
+	dir     string
+	damaged string // a file Pebble found damaged
 }
 
-func (ins *inspection) close() {
-	if ins.db != nil {
-		_ = ins.db.Close()
+// Close closes the database.
+func (ins *Inspection) Close() {
+	if ins.DB != nil {
+		_ = ins.DB.Close()
 	}
 }
 
-func (ins *inspection) add(p *problem.Problem) {
+// File returns the path that Pebble last found damaged, or its directory.
+func (ins *Inspection) File() string {
+	if ins.damaged != "" {
+		return ins.damaged
+	}
+	return ins.fs.PathJoin(ins.dir, layout.PebbleDir)
+}
+
+func (ins *Inspection) add(p *problem.Problem) {
 	if p != nil {
-		ins.problems = append(ins.problems, p)
+		ins.Problems = append(ins.Problems, p)
 	}
 }
 
-// inspect opens the database for reading, reads the log, and compares both with the marks.
-// An error means that not even reading was possible.
-func inspect(o Options, dir string, id identity.Identity) (*inspection, error) {
-	fs, ins := o.FS, &inspection{}
+// Directory opens the database of dir for reading, with a cache of that many bytes, reads the
+// log, and compares both with the marks. What it finds wrong is in Problems; an error means
+// that not even reading was possible. Close what it returns.
+func Directory(fs vfs.FS, dir string, id identity.Identity, cache int64, log *slog.Logger) (*Inspection, error) {
+	ins := &Inspection{fs: fs, dir: dir}
 	m, missing, p, err := readMarks(fs, fs.PathJoin(dir, layout.MarksFile), id)
 	if err != nil {
 		return nil, err
 	}
-	ins.marks = m
+	ins.Marks = m
 	ins.add(p)
-	if p, err = checkManifest(o, dir, m.All[id.Shards]); err != nil {
+	if p, err = checkManifest(fs, dir, m.All[id.Shards]); err != nil {
 		return nil, err
 	}
 	ins.add(p)
-	opts := database.Options(o.Cache, fs, database.Log{Logger: o.Logger, Fatal: func(err error) {
-		o.Logger.Error("store: while reading", "error", err)
+	opts := database.Options(cache, fs, database.Log{Logger: log, Fatal: func(err error) {
+		log.Error("store: while reading", "error", err)
 	}})
 	opts.ReadOnly, opts.ErrorIfNotExists = true, true
 	opts.EventListener = &pebble.EventListener{
-		BackgroundError: func(err error) { o.Logger.Error("store: while reading", "error", err) },
+		BackgroundError: func(err error) { log.Error("store: while reading", "error", err) },
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { ins.damaged = i.Path },
 	}
-	if ins.db, err = database.Open(fs.PathJoin(dir, layout.PebbleDir), opts); err != nil {
+	if ins.DB, err = database.Open(fs.PathJoin(dir, layout.PebbleDir), opts); err != nil {
 		if p != nil {
 			return ins, nil // a short manifest explains whatever Pebble misses
 		}
 		return nil, err
 	}
-	for _, l := range ins.db.Metrics().Levels {
-		ins.files += int(l.TablesCount)
+	for _, l := range ins.DB.Metrics().Levels {
+		ins.Tables += int(l.TablesCount)
 	}
-	if err := ins.read(o, dir, id, missing); err != nil {
-		ins.close()
+	if err := ins.read(id, missing); err != nil {
+		ins.Close()
 		return nil, err
 	}
 	return ins, nil
 }
 
 // read reads the tips of the tables, the log, and what is known of files.
-func (ins *inspection) read(o Options, dir string, id identity.Identity, missing bool) error {
-	first, err := layout.ReadFirst(ins.db)
+func (ins *Inspection) read(id identity.Identity, missing bool) error {
+	first, err := layout.ReadFirst(ins.DB)
 	if err != nil {
 		return err
 	}
-	if ins.live, err = far.ReadUsages(ins.db); err != nil {
+	if ins.Live, err = far.ReadUsages(ins.DB); err != nil {
 		return err
 	}
 	for i := range id.Shards {
-		t, err := chain.ReadTip(ins.db, wire.ShardID(i))
+		t, err := chain.ReadTip(ins.DB, wire.ShardID(i))
 		if err != nil {
 			return err
 		}
-		ins.chains = append(ins.chains, &chain.Chain{Shard: wire.ShardID(i), Tables: t, Want: wire.Seq(ins.marks.All[i].Seq)})
-		ins.tables = append(ins.tables, memtable.New())
+		ins.Chains = append(ins.Chains, &chain.Chain{Shard: wire.ShardID(i), Tables: t, Want: wire.Seq(ins.Marks.All[i].Seq)})
+		ins.Memtables = append(ins.Memtables, memtable.New())
 	}
-	logs := o.FS.PathJoin(dir, layout.LogDir)
-	ins.tail, err = wal.Read(o.FS, logs, id.Short(), first, func(number uint64, at int64, r wal.Record) error {
-		return ins.record(o.FS.PathJoin(logs, wal.Name(number)), number, at, r)
+	logs := ins.fs.PathJoin(ins.dir, layout.LogDir)
+	ins.Tail, err = wal.Read(ins.fs, logs, id.Short(), first, func(number uint64, at int64, r wal.Record) error {
+		return ins.record(ins.fs.PathJoin(logs, wal.Name(number)), number, at, r)
 	})
 	var damage *wal.Damage
 	var p *problem.Problem
@@ -115,19 +132,19 @@ func (ins *inspection) read(o Options, dir string, id identity.Identity, missing
 	case err != nil:
 		return err
 	}
-	if err := ins.valueFiles(o.FS, dir); err != nil {
+	if err := ins.valueFiles(); err != nil {
 		return err
 	}
-	ins.compare(o, dir, missing, err != nil)
+	ins.compare(missing, err != nil)
 	return nil
 }
 
 // record takes one commit from the log.
-func (ins *inspection) record(path string, number uint64, at int64, r wal.Record) error {
-	if int(r.Shard) >= len(ins.chains) {
-		return &wal.Damage{Path: path, What: fmt.Sprintf("a commit is of %s, and there are %d shards", r.Shard, len(ins.chains))}
+func (ins *Inspection) record(path string, number uint64, at int64, r wal.Record) error {
+	if int(r.Shard) >= len(ins.Chains) {
+		return &wal.Damage{Path: path, What: fmt.Sprintf("a commit is of %s, and there are %d shards", r.Shard, len(ins.Chains))}
 	}
-	fresh, p := ins.chains[r.Shard].Next(r)
+	fresh, p := ins.Chains[r.Shard].Next(r)
 	if p != nil {
 		p.File = path
 		return p
@@ -135,18 +152,18 @@ func (ins *inspection) record(path string, number uint64, at int64, r wal.Record
 	if !fresh {
 		return nil
 	}
-	if err := body.Insert(ins.tables[r.Shard], r.Body, number, at); err != nil {
+	if err := body.Insert(ins.Memtables[r.Shard], r.Body, number, at); err != nil {
 		return &wal.Damage{Path: path, What: fmt.Sprintf("commit %d of %s: %v", r.Seq, r.Shard, err)}
 	}
 	return nil
 }
 
 // valueFiles looks for the files that rows in tables need.
-func (ins *inspection) valueFiles(fs vfs.FS, dir string) error {
-	files := far.NewFiles(fs, dir)
-	for _, n := range ins.live.Numbers() {
-		u := ins.live.Files[n]
-		size, err := sizeOf(fs, files.Path(n))
+func (ins *Inspection) valueFiles() error {
+	files := far.NewFiles(ins.fs, ins.dir)
+	for _, n := range ins.Live.Numbers() {
+		u := ins.Live.Files[n]
+		size, err := sizeOf(ins.fs, files.Path(n))
 		if file.NotExist(err) {
 			ins.add(&problem.Problem{File: files.Path(n), Shard: problem.NoShard, Do: problem.DoRestore,
 				What: fmt.Sprintf("the file is missing, and rows have %d bytes of values in it", u.Live)})
@@ -190,15 +207,15 @@ func readMarks(fs vfs.FS, path string, id identity.Identity) (m mark.Marks, miss
 
 // compare holds the chain of every shard against its mark. What is wrong with
 // the log explains whatever is missing at its end.
-func (ins *inspection) compare(o Options, dir string, missing, damaged bool) {
-	log := newestLog(o.FS, dir)
+func (ins *Inspection) compare(missing, damaged bool) {
+	log := newestLog(ins.fs, ins.dir)
 	any := false
-	for i, c := range ins.chains {
+	for i, c := range ins.Chains {
 		t, p := c.End()
-		ins.tips = append(ins.tips, t)
+		ins.Tips = append(ins.Tips, t)
 		any = any || t.Last > 0
 		if p == nil {
-			p = compare(wire.ShardID(i), t, c.HashOf(t), ins.marks.All[i])
+			p = compare(wire.ShardID(i), t, c.HashOf(t), ins.Marks.All[i])
 		}
 		if p != nil && !damaged {
 			p.File = log
@@ -206,9 +223,9 @@ func (ins *inspection) compare(o Options, dir string, missing, damaged bool) {
 		}
 	}
 	if missing && any {
-		p := &problem.Problem{File: o.FS.PathJoin(dir, layout.MarksFile), Shard: problem.NoShard, Accept: true,
+		p := &problem.Problem{File: ins.fs.PathJoin(ins.dir, layout.MarksFile), Shard: problem.NoShard, Accept: true,
 			What: "the high-water marks are missing, so nobody can say whether the newest commits are all here", Do: problem.DoAccept}
-		ins.problems = append([]*problem.Problem{p}, ins.problems...)
+		ins.Problems = append([]*problem.Problem{p}, ins.Problems...)
 	}
 }
 
@@ -227,8 +244,7 @@ func compare(s wire.ShardID, t chain.Tip, at *uint64, m mark.Mark) *problem.Prob
 }
 
 // checkManifest holds the manifest against its mark.
-func checkManifest(o Options, dir string, m mark.Mark) (*problem.Problem, error) {
-	fs := o.FS
+func checkManifest(fs vfs.FS, dir string, m mark.Mark) (*problem.Problem, error) {
 	desc, err := pebble.Peek(fs.PathJoin(dir, layout.PebbleDir), fs)
 	if err != nil {
 		return nil, err
@@ -251,4 +267,14 @@ func checkManifest(o Options, dir string, m mark.Mark) (*problem.Problem, error)
 		return p, nil
 	}
 	return nil, nil
+}
+
+// newestLog returns the path of the newest segment of the log, for messages.
+func newestLog(fs vfs.FS, dir string) string {
+	logs := fs.PathJoin(dir, layout.LogDir)
+	nums, _ := wal.List(fs, logs)
+	if len(nums) == 0 {
+		return fs.PathJoin(logs, "*"+wal.Ext+" (there is none)")
+	}
+	return fs.PathJoin(logs, wal.Name(nums[len(nums)-1]))
 }
