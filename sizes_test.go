@@ -21,6 +21,7 @@ const (
 // exceptions are the things that are over a size on purpose, as the failing
 // test names them, each with the reason.
 var exceptions = map[string]string{
+	"package internal/store":      "grown by a log, tables and far values of its own; what holds far values (files, refs, usages), the identity and the merged walk are to become packages below it",
 	"package internal/shard/core": "56 lines over since the sweep; records of invocations and dead letters are the next to become packages of their own",
 }
 
