@@ -275,6 +275,12 @@ func (fs syncMoments) Create(name string, c vfs.DiskWriteCategory) (vfs.File, er
 	return syncMoment{f, fs.p}, err
 }
 
+// OpenReadWrite is for the log, which is made by Create and then opened.
+func (fs syncMoments) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	f, err := fs.FS.OpenReadWrite(name, c, o...)
+	return syncMoment{f, fs.p}, err
+}
+
 type syncMoment struct {
 	vfs.File
 	p *outage

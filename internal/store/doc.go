@@ -1,6 +1,7 @@
-// Package store keeps the rows of the shards of one node in one Pebble
-// database, so that what was acknowledged is there after a crash, or the
-// store says which file lost it and does not open.
+// Package store keeps the rows of the shards of one node: the newest in a log
+// and in memory, the others in the tables of a Pebble database. What was
+// acknowledged is there after a crash, or the store says which file lost it and
+// does not open.
 //
 // It owns the data directory: its identity, the key layout (two bytes of
 // shard, one byte of table, then the caller's key), the chain of commits of

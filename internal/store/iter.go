@@ -25,7 +25,6 @@ type Iter struct {
 
 // layer is a walk over one layer of rows.
 type layer interface {
-	First() bool
 	Last() bool
 	Next() bool
 	Prev() bool

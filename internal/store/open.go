@@ -277,6 +277,10 @@ func (s *Store) start(o Options, ins *inspection) error {
 		}
 	}
 	s.files = newFiles(o.FS, s.dir)
+	// A copy of a directory may have left out what was empty.
+	if err := makeDir(o.FS, s.files.vals); err != nil {
+		return err
+	}
 	if err := s.openPebble(o, m); err != nil {
 		return err
 	}

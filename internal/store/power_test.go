@@ -168,7 +168,7 @@ func (p *power) lose() {
 // unless that has happened.
 func (p *power) work(s *Store) {
 	limit, size := 10+p.rng.IntN(50), 1+p.rng.IntN(1200)
-	if p.rng.IntN(3) == 0 { // many generations, with far values
+	if p.rng.IntN(6) == 0 { // many generations, with far values
 		size = 1 + p.rng.IntN(20<<10)
 	}
 	var wg sync.WaitGroup
