@@ -563,7 +563,12 @@ func TestMemoryIsCounted(t *testing.T) {
 			rows(t, sh, false, Mail, nil, nil)
 		}
 	}
-	idle(s)
+	for range 10 {
+		put(t, sh, Objects, "k", "v")
+		rows(t, sh, false, Objects, nil, nil) // after the commit, before the generation
+		s.startFlush()
+		idle(s)
+	}
 	put(t, sh, Objects, "k", "v")
 	idle(s)
 	if got, want := s.unflushed.Load(), sh.layers.Load().now.Size(); got != want {
