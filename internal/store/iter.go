@@ -50,6 +50,9 @@ func (sh *Shard) iter(t Table, from, to []byte, reverse bool) (*Iter, error) {
 				m.layers = append(m.layers, memLayer{mem.Iter(lo[shardLen:], hi[shardLen:])})
 			}
 		}
+		if sh.s.between != nil {
+			sh.s.between()
+		}
 		it, err := sh.s.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
 		if err != nil {
 			sh.s.files.leave(i.epoch)

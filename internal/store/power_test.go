@@ -240,6 +240,38 @@ func checkRows(t *testing.T, sh *Shard, n wire.Seq) {
 	}
 }
 
+// lazyFS is a disk that forgets to sync the log: what a process has written
+// when it is killed is in the page cache only.
+type lazyFS struct{ vfs.FS }
+
+func (fs lazyFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	f, err := fs.FS.OpenReadWrite(name, c, o...)
+	return lazyFile{f}, err
+}
+
+type lazyFile struct{ vfs.File }
+
+func (lazyFile) SyncData() error { return nil }
+
+// TestSeenIsDurable: what a start has shown is there after a loss of power, too,
+// although the process that wrote it was killed before its sync.
+func TestSeenIsDurable(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	s := open(t, "d", Options{FS: lazyFS{mem}, Shards: 1})
+	for n := range 50 {
+		put(t, s.Shard(0), Objects, fmt.Sprint(n), "v")
+	}
+	_ = s.Close()
+	s = open(t, "d", Options{FS: mem})
+	if s.Shard(0).Last() != 50 {
+		t.Fatalf("the page cache has %d commits", s.Shard(0).Last())
+	}
+	clone := mem.CrashClone(vfs.CrashCloneCfg{})
+	if s = open(t, "d", Options{FS: clone}); s.Shard(0).Last() != 50 {
+		t.Errorf("%d commits of 50 are durable, and all were shown", s.Shard(0).Last())
+	}
+}
+
 // TestPowerLossWhileCreating loses power at every sync of the making of a
 // directory: the next Open makes it, or finds it whole. Each time it does so
 // often, because it is a matter of two names of files: one is kept, and the
