@@ -27,7 +27,7 @@ const floors = `
 	internal/host internal/view internal/codec
 	internal/workproto internal/element
 	internal/guest
-	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal
+	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal internal/store/crashfs
 	internal/store internal/client
 	.
 	internal/shard/rows internal/shard/conf

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"github.com/situ-dev/situ/internal/store/crashfs"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -22,7 +23,7 @@ import (
 // is acknowledged from there on, in any shard.
 func TestFailedSync(t *testing.T) {
 	for n := range 12 {
-		mem := vfs.NewCrashableMem()
+		mem := crashfs.New()
 		_ = open(t, "d", Options{FS: mem, Shards: 2}).Close()
 		var armed atomic.Bool
 		var syncs, fatals atomic.Int64
@@ -78,7 +79,7 @@ func TestFailedSync(t *testing.T) {
 func TestAllSyncsFail(t *testing.T) {
 	fatal := 0
 	for n := range 40 {
-		mem := vfs.NewCrashableMem()
+		mem := crashfs.New()
 		_ = open(t, "d", Options{FS: mem, Shards: 2}).Close()
 		var armed atomic.Bool
 		var syncs, others, fatals atomic.Int64

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"github.com/situ-dev/situ/internal/store/crashfs"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -91,16 +92,16 @@ type power struct {
 	far                    atomic.Int64
 
 	mu    sync.Mutex
-	fs    *vfs.MemFS // what runs now
-	clone *vfs.MemFS // what the loss left
-	live  []wire.Seq // acknowledged by now
+	fs    *crashfs.FS // what runs now
+	clone *crashfs.FS // what the loss left
+	live  []wire.Seq  // acknowledged by now
 	syncs int
 	at    int // the sync to lose power at, 0: none
 	keep  vfs.CrashCloneCfg
 }
 
 func (p *power) run(cycles int) {
-	p.fs = vfs.NewCrashableMem()
+	p.fs = crashfs.New()
 	for c := range cycles {
 		p.keep = vfs.CrashCloneCfg{UnsyncedDataPercent: p.rng.IntN(101), RNG: p.rng}
 		p.syncs, p.at, p.clone = 0, 0, nil
@@ -256,7 +257,7 @@ func (lazyFile) SyncData() error { return nil }
 // TestSeenIsDurable: what a start has shown is there after a loss of power, too,
 // although the process that wrote it was killed before its sync.
 func TestSeenIsDurable(t *testing.T) {
-	mem := vfs.NewCrashableMem()
+	mem := crashfs.New()
 	s := open(t, "d", Options{FS: lazyFS{mem}, Shards: 1})
 	for n := range 50 {
 		put(t, s.Shard(0), Objects, fmt.Sprint(n), "v")
@@ -279,8 +280,8 @@ func TestSeenIsDurable(t *testing.T) {
 func TestPowerLossWhileCreating(t *testing.T) {
 	seed := powerSeed(t)
 	for n := 0; ; n++ {
-		mem := vfs.NewCrashableMem()
-		var clones []*vfs.MemFS
+		mem := crashfs.New()
+		var clones []*crashfs.FS
 		syncs := 0
 		fs := syncHook{mem, func() {
 			if syncs++; syncs != n+1 {
@@ -343,7 +344,7 @@ func (f hookedFile) SyncData() error { f.hook(); return f.File.SyncData() }
 // TestInABubble proves that no goroutine outlives Close.
 func TestInABubble(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fs := vfs.NewCrashableMem()
+		fs := crashfs.New()
 		for range 2 {
 			s, err := Open("d", Options{FS: fs, Shards: 2, MemTable: 32 << 10})
 			if err != nil {
