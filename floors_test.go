@@ -27,7 +27,7 @@ const floors = `
 	internal/host internal/view internal/codec
 	internal/workproto internal/element
 	internal/guest
-	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal internal/store/layout internal/store/file
+	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal internal/store/crashfs internal/store/layout internal/store/file
 	internal/store/identity internal/store/far internal/store/problem
 	internal/store/body internal/store/chain
 	internal/store/merge internal/store/database

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,6 +91,14 @@ func furnish(t *testing.T, dir string) {
 			}
 		}
 	}
+	if _, err := situ.Do(t.Context(), p, write.To("long", longLine)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	intoTables(t, dir)
+	p = openLibrary(t, dir)
 	if _, err := situ.Do(t.Context(), p, lend.To("b19", "shelf").Idempotent("loan-1")); err != nil {
 		t.Fatal(err)
 	}
@@ -104,6 +113,25 @@ func furnish(t *testing.T, dir string) {
 	}
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// longLine is a value that a row in tables only names.
+var longLine = strings.Repeat("a long line. ", 2000)
+
+// intoTables has what is in the log written to tables: a memtable for so much
+// is not there.
+func intoTables(t *testing.T, dir string) {
+	t.Helper()
+	s, err := store.Open(dir, store.Options{MemTable: 16 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if tables, err := filepath.Glob(filepath.Join(dir, "pebble", "*.sst")); err != nil || len(tables) == 0 {
+		t.Fatal("nothing is in tables", err)
 	}
 }
 
@@ -155,6 +183,10 @@ func inspect(t *testing.T, p *embedded.Platform) {
 		if err != nil || info.Size == 0 || len(st.Entries) != lines+words+1 {
 			t.Errorf("b%d has %d elements, want %d: %v", i, len(st.Entries), lines+words+1, err)
 		}
+	}
+	st, _, err := p.Node().Object(t.Context(), wire.ObjectID{Type: "book", Key: "long"})
+	if err != nil || !strings.Contains(fmt.Sprintf("%s", st.Entries), longLine) {
+		t.Errorf("the long line is not there, among %d elements: %v", len(st.Entries), err)
 	}
 	// The answer was recorded: it is the same, and nothing happens.
 	if n, err := situ.Do(t.Context(), p, lend.To("b19", "shelf").Idempotent("loan-1")); err != nil || n != 40 {

@@ -133,9 +133,8 @@ func (c Config) crash(ctx context.Context, p platform.Config, show *report.Progr
 }
 
 // grown waits until the newest file of the log has enough bytes of its own,
-// and returns it. A file may be an old one that is used again, so that its
-// size says too much; what is counted as written since it came says too much
-// for a moment. Both must be enough.
+// and returns it. What is counted as written since it came says too much
+// for a moment, so its size must be enough, too.
 func (c Config) grown(ctx context.Context, s *platform.Server, dir string, calls *calls, show *report.Progress) (string, error) {
 	newest, base := "", uint64(0)
 	for {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/situ-dev/situ/internal/store/crashfs"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -93,7 +94,7 @@ func TestPowerLoss(t *testing.T) {
 	acked, inCommit := 0, 0
 	for dir := 0; dir*10 < cycles && !t.Failed(); dir++ {
 		synctest.Test(t, func(t *testing.T) {
-			p := &outage{t: t, set: set, rng: rand.New(rand.NewPCG(seed, uint64(dir))), fs: vfs.NewCrashableMem(), acked: map[[2]string]int{}}
+			p := &outage{t: t, set: set, rng: rand.New(rand.NewPCG(seed, uint64(dir))), fs: crashfs.New(), acked: map[[2]string]int{}}
 			defer func() {
 				if t.Failed() { // a fatal one left it open
 					p.close()
@@ -133,9 +134,9 @@ type outage struct {
 	dead    atomic.Bool
 
 	mu       sync.Mutex
-	fs       *vfs.MemFS
-	clone    *vfs.MemFS // what the loss left; nil: not yet
-	at       int        // the commit, or the sync, at which power is lost; 0: none
+	fs       *crashfs.FS
+	clone    *crashfs.FS // what the loss left; nil: not yet
+	at       int         // the commit, or the sync, at which power is lost; 0: none
 	atCommit bool
 	live     map[[2]string]int // acked by now
 	keep     vfs.CrashCloneCfg
@@ -272,6 +273,12 @@ type syncMoments struct {
 
 func (fs syncMoments) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
 	f, err := fs.FS.Create(name, c)
+	return syncMoment{f, fs.p}, err
+}
+
+// OpenReadWrite is for the log, which is made by Create and then opened.
+func (fs syncMoments) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	f, err := fs.FS.OpenReadWrite(name, c, o...)
 	return syncMoment{f, fs.p}, err
 }
 

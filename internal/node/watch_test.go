@@ -130,6 +130,12 @@ func (fs hangFS) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) 
 	return hangFile{f, fs.gate}, err
 }
 
+// OpenReadWrite is for the log, which is made by Create and then opened.
+func (fs hangFS) OpenReadWrite(name string, c vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	f, err := fs.FS.OpenReadWrite(name, c, o...)
+	return hangFile{f, fs.gate}, err
+}
+
 func (f hangFile) Sync() error     { f.gate.pass(); return f.File.Sync() }
 func (f hangFile) SyncData() error { f.gate.pass(); return f.File.SyncData() }
 

@@ -1,6 +1,7 @@
 package simtest
 
 import (
+	"github.com/situ-dev/situ/internal/store/crashfs"
 	"math/rand/v2"
 	"sync/atomic"
 	"testing"
@@ -89,14 +90,14 @@ func (s *sharedStore) close() {
 // random share of what was not synced. A crash is a loss of power in the
 // middle of a sync.
 type powerDisk struct {
-	fs     *vfs.MemFS
+	fs     *crashfs.FS
 	st     *store.Store
 	shards int
 	sync   atomic.Pointer[func()] // called before each sync
 }
 
 func newPowerDisk(shards int) *powerDisk {
-	d := &powerDisk{fs: vfs.NewCrashableMem(), shards: shards}
+	d := &powerDisk{fs: crashfs.New(), shards: shards}
 	d.open()
 	return d
 }
@@ -119,7 +120,7 @@ func (d *powerDisk) crash(r *rand.Rand, pending []commit) (kept int) {
 	}
 	torn := r.IntN(len(pending) + 1) // those before are synced, but nobody was told
 	keep := vfs.CrashCloneCfg{UnsyncedDataPercent: r.IntN(101), RNG: rand.New(rand.NewPCG(r.Uint64(), 0))}
-	var after atomic.Pointer[vfs.MemFS]
+	var after atomic.Pointer[crashfs.FS]
 	for i, p := range pending {
 		if i == torn {
 			lose := func() {

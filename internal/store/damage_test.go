@@ -116,7 +116,7 @@ func makeImage(t testing.TB) *image {
 		im.stale[place] = filepath.Join(root, "stale "+place)
 		copyDir(t, live, im.stale[place])
 	}
-	fill(t, s, 160)
+	fill(t, s, 80)
 	_ = s.Close()
 	o.FS = gate
 	s, err := Open(live, o)
@@ -124,10 +124,10 @@ func makeImage(t testing.TB) *image {
 		t.Fatal(err)
 	}
 	keep("5%")
-	fill(t, s, 120)
+	fill(t, s, 60)
 	quiet(s)
 	keep("50%")
-	fill(t, s, 120)
+	fill(t, s, 80)
 	quiet(s)
 	gate.compactions.Store(true)
 	fill(t, s, 15)

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -13,6 +15,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/store/chain"
+	"github.com/situ-dev/situ/internal/store/crashfs"
+	"github.com/situ-dev/situ/internal/store/database"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/identity"
 	"github.com/situ-dev/situ/internal/store/layout"
@@ -25,7 +29,7 @@ import (
 // is acknowledged from there on, in any shard.
 func TestFailedSync(t *testing.T) {
 	for n := range 12 {
-		mem := vfs.NewCrashableMem()
+		mem := crashfs.New()
 		_ = open(t, "d", Options{FS: mem, Shards: 2}).Close()
 		var armed atomic.Bool
 		var syncs, fatals atomic.Int64
@@ -72,6 +76,69 @@ func TestFailedSync(t *testing.T) {
 			t.Fatalf("n=%d: reopened at %v, %d acknowledged", n, err, acked)
 		}
 		_ = s2.Close()
+	}
+}
+
+// TestAllSyncsFail has all syncs fail from the n-th on, of whatever file: of the
+// log, and three of others: of tables, values, the manifest, directories. What was acknowledged is
+// there after a loss of power, and nothing is acknowledged after Fatal.
+func TestAllSyncsFail(t *testing.T) {
+	fatal := 0
+	for n := range 40 {
+		mem := crashfs.New()
+		_ = open(t, "d", Options{FS: mem, Shards: 2}).Close()
+		var armed atomic.Bool
+		var syncs, others, fatals atomic.Int64
+		fs := errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			sync := op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo
+			if !armed.Load() || !sync || syncs.Add(1) <= int64(n) {
+				return nil
+			}
+			if !strings.HasPrefix(op.Path, "d/log") && others.Add(1) > 3 {
+				return nil // commits would wait for tables
+			}
+			return syscall.EIO
+		}))
+		s, err := Open("d", Options{FS: fs, MemTable: 16 << 10, Fatal: func(error) { fatals.Add(1) }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		armed.Store(true)
+		acked, size := 0, 4000+n%3*4000 // some are far
+		for range 60 {
+			b := s.Shard(0).NewBatch(0)
+			seq := s.Shard(0).Last() + 1
+			b.Set(Objects, fmt.Appendf(nil, "%08d", seq), rowOf(seq, size))
+			before := fatals.Load()
+			_, err := s.Shard(0).Commit(b)
+			b.Close()
+			if err == nil && before > 0 {
+				t.Fatalf("n=%d: a commit was acknowledged after Fatal", n)
+			}
+			if err != nil {
+				break
+			}
+			acked++
+		}
+		if fatals.Load() > 0 {
+			fatal++
+		}
+		clone := mem.CrashClone(vfs.CrashCloneCfg{})
+		s2, err := Open("d", Options{FS: clone})
+		if err != nil || int(s2.Shard(0).Last()) < acked {
+			t.Fatalf("n=%d: reopened at %v, %d acknowledged", n, err, acked)
+		}
+		for k := 1; k <= acked; k++ {
+			v, ok, err := s2.Shard(0).Get(Objects, fmt.Appendf(nil, "%08d", k))
+			if err != nil || !ok || !bytes.Equal(v, rowOf(wire.Seq(k), size)) {
+				t.Fatalf("n=%d: commit %d of %d: %d bytes, %v, %v", n, k, acked, len(v), ok, err)
+			}
+		}
+		_ = s2.Close()
+		_ = s.Close()
+	}
+	if fatal < 20 {
+		t.Errorf("only %d of 40 stores stopped", fatal)
 	}
 }
 
@@ -217,6 +284,29 @@ func TestAccept(t *testing.T) {
 		t.Error("the acceptance holds for ever")
 	}
 	open(t, "d", Options{FS: fs})
+}
+
+// TestCheckCounts finds files of which too little is counted: what rows need
+// would be removed.
+func TestCheckCounts(t *testing.T) {
+	fs := vfs.NewMem()
+	s := open(t, "d", Options{FS: fs, Shards: 1, MemTable: 16 << 10})
+	put(t, s.Shard(0), Objects, "far", string(make([]byte, 20_000)))
+	s.startFlush()
+	idle(s)
+	number := s.live.Numbers()[0]
+	path := s.files.Path(number)
+	wrong := s.live.Clone()
+	wrong.Of(number).Live -= 5
+	wrong.Rows[Objects] = 0
+	if err := s.ingest(func(w *database.Writer) { w.Usages(wrong, s.live) }); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Close()
+	r, err := Check("d", fs)
+	if err != nil || len(r.Problems) != 2 || r.Problems[0].File != path || !strings.Contains(r.Problems[1].What, "far values") {
+		t.Errorf("%+v, %v", r.Problems, err)
+	}
 }
 
 // TestCheck reads a good store without a single write.

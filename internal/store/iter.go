@@ -39,6 +39,9 @@ func (sh *Shard) iter(t Table, from, to []byte, reverse bool) (*Iter, error) {
 				m.Memtable(mem, lo, hi)
 			}
 		}
+		if sh.s.between != nil {
+			sh.s.between()
+		}
 		it, err := sh.s.db.NewIter(&pebble.IterOptions{LowerBound: lo, UpperBound: hi})
 		if err != nil {
 			sh.s.files.Leave(i.epoch)

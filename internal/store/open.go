@@ -232,6 +232,10 @@ func (s *Store) start(o Options, ins *inspect.Inspection) error {
 		}
 	}
 	s.files = far.NewFiles(o.FS, s.dir)
+	// A copy of a directory may have left out what was empty.
+	if err := file.MakeDir(o.FS, s.files.Values); err != nil {
+		return err
+	}
 	if err := s.openPebble(o, m); err != nil {
 		return err
 	}

@@ -62,8 +62,8 @@ func (sh *Shard) Commit(b *Batch) (wire.Seq, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
-	if b.Len() > wal.MaxBody {
-		return 0, fault.New(fault.Invalid, opCommit, sh.id.String(), "a commit has %d bytes, at most %d are allowed", b.Len(), wal.MaxBody)
+	if err := sh.fits(b.Len()); err != nil {
+		return 0, err
 	}
 	if err := sh.s.enter(); err != nil {
 		return 0, err
@@ -82,6 +82,14 @@ func (sh *Shard) Commit(b *Batch) (wire.Seq, error) {
 		return 0, sh.err
 	}
 	return seq, nil
+}
+
+// fits refuses a commit that a start could not read.
+func (sh *Shard) fits(size int) error {
+	if size > wal.MaxBody {
+		return fault.New(fault.Invalid, opCommit, sh.id.String(), "a commit has %d bytes, at most %d are allowed", size, wal.MaxBody)
+	}
+	return nil
 }
 
 func (sh *Shard) commit(b *Batch) (wire.Seq, error) {

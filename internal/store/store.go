@@ -65,6 +65,8 @@ type Store struct {
 	nextValues  uint64
 	// ----
 
+	between func() // of a test: called while a walk is made
+
 	users atomic.Int64 // calls and iterators under way, plus closing
 	idle  chan struct{}
 	idled sync.Once

@@ -188,20 +188,20 @@ const (
 // After it has been handed to a shard it is not changed by anybody else.
 type Envelope struct {
 	Kind    EnvelopeKind
+	Note    Note   // of the shard that holds it; it does not travel
+	Attempt uint32 // runs that have failed
 	To      Address
 	Body    Payload   // the input, or the value of a reply
 	Fail    *Failure  // the error of a reply; nil is success
 	Carry   Payload   // of a reply: what its callback carried
 	Back    *Callback // where the answer goes; nil is nowhere
 	Due     Time      // not before; 0 is now
-	Attempt uint32    // runs that have failed
 	Policy  *Policy
 	Trace   string // W3C traceparent, "" is none
 	Seq     Seq    // arrival number in the shard that holds it
 	Made    Time   // when the call was made, Unix nanoseconds
 
-	// Notes of the shard that holds the envelope; they do not travel.
-	Note  Note
+	// Of the shard that holds the envelope, too.
 	Local any       // who waits for the answer in this process
 	Next  *Envelope // the one behind it in its mailbox
 }

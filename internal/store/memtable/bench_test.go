@@ -130,7 +130,7 @@ func BenchmarkWalk(b *testing.B) {
 			key, next := newBenchKey(), 3*many
 			var t *Table
 			b.ReportAllocs()
-			for b.Loop() {
+			for i := 0; b.Loop(); i++ {
 				if t == nil || next+puts > 2*many {
 					b.StopTimer()
 					t, next = filled(many), many
@@ -143,7 +143,7 @@ func BenchmarkWalk(b *testing.B) {
 					next++
 				}
 				t.End()
-				it := t.Iter(key.of(next%many), nil)
+				it := t.Iter(key.of(i*7919%many), nil)
 				for n := 0; n < 10 && it.Next(); n++ {
 				}
 			}

@@ -12,7 +12,7 @@ type Iter struct {
 	limit  pos // versions from here on are too new
 	begin  cursor
 	end    cursor
-	at     cursor // in [begin, end], end if it stands after the last
+	at     cursor // from begin to end, end if it stands after the last
 	before bool   // it stands before the first, and at is begin
 
 	key   []byte

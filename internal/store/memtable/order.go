@@ -66,18 +66,6 @@ func (o order) search(keys chunks, key []byte) cursor {
 	return cursor{b - 1, i}
 }
 
-// first is search for a key that may be nil, and goes no further than end.
-func (o order) first(keys chunks, key []byte, end cursor) cursor {
-	var c cursor
-	if key != nil {
-		c = o.search(keys, key)
-	}
-	if end.less(c) {
-		return end
-	}
-	return c
-}
-
 // with returns the order with more keys, which are sorted and are not in it. It
 // costs a search for each of them, a copy of the blocks that they fall into,
 // and a copy of the list of blocks.

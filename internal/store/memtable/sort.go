@@ -119,15 +119,15 @@ func head(b []byte) uint64 {
 	return binary.BigEndian.Uint64(p[:])
 }
 
-// radix sorts by head: a pass for each byte in which they differ, from the last
-// to the first. The spare slice is as long as s.
+// radix sorts by head: a pass for each eight bits in which they differ, from
+// the last to the first. The spare slice is as long as s.
 func radix(s, spare []sortable) {
 	var differ uint64
 	for i := range s {
 		differ |= s[i].head ^ s[0].head
 	}
 	to, from := spare, s
-	for shift := uint(bits.TrailingZeros64(differ) &^ 7); shift < 64; shift += 8 {
+	for shift := uint(bits.TrailingZeros64(differ)); shift < 64; shift += 8 {
 		if differ>>shift&0xff == 0 {
 			continue
 		}

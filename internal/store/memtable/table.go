@@ -124,7 +124,9 @@ func (t *Table) Iter(lo, hi []byte) *Iter {
 	if hi != nil {
 		it.end = it.order.search(it.keys, hi)
 	}
-	it.begin = it.order.first(it.keys, lo, it.end)
+	if lo != nil {
+		it.begin = it.order.search(it.keys, lo) // if that is after the end, nothing is in the range
+	}
 	it.at, it.before = it.begin, true
 	return it
 }

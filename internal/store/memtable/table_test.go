@@ -53,6 +53,12 @@ func TestLimits(t *testing.T) {
 	}
 	table.End()
 
+	// A word of the index for position 0 could look like a free one.
+	first := filled(1)
+	if at := first.fresh[0]; at == 0 {
+		t.Error("the first key is at position 0")
+	}
+
 	// The last slot is a good one.
 	full := New()
 	full.arena.chunks = make(chunks, maxSlots-1)
