@@ -103,7 +103,7 @@ type power struct {
 func (p *power) run(cycles int) {
 	p.fs = crashfs.New()
 	for c := range cycles {
-		p.keep = vfs.CrashCloneCfg{UnsyncedDataPercent: p.rng.IntN(101), RNG: p.rng}
+		p.keep = vfs.CrashCloneCfg{UnsyncedDataPercent: p.rng.IntN(101), RNG: rand.New(rand.NewPCG(p.rng.Uint64(), 0))}
 		p.syncs, p.at, p.clone = 0, 0, nil
 		if c%2 == 1 {
 			p.at = 1 + p.rng.IntN(40+c%4/3*200)
@@ -116,11 +116,10 @@ func (p *power) run(cycles int) {
 		}
 		for i := range p.acked {
 			sh := s.Shard(wire.ShardID(i))
-			if sh.Last() < p.acked[i] {
-				p.t.Fatalf("cycle %d: %s ends at %d, %d was acknowledged", c, sh.ID(), sh.Last(), p.acked[i])
+			if acked := p.seen(i, sh.Last()); sh.Last() < acked {
+				p.t.Fatalf("cycle %d: %s ends at %d, %d was acknowledged", c, sh.ID(), sh.Last(), acked)
 			}
 			checkRows(p.t, sh, sh.Last())
-			p.acked[i] = max(p.acked[i], p.seen(i, sh.Last()))
 		}
 		p.work(s)
 		checkUsages(p.t, s)
@@ -136,16 +135,18 @@ func (p *power) run(cycles int) {
 	}
 }
 
-// seen notes what a start has shown to be there: it is durable now, so if power
-// was lost before, it is not yet promised to what that left behind.
-func (p *power) seen(i int, last wire.Seq) wire.Seq {
+// seen notes what a start has shown to be there, and returns what had to be: it is
+// durable now, so if power was lost before, it is not yet promised to what that left
+// behind. A table that is being made meanwhile may lose power.
+func (p *power) seen(i int, last wire.Seq) (acked wire.Seq) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	acked = p.acked[i]
 	p.live[i] = last
-	if p.clone != nil {
-		return 0
+	if p.clone == nil {
+		p.acked[i] = max(acked, last)
 	}
-	return last
+	return acked
 }
 
 // sync is called before each sync, and may lose power there.

@@ -62,7 +62,14 @@ func idle(s *Store) {
 // checkUsages holds what is known of far values against the rows themselves.
 func checkUsages(t testing.TB, s *Store) {
 	t.Helper()
-	idle(s)
+	// As long as this is set nobody else makes tables, or moves values.
+	for !s.flushing.CompareAndSwap(false, true) {
+		idle(s)
+	}
+	defer func() {
+		s.flushing.Store(false)
+		s.wake()
+	}()
 	there, err := database.Recount(s.db)
 	if err != nil {
 		t.Fatal(err)
