@@ -27,6 +27,7 @@ type loop struct {
 	req  []byte
 	n    int
 	done chan struct{}
+	once sync.Once
 }
 
 func (l *loop) Read(b []byte) (int, error) {
@@ -36,7 +37,7 @@ func (l *loop) Read(b []byte) (int, error) {
 	return copy(b, l.req), nil
 }
 func (l *loop) Write(b []byte) (int, error)      { return len(b), nil }
-func (l *loop) Close() error                     { close(l.done); return nil }
+func (l *loop) Close() error                     { l.once.Do(func() { close(l.done) }); return nil }
 func (l *loop) SetDeadline(time.Time) error      { return nil }
 func (l *loop) SetReadDeadline(time.Time) error  { return nil }
 func (l *loop) SetWriteDeadline(time.Time) error { return nil }
