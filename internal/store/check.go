@@ -117,7 +117,7 @@ func (r *Report) read(o Options, id identity.Identity) {
 // a damaged table does not hide the others.
 func (r *Report) scan(ins *inspect.Inspection, sh *Shard, links uint64) {
 	sr := ShardReport{Shard: sh.id, Last: sh.Last(), Links: links}
-	for _, tab := range []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead} {
+	for _, tab := range layout.Tables {
 		n := TableReport{Table: tab}
 		err := sh.Scan(tab, nil, nil, func(k, v []byte) (bool, error) {
 			n.Rows++

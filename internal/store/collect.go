@@ -27,7 +27,7 @@ const (
 
 // collect removes the files that are not needed any more. Of a file of which
 // less than half is live, the values that are move to another.
-func (s *Store) collect() error {
+func (s *Store) collect() {
 	var done, sparse []uint64
 	moved := uint64(0)
 	for _, n := range s.live.Numbers() {
@@ -46,12 +46,11 @@ func (s *Store) collect() error {
 	}
 	s.files.Retire(done)
 	if len(sparse) == 0 || !s.disk.Spare(moved) {
-		return nil
+		return
 	}
 	if err := s.move(sparse); err != nil {
 		s.log.Error("store: values could not be moved out of files that are mostly dead", "error", err)
 	}
-	return nil
 }
 
 // movedRow is a row whose value is elsewhere now.

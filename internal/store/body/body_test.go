@@ -3,56 +3,23 @@ package body
 import (
 	"bytes"
 	"encoding/hex"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/situ-dev/situ/internal/golden"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/memtable"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
-
-// golden compares with a file of testdata; a change of it is a change of
-// the format on disk and needs a new version.
-func golden(t *testing.T, name string, got []byte) []byte {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *rewrite {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s:\ngot  %s\nwant %s", name, got, want)
-	}
-	return want
-}
-
-func unhex(t *testing.T, b []byte) []byte {
-	t.Helper()
-	raw, err := hex.DecodeString(strings.Join(strings.Fields(string(b)), ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return raw
-}
-
 // TestGoldenRef holds the row of a far value, and that of its file.
 func TestGoldenRef(t *testing.T) {
 	r := far.Ref{Number: far.InValues | 0x0102, At: 0x1112131415, Size: 0x21222324, Sum: 0x3132333435363738}
 	row := AppendRow(nil, memtable.Far, r.Append(nil))
-	b := golden(t, "ref.v1.hex", []byte(hex.EncodeToString(row)+"\n"))
-	kind, v, err := SplitRow(unhex(t, b))
+	b := golden.File(t, "ref.v1.hex", []byte(hex.EncodeToString(row)+"\n"))
+	kind, v, err := SplitRow(golden.Unhex(t, b))
 	got, err2 := far.DecodeRef(v)
 	if err != nil || err2 != nil || kind != memtable.Far || got != r {
 		t.Errorf("decoded %d %+v, %v, %v", kind, got, err, err2)
@@ -65,9 +32,9 @@ func TestGoldenBody(t *testing.T) {
 	b = AppendDelete(b, layout.Timers, nil)
 	b = AppendSet(b, layout.Mail, []byte("far"), bytes.Repeat([]byte("x"), FarSize))
 	cut := bytes.TrimRight(b, "x")
-	got := golden(t, "body.v1.hex", []byte(hex.EncodeToString(cut)+"\n"))
+	got := golden.File(t, "body.v1.hex", []byte(hex.EncodeToString(cut)+"\n"))
 	var out []string
-	err := Each(append(unhex(t, got), bytes.Repeat([]byte("x"), FarSize)...), func(c Change) error {
+	err := Each(append(golden.Unhex(t, got), bytes.Repeat([]byte("x"), FarSize)...), func(c Change) error {
 		out = append(out, fmt.Sprintf("%d %s %d", c.Kind, c.Key, len(c.Value)))
 		return nil
 	})

@@ -2,40 +2,16 @@ package identity
 
 import (
 	"bytes"
-	"flag"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/golden"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 var goldenID = Identity{2, 2, "000102030405060708090a0b0c0d0e0f", "2026-01-02T03:04:05Z"}
 
-// golden compares with a file of testdata; a change of it is a change of
-// the format on disk and needs a new version.
-func golden(t *testing.T, name string, got []byte) []byte {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *rewrite {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s:\ngot  %s\nwant %s", name, got, want)
-	}
-	return want
-}
-
 func TestGoldenIdentity(t *testing.T) {
-	b := golden(t, "identity.v2.json", goldenID.Encode())
+	b := golden.File(t, "identity.v2.json", goldenID.Encode())
 	if id, err := Decode("f", b); err != nil || id != goldenID {
 		t.Errorf("decoded %+v, %v", id, err)
 	}

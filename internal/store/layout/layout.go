@@ -31,6 +31,9 @@ const (
 	Tip Table = 'c' // up to where the shard's rows are in tables; see package chain
 )
 
+// Tables is all tables of a shard whose rows commits write.
+var Tables = []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead}
+
 // String returns the name of the table.
 func (t Table) String() string {
 	switch t {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/record"
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/situ-dev/situ/internal/store/file"
 )
 
 // guardFS is the file system Pebble sees: it tells the guard how much of
@@ -68,23 +69,12 @@ func (f *manifestFile) Write(p []byte) (int, error) {
 func (f *manifestFile) Sync() error {
 	err := f.File.Sync()
 	if err == nil && f.dir != "" {
-		err = f.syncDir()
+		if err = file.SyncDir(f.fs, f.dir); err == nil {
+			f.dir = ""
+		}
 	}
 	if err == nil {
 		f.g.manifestSynced(f.num, f.n)
-	}
-	return err
-}
-
-func (f *manifestFile) syncDir() error {
-	d, err := f.fs.OpenDir(f.dir)
-	if err != nil {
-		return err
-	}
-	f.dir = ""
-	err = d.Sync()
-	if e := d.Close(); err == nil {
-		err = e
 	}
 	return err
 }

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/situ-dev/situ/internal/store/file"
 )
 
 // Options says how a log is written.
@@ -90,7 +92,7 @@ func (l *Log) begin() error {
 		err = e
 	}
 	if err == nil {
-		err = syncDir(fs, l.o.Dir)
+		err = file.SyncDir(fs, l.o.Dir)
 	}
 	// WriteAt leaves the bytes that it is given alone; a vfs.File's Write may not.
 	if err == nil {
@@ -101,18 +103,6 @@ func (l *Log) begin() error {
 	}
 	l.f, l.number, l.at, l.synced, l.room = f, l.number+1, segmentHead, segmentHead, segmentHead
 	return nil
-}
-
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if e := d.Close(); err == nil {
-		err = e
-	}
-	return err
 }
 
 // Append writes a record and returns when it is durable: its segment and where its
