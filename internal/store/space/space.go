@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,6 +39,7 @@ type Disk struct {
 	log     *slog.Logger
 	closed  chan struct{}
 	once    sync.Once
+	shown   atomic.Pointer[shown] // what the last look found, nil before the first
 
 	mu      sync.Mutex
 	patient bool // writes wait for room
@@ -56,6 +58,12 @@ type State struct {
 	Known bool   // false: the file system cannot say, and Free is 0
 	Full  bool   // there is no room for new work
 	Need  uint64 // bytes that must be free for new work
+}
+
+// shown is what Look returns until then, without the mutex: each call asks.
+type shown struct {
+	State
+	until time.Time
 }
 
 // New returns the disk of dir, which must be there, on fs. Under min free
@@ -108,6 +116,9 @@ func (d *Disk) Close() { d.once.Do(func() { close(d.closed) }) }
 // until a quarter more than the minimum is free, and room for the reserve if
 // that was given away, so that work does not flicker at the mark.
 func (d *Disk) Look() State {
+	if s := d.shown.Load(); s != nil && time.Until(s.until) > 0 {
+		return s.State
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.look()
@@ -120,6 +131,7 @@ func (d *Disk) look() {
 		return
 	}
 	d.until = now.Add(lookEvery)
+	defer func() { d.shown.Store(&shown{d.now, d.until}) }()
 	u, err := d.fs.GetDiskUsage(d.dir)
 	if err != nil && !errors.Is(err, vfs.ErrUnsupported) {
 		return // that says nothing new
