@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/situ-dev/situ/internal/clean"
 )
 
 // What comes from outside and goes there is JSON. encoding/json looks at a text
@@ -110,7 +112,7 @@ var asItIs = func() (t [256]bool) {
 // be escaped.
 func appendQuoted(b []byte, s string) ([]byte, bool) {
 	ascii := true
-	for i := range len(s) {
+	for i := clean.PrefixOf(s); i < len(s); i++ {
 		if !asItIs[s[i]] {
 			if s[i] < utf8.RuneSelf {
 				return b, false
@@ -187,8 +189,8 @@ func (t *jsonText) quoted() ([]byte, bool) {
 		return nil, false
 	}
 	ascii := true
-	for i, c := range t.b {
-		switch {
+	for i := clean.Prefix(t.b); i < len(t.b); i++ {
+		switch c := t.b[i]; {
 		case c == '"':
 			s := t.b[:i]
 			t.b = t.b[i+1:]

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/situ-dev/situ/internal/clean"
 	"github.com/situ-dev/situ/internal/near"
 )
 
@@ -177,6 +178,7 @@ func abridged(s []byte) string {
 func (c *checker) quoted() []byte {
 	from := c.at
 	c.at++
+	c.at += clean.Prefix(c.doc[c.at:])
 	escaped, ascii := false, true
 	for c.at < len(c.doc) {
 		switch b := c.doc[c.at]; {
