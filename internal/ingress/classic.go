@@ -28,7 +28,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	head := &h1.Head{Method: r.Method, Path: r.URL.EscapedPath(), Query: r.URL.RawQuery, Host: r.Host, Length: r.ContentLength}
 	for name, values := range r.Header {
 		for _, v := range values {
-			head.Fields = append(head.Fields, h1.Field{Name: name, Value: v})
+			head.Add(name, v)
 		}
 	}
 	c := &classic{Context: r.Context(), cancel: func() {}, w: w, r: r}

@@ -33,6 +33,7 @@ type exchange struct {
 	args   [3]string     // values of the route's parameters, decoded
 	fields []h1.Field    // of the response, all but those that the carrier adds
 	text   []byte        // room for a problem document
+	local  string        // the Host that was found to be this machine's, most likely that of the next request
 	wait   time.Duration // how long an asynchronous call may be waited for
 	req    *wire.Request // the call, once it is asked for
 	asked  *asked        // of the last call, to be used again

@@ -101,7 +101,8 @@ func TestTraceparent(t *testing.T) {
 }
 
 func traceOf(header string) string {
-	x := exchange{head: &h1.Head{Fields: []h1.Field{{Name: "traceparent", Value: header}}}}
+	x := exchange{head: &h1.Head{}}
+	x.head.Add("traceparent", header)
 	return x.trace()
 }
 

@@ -144,10 +144,14 @@ func (x *exchange) admit() error {
 		return &refusal{kind: fault.Invalid, status: http.StatusForbidden, title: "Forbidden",
 			detail: "requests that change something are not taken from web pages of another origin"}
 	}
-	if x.h.cfg.Local && !localHost(x.head.Host) {
+	if !x.h.cfg.Local || x.local != "" && x.local == x.head.Host {
+		return nil
+	}
+	if !localHost(x.head.Host) {
 		return &refusal{kind: fault.Invalid, status: http.StatusForbidden, title: "Forbidden",
 			detail: "this address serves only this machine: call it by localhost or an IP address, not " + x.head.Host}
 	}
+	x.local = strings.Clone(x.head.Host)
 	return nil
 }
 

@@ -15,13 +15,14 @@ type Head struct {
 	Path   string // as it came, escaped
 	Query  string // as it came, without the '?'
 	Host   string
-	Fields []Field // in the order in which they came, Host too
+	Fields []Field // in the order in which they came, Host too; Add adds one
 	Length int64   // of the body; -1 if it comes in chunks
 
-	minor    int  // of the version: HTTP/1.0 or 1.1
-	last     bool // the connection ends after the answer
-	closes   bool // the client said so
-	expects  bool // the client waits to be asked for the body
+	lengths  uint64 // of the names of Fields, a bit for each length
+	minor    int    // of the version: HTTP/1.0 or 1.1
+	last     bool   // the connection ends after the answer
+	closes   bool   // the client said so
+	expects  bool   // the client waits to be asked for the body
 	absolute string
 }
 
@@ -91,9 +92,13 @@ func (h *Head) requestLine(line string) error {
 // target takes the path and the query apart. The target "*" is a path that
 // nothing is at.
 func (h *Head) target(s string) error {
+	escapes := false
 	for i := range len(s) {
-		if c := s[i]; c <= ' ' || c >= 0x7f || c == '#' {
+		switch c := s[i]; {
+		case c <= ' ' || c >= 0x7f || c == '#':
 			return bad("the target has a character that must be escaped")
+		case c == '%':
+			escapes = true
 		}
 	}
 	if len(s) > 7 && s[0] != '/' {
@@ -113,6 +118,9 @@ func (h *Head) target(s string) error {
 	if h.Path == "" || h.Path[0] != '/' && (s != "*" || h.Method != http.MethodOptions) {
 		return bad("the target is not a path")
 	}
+	if !escapes {
+		return nil
+	}
 	for rest := h.Path; ; {
 		i := strings.IndexByte(rest, '%')
 		if i < 0 {
@@ -126,11 +134,14 @@ func (h *Head) target(s string) error {
 }
 
 func (h *Head) field(line string) error {
-	name, value, ok := strings.Cut(line, ":")
-	if !ok || !token(name) {
+	end := 0
+	for end < len(line) && sorts[line[end]]&ofToken != 0 {
+		end++
+	}
+	if end == 0 || end == len(line) || line[end] != ':' {
 		return bad("a header field is not: NAME: VALUE")
 	}
-	value = strings.Trim(value, " \t")
+	name, value := line[:end], trim(line[end+1:])
 	for i := range len(value) {
 		if c := value[i]; c < ' ' && c != '\t' || c == 0x7f {
 			return bad("the value of a header field has a control character")
@@ -139,8 +150,25 @@ func (h *Head) field(line string) error {
 	if len(h.Fields) == maxFields {
 		return &Refusal{http.StatusRequestHeaderFieldsTooLarge, "there are more than " + strconv.Itoa(maxFields) + " header fields"}
 	}
-	h.Fields = append(h.Fields, Field{name, value})
+	h.Add(name, value)
 	return nil
+}
+
+// Add adds a field.
+func (h *Head) Add(name, value string) {
+	h.Fields = append(h.Fields, Field{name, value})
+	h.lengths |= 1 << (len(name) & 63)
+}
+
+// trim returns s without spaces and tabs around it.
+func trim(s string) string {
+	for s != "" && (s[0] == ' ' || s[0] == '\t') {
+		s = s[1:]
+	}
+	for s != "" && (s[len(s)-1] == ' ' || s[len(s)-1] == '\t') {
+		s = s[:len(s)-1]
+	}
+	return s
 }
 
 // frame finds out where the request ends, and whether another may follow it.
@@ -152,31 +180,31 @@ func (h *Head) frame() error {
 		f := &h.Fields[i]
 		switch len(f.Name) { // most fields are told by their length
 		case len("Host"):
-			if strings.EqualFold(f.Name, "Host") {
+			if f.Name == "Host" || strings.EqualFold(f.Name, "Host") {
 				hosts++
 				h.Host = f.Value
 			}
 		case len("Content-Length"):
-			if strings.EqualFold(f.Name, "Content-Length") {
+			if f.Name == "Content-Length" || strings.EqualFold(f.Name, "Content-Length") {
 				lengths++
 				if h.Length = number(f.Value); h.Length < 0 {
 					return bad("Content-Length is not a length")
 				}
 			}
 		case len("Transfer-Encoding"):
-			if strings.EqualFold(f.Name, "Transfer-Encoding") {
+			if f.Name == "Transfer-Encoding" || strings.EqualFold(f.Name, "Transfer-Encoding") {
 				chunked, err = true, h.coding(f.Value, chunked)
 			}
 		case len("Connection"):
-			if strings.EqualFold(f.Name, "Connection") {
+			if f.Name == "Connection" || strings.EqualFold(f.Name, "Connection") {
 				h.connection(f.Value)
 			}
 		case len("Expect"):
-			if strings.EqualFold(f.Name, "Expect") {
+			if f.Name == "Expect" || strings.EqualFold(f.Name, "Expect") {
 				err = h.expectation(f.Value)
 			}
 		case len("Trailer"):
-			if strings.EqualFold(f.Name, "Trailer") {
+			if f.Name == "Trailer" || strings.EqualFold(f.Name, "Trailer") {
 				err = bad("trailers are not taken")
 			}
 		}
@@ -233,6 +261,9 @@ func (h *Head) connection(value string) {
 
 // Values returns the values of a field, whatever the case of its name.
 func (h *Head) Values(name string) []string {
+	if h.lacks(name) {
+		return nil
+	}
 	var all []string
 	for i := range h.Fields {
 		if f := &h.Fields[i]; len(f.Name) == len(name) && strings.EqualFold(f.Name, name) {
@@ -244,6 +275,9 @@ func (h *Head) Values(name string) []string {
 
 // Value returns the first value of a field, and how often the field is there.
 func (h *Head) Value(name string) (value string, n int) {
+	if h.lacks(name) {
+		return "", 0
+	}
 	for i := range h.Fields {
 		if f := &h.Fields[i]; len(f.Name) == len(name) && strings.EqualFold(f.Name, name) {
 			if n == 0 {
@@ -254,6 +288,10 @@ func (h *Head) Value(name string) (value string, n int) {
 	}
 	return value, n
 }
+
+// lacks reports whether no name of a field is as long as name: most of those
+// that are asked for are not there.
+func (h *Head) lacks(name string) bool { return h.lengths>>(len(name)&63)&1 == 0 }
 
 // number reads a length of up to 18 digits; -1 is none.
 func number(s string) (n int64) {
