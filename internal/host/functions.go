@@ -39,7 +39,7 @@ type call struct {
 	turn Turn
 	slot int
 	res  turn.Result
-	late func(*turn.Result)
+	late turn.Taker
 	over atomic.Bool // whoever sets it tells the result
 	told bool        // that its time is up; the looker's
 }
@@ -56,10 +56,10 @@ func NewFunctions(set *Set, cfg Config, most int) *Functions {
 }
 
 // Run runs the function that env calls, and returns its result. It returns nil
-// when the handler came back too late: then late was called with the result
-// meanwhile, on another goroutine. The error, of kind fault.Busy or
+// when the handler came back too late: then late took the result meanwhile, on
+// another goroutine. The error, of kind fault.Busy or
 // fault.Unavailable, says that the function was not run.
-func (f *Functions) Run(env *wire.Envelope, now wire.Time, seed uint64, late func(*turn.Result)) (*turn.Result, error) {
+func (f *Functions) Run(env *wire.Envelope, now wire.Time, seed uint64, late turn.Taker) (*turn.Result, error) {
 	fn := f.set.Functions[env.To.Method]
 	if fn == nil {
 		return &turn.Result{Outcome: turn.Done, Fail: missing("function", &env.To)}, nil
@@ -154,7 +154,7 @@ func (f *Functions) inspect() {
 	for _, c := range lost {
 		if c.over.CompareAndSwap(false, true) {
 			f.leave(c)
-			c.late(&turn.Result{Outcome: turn.Panicked, Fail: expired(c.turn.Env.To, c.turn.timeout), Took: wire.Time(now - c.turn.began)})
+			c.late.Take(&turn.Result{Outcome: turn.Panicked, Fail: expired(c.turn.Env.To, c.turn.timeout), Took: wire.Time(now - c.turn.began)})
 		}
 	}
 }

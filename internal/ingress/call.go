@@ -62,7 +62,11 @@ func (x *exchange) call(to wire.Address, op *operation) error {
 			return err
 		}
 	}
-	req := &wire.Request{To: to, Trace: trace}
+	req := x.spare
+	if x.spare = nil; req == nil {
+		req = new(wire.Request)
+	}
+	*req = wire.Request{To: to, Trace: trace}
 	x.req = req
 	if err := x.options(req); err != nil {
 		return err

@@ -36,6 +36,7 @@ type exchange struct {
 	local  string        // the Host that was found to be this machine's, most likely that of the next request
 	wait   time.Duration // how long an asynchronous call may be waited for
 	req    *wire.Request // the call, once it is asked for
+	spare  *wire.Request // an earlier one that nobody has any more
 	asked  *asked        // of the last call, to be used again
 }
 
@@ -113,7 +114,13 @@ func (x *exchange) ask() error {
 		a.resp, a.err = nil, nil
 	}
 	c.Release()
-	return x.told(resp, err)
+	again := leave == nil && err == nil
+	err = x.told(resp, err)
+	if again {
+		x.req.Body = wire.Payload{} // an idle connection holds no body
+		x.spare = x.req
+	}
+	return err
 }
 
 // Resume implements h1.Session: a call kept its goroutine for too long.

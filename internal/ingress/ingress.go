@@ -17,7 +17,7 @@ import (
 // Engine carries out calls.
 type Engine interface {
 	// Begin begins to carry out r. If the answer is there at once, it is
-	// returned, and leave is nil. Else done is called once with it, from any
+	// returned, leave is nil, and r is not looked at any more. Else done is called once with it, from any
 	// goroutine and perhaps before Begin returns; leave says that nobody waits
 	// for it any more. An error means that the call was refused, or that its
 	// outcome is unknown (fault.Timeout); a handler's own error is in the

@@ -69,7 +69,7 @@ func (n *Node) function(f shard.Functions, r *wire.Request, size int64, done fun
 	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], seed: rand.Uint64() | 1}
 	c.back = wire.Callback{Kind: wire.ToInvocation, ID: rows.ID(id, n.boot, i), Shard: id, Format: r.Want}
 	c.env = wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Back: &c.back, Policy: r.Policy, Trace: r.Trace, Made: now, Note: wire.Volatile}
-	res, err := f.Run(&c.env, now, c.seed, c.later)
+	res, err := f.Run(&c.env, now, c.seed, c)
 	switch {
 	case err != nil:
 		c.release()
@@ -94,8 +94,8 @@ func (c *functionCall) response(res *turn.Result) *wire.Response {
 	return &c.resp
 }
 
-// later takes a result that did not come at once.
-func (c *functionCall) later(res *turn.Result) {
+// Take implements turn.Taker: the result did not come at once.
+func (c *functionCall) Take(res *turn.Result) {
 	if res != nil && plain(res) {
 		c.answered(c.response(res), nil)
 		return

@@ -224,7 +224,7 @@ func (n *Node) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, err
 }
 
 // Begin begins to carry out a call from outside. If the answer is there at
-// once, it is returned, and leave is nil. Else done is called once with it,
+// once, it is returned, leave is nil, and r is the caller's again. Else done is called once with it,
 // from any goroutine and perhaps before Begin returns; it must not block.
 // Leave says that nobody waits for the answer any more. Errors are as those of
 // Invoke.

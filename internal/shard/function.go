@@ -11,10 +11,10 @@ import (
 // Functions runs functions without a shard between them and their callers.
 type Functions interface {
 	// Run runs the function that env calls. The result is returned, or, if
-	// that is nil, later is called once with it, from another goroutine; with
-	// nil if the host died while it ran. An error says that it was not run.
-	// It may keep the goroutine for as long as the handler does.
-	Run(env *wire.Envelope, now wire.Time, seed uint64, later func(*turn.Result)) (*turn.Result, error)
+	// that is nil, later takes it once, on another goroutine; nil if the host
+	// died while it ran. An error says that it was not run. It may keep the
+	// goroutine for as long as the handler does.
+	Run(env *wire.Envelope, now wire.Time, seed uint64, later turn.Taker) (*turn.Result, error)
 	// Drain takes no more calls, and returns when none runs or ctx is done.
 	Drain(ctx context.Context)
 }

@@ -69,6 +69,9 @@ type Result struct {
 	Unloaded bool          // the host had to forget the object
 }
 
+// Taker takes the result of a function that runs beside the shards.
+type Taker interface{ Take(*Result) }
+
 // Change is the net change of one object's state by the tasks of a frame.
 type Change struct {
 	Slot    Slot

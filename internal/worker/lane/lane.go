@@ -38,7 +38,7 @@ var _ shard.Functions = (*Lane)(nil)
 type call struct {
 	env   *wire.Envelope
 	seed  uint64
-	later func(*turn.Result) // nil: it was told
+	later turn.Taker // nil: it was told
 }
 
 // New returns a lane to h. Serve it.
@@ -46,7 +46,7 @@ func New(h shard.Host) *Lane { return &Lane{host: h, out: map[uint64][]call{}} }
 
 // Run implements shard.Functions. It does not block. What it cannot take it
 // gives back: a shard keeps it until there is another worker.
-func (a *Lane) Run(env *wire.Envelope, _ wire.Time, seed uint64, later func(*turn.Result)) (*turn.Result, error) {
+func (a *Lane) Run(env *wire.Envelope, _ wire.Time, seed uint64, later turn.Taker) (*turn.Result, error) {
 	a.mu.Lock()
 	if a.over || a.draining {
 		a.mu.Unlock()
@@ -94,12 +94,12 @@ func (a *Lane) Serve() {
 	for _, calls := range lost {
 		for _, c := range calls {
 			if c.later != nil {
-				c.later(nil)
+				c.later.Take(nil)
 			}
 		}
 	}
 	for _, c := range kept {
-		c.later(&turn.Result{Outcome: turn.Skipped})
+		c.later.Take(&turn.Result{Outcome: turn.Skipped})
 	}
 }
 
@@ -107,7 +107,7 @@ func (a *Lane) Serve() {
 func (a *Lane) report(rep *turn.Report) {
 	a.mu.Lock()
 	calls := a.out[rep.Frame]
-	told := make([]func(*turn.Result), len(rep.Results))
+	told := make([]turn.Taker, len(rep.Results))
 	open := 0
 	for i := range rep.Results {
 		c := &calls[rep.Results[i].Index]
@@ -137,7 +137,7 @@ func (a *Lane) report(rep *turn.Report) {
 	a.mu.Unlock()
 	for i, later := range told {
 		if later != nil {
-			later(&rep.Results[i])
+			later.Take(&rep.Results[i])
 		}
 	}
 }
