@@ -33,6 +33,7 @@ type Session interface {
 type Conn struct {
 	s       *Server
 	nc      net.Conn
+	rw      io.ReadWriter // of nc, for who has the connection; no watcher
 	session Session
 
 	buf    []byte // what was read: buf[r:w] is to be taken
@@ -81,7 +82,7 @@ const (
 )
 
 func newConn(s *Server, nc net.Conn) *Conn {
-	c := &Conn{s: s, nc: nc, buf: make([]byte, 4<<10), done: make(chan struct{}), peeker: newPeeker(nc)}
+	c := &Conn{s: s, nc: nc, rw: newSocket(nc), buf: make([]byte, 4<<10), done: make(chan struct{}), peeker: newPeeker(nc)}
 	c.enter(inHead)
 	c.session = s.Handler.Session(c)
 	return c
@@ -346,7 +347,7 @@ func (c *Conn) fill() error {
 		}
 	}
 	for {
-		n, err := c.nc.Read(c.buf[c.w:])
+		n, err := c.rw.Read(c.buf[c.w:])
 		if c.w += n; n > 0 {
 			return nil
 		}

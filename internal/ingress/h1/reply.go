@@ -70,7 +70,7 @@ func (c *Conn) write(head, body []byte) error {
 		return c.writeAll(net.Buffers{head, body})
 	}
 	for {
-		n, err := c.nc.Write(head)
+		n, err := c.rw.Write(head)
 		if err == nil || !c.resumable(err) {
 			return err
 		}
