@@ -111,20 +111,29 @@ func Run(ctx context.Context, p platform.Config, c Config, show *report.Progress
 	return r, err
 }
 
-// round measures everything once: the floors beside what is compared to them.
+// measure is one thing to measure.
+type measure struct {
+	into *[]load.Result
+	cfg  load.Config
+}
+
+// round measures everything once: the floors beside what is compared to them,
+// and every other time the other way round, so that what one leaves to do is
+// not always in the way of the same.
 func (w *run) round(ctx context.Context) error {
 	const echo = "/echo"
 	counters := load.Config{Addr: w.server.Addr, Connections: w.c.Calls, Path: "/v1/objects/counter/c%d/add", Keys: w.c.Objects, Body: "1", Seed: uint64(w.done)}
-	for _, m := range []struct {
-		into *[]load.Result
-		cfg  load.Config
-	}{
+	all := []measure{
 		{&w.echoFast, load.Config{Addr: w.fast.Addr, Connections: w.c.Echoes, Path: echo}},
 		{&w.echo, load.Config{Addr: w.server.Addr, Connections: w.c.Echoes, Path: "/v1/functions/echo"}},
 		{&w.echoStd, load.Config{Addr: w.std.Addr, Connections: w.c.Echoes, Path: echo}},
 		{&w.callFast, load.Config{Addr: w.fast.Addr, Connections: w.c.Calls, Path: echo}},
 		{&w.call, counters},
-	} {
+	}
+	if w.done/len(all)%2 == 1 {
+		slices.Reverse(all)
+	}
+	for _, m := range all {
 		if m.cfg.Body == "" {
 			m.cfg.Body, m.cfg.Want = payload, payload
 		}
@@ -144,7 +153,7 @@ func (w *run) round(ctx context.Context) error {
 		}
 		*m.into = append(*m.into, res)
 		w.done++
-		w.show.Show("http", w.done, 5*w.c.Rounds)
+		w.show.Show("http", w.done, len(all)*w.c.Rounds)
 	}
 	return nil
 }

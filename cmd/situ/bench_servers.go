@@ -16,7 +16,7 @@ import (
 // The workloads whose platforms are processes of their own.
 
 func (b *bench) httpCommand() *cobra.Command {
-	c := web.Config{Echoes: 64, Calls: 256, Objects: 10_000, Duration: 3 * time.Second, Rounds: 3}
+	c := web.Config{Echoes: 64, Calls: 256, Objects: 10_000, Duration: time.Second, Rounds: 9}
 	cmd := &cobra.Command{
 		Use:   "http",
 		Short: "Call over HTTP: a function that echoes, and counters",
