@@ -23,16 +23,6 @@ func Prefix(b []byte) (n int) {
 	return n
 }
 
-// PrefixOf is Prefix for a string.
-func PrefixOf(s string) (n int) {
-	for len(s) >= 8 && isClean(uint64(s[0])|uint64(s[1])<<8|uint64(s[2])<<16|uint64(s[3])<<24|
-		uint64(s[4])<<32|uint64(s[5])<<40|uint64(s[6])<<48|uint64(s[7])<<56) {
-		s = s[8:]
-		n += 8
-	}
-	return n
-}
-
 // isClean reports whether all bytes of w are. A byte less what it must reach has
 // its high bit set if it does not; what was borrowed from the byte above it
 // changes nothing, because then the answer is no already.

@@ -111,8 +111,10 @@ var asItIs = func() (t [256]bool) {
 // appendQuoted appends s in quotes, and reports false if something of it must
 // be escaped.
 func appendQuoted(b []byte, s string) ([]byte, bool) {
+	b = append(b, '"')
+	b = append(b, s...)
 	ascii := true
-	for i := clean.PrefixOf(s); i < len(s); i++ {
+	for i := clean.Prefix(b[len(b)-len(s):]); i < len(s); i++ {
 		if !asItIs[s[i]] {
 			if s[i] < utf8.RuneSelf {
 				return b, false
@@ -123,8 +125,6 @@ func appendQuoted(b []byte, s string) ([]byte, bool) {
 	if !ascii && (!utf8.ValidString(s) || strings.Contains(s, "\u2028") || strings.Contains(s, "\u2029")) {
 		return b, false
 	}
-	b = append(b, '"')
-	b = append(b, s...)
 	return append(b, '"'), true
 }
 

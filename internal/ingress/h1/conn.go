@@ -266,15 +266,17 @@ func (c *Conn) next() error {
 		c.used, step = true, inHead
 	}
 	for seen := 0; ; {
-		if n := bytes.Index(c.buf[c.r+seen:c.w], []byte("\r\n\r\n")); n >= 0 {
-			end := c.r + seen + n + 4
-			if end-c.r > c.s.limits.Head {
-				return c.tooLong()
+		if c.r < c.w {
+			if n := bytes.Index(c.buf[c.r+seen:c.w], headEnd); n >= 0 {
+				end := c.r + seen + n + len(headEnd)
+				if end-c.r > c.s.limits.Head {
+					return c.tooLong()
+				}
+				return c.begin(string(c.buf[c.r:end]), end)
 			}
-			return c.begin(string(c.buf[c.r:end]), end)
-		}
-		if err := c.hopeless(seen); err != nil {
-			return err
+			if err := c.hopeless(seen); err != nil {
+				return err
+			}
 		}
 		if seen = max(c.w-c.r-3, 0); c.w > c.r {
 			step = inHead
