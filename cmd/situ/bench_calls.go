@@ -100,7 +100,7 @@ the next; the last answers the caller, whom the first has held), and funcs
 }
 
 func (b *bench) payloadCommand() *cobra.Command {
-	c := payload.Config{Sizes: []int{1 << 10, 16 << 10, 256 << 10, 1 << 20}, Bytes: 512 << 20, Callers: 1024}
+	c := payload.Config{Sizes: []int{1 << 10, 16 << 10, 256 << 10, 1 << 20}, Bytes: 1 << 30, Callers: 1024}
 	cmd := &cobra.Command{
 		Use:   "payload",
 		Short: "Store large inputs",

@@ -22,20 +22,21 @@ const percent = 400
 
 // What is alive and has no pointers costs a collection nothing, and buys nothing: of
 // such a heap, twice its size is enough. It is so when less than 1/8 has
-// pointers; from a half on, percent stays. Small heaps are left alone.
+// pointers; from a half on, percent stays. A heap may always grow by leastRoom
+// bytes, as far as percent goes: collections also cost something that is the same for each.
 const (
 	leastPercent = 100
 	fullShare    = 2 // 1/fullShare
-	smallHeap    = 64 << 20
+	leastRoom    = 256 << 20
 )
 
 // percentFor returns the percent for a heap with so many bytes alive, of which so many may
 // hold pointers.
 func percentFor(live, scan uint64) int {
-	if live < smallHeap {
+	if live == 0 {
 		return percent
 	}
-	return int(min(max(percent*fullShare*scan/live, leastPercent), percent))
+	return int(min(max(percent*fullShare*scan/live, leastRoom*100/live, leastPercent), percent))
 }
 
 // tuner sets the percent anew after a collection.
