@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -134,19 +135,20 @@ func (c Config) disk(all *[]float64) error {
 	return err
 }
 
-// figures fills in the figures. The bandwidth beside a size is the better of
-// those measured before and after it: other work, such as what the platform
-// still has to write, makes the disk slow, and nothing makes it fast. A size's
-// own floor has as much for each sync as callers can wait with.
+// figures fills in the figures. The disk's bandwidth is the best of all that were
+// measured: other work, such as what the platform still has to write, makes
+// the disk slow, and nothing makes it fast. A size's own floor has as much for
+// each sync as callers can wait with.
 func (c Config) figures(r *report.Result, loads []*load, disk []float64) error {
 	const mb = 1e6
-	for i, l := range loads {
+	best := slices.Max(disk)
+	for _, l := range loads {
 		group := min(l.size*len(l.took), large)
 		own, err := floor.Sequential(c.Dir, group, min(c.Bytes, 64*group))
 		if err != nil {
 			return err
 		}
-		r.AddOver(Name(l.size), l.perS/mb, "MB/s", max(disk[i], disk[i+1])/mb, "sequential writes of 4 MiB, each with fdatasync")
+		r.AddOver(Name(l.size), l.perS/mb, "MB/s", best/mb, "sequential writes of 4 MiB, each with fdatasync")
 		r.AddOver(Name(l.size)+" in groups", l.perS/mb, "MB/s", own/mb, fmt.Sprintf("sequential writes of %d bytes, each with fdatasync", group))
 		p50, p99 := report.Quantiles(l.took...)
 		r.Add(Name(l.size)+" p50", p50, "ms")

@@ -41,7 +41,7 @@ func TestPercentFor(t *testing.T) {
 	for _, c := range []struct {
 		live, scan uint64 // MiB
 		want       int
-	}{{0, 0, percent}, {10, 0, percent}, {128, 0, percent}, {256, 0, 200}, {1000, 1000, percent}, {1000, 500, percent}, {1000, 250, percent / 2}, {1000, 1, leastPercent}, {2000, 0, leastPercent}} {
+	}{{0, 0, percent}, {10, 0, percent}, {64, 0, percent}, {128, 0, 200}, {1000, 1000, percent}, {1000, 500, percent}, {1000, 250, percent / 2}, {1000, 1, leastPercent}, {2000, 0, leastPercent}} {
 		if got := percentFor(c.live<<20, c.scan<<20); got != c.want {
 			t.Errorf("%d MiB, %d of them with pointers: %d, want %d", c.live, c.scan, got, c.want)
 		}
