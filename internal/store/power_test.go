@@ -90,7 +90,7 @@ type power struct {
 	acked []wire.Seq // of each shard
 
 	flushes, moved, inSync, reused int64 // bytes, bytes, losses, segments
-	far                    atomic.Int64
+	far                            atomic.Int64
 
 	mu    sync.Mutex
 	fs    *crashfs.FS // what runs now
