@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -53,7 +54,7 @@ func (v *Version) Sum() Sum { return Sum{v.N, len(v.Data), crc32.ChecksumIEEE(v.
 // Config says how much to do.
 type Config struct {
 	Sizes   []int // of inputs, in bytes
-	Bytes   int   // to store of each size, in all
+	Bytes   int   // to store of each size, after as many to warm up
 	Callers int   // each with blobs of its own
 	Dir     string
 }
@@ -120,30 +121,39 @@ func Run(ctx context.Context, p platform.Platform, c Config, m *platform.Meter, 
 // large is what the disk is given to write at once.
 const large = 4 << 20
 
-// disk measures the disk's bandwidth, in bytes a second.
+// disk measures the disk's bandwidth, in bytes a second, with as many bytes as are
+// stored of a size. A first file of that length is not measured, as the first half
+// of the inputs is not: the kernel has the pages of the second from it, and a page that a virtual machine
+// has never used may cost more than all the rest of its way.
 func (c Config) disk(all *[]float64) error {
-	perS, err := floor.Sequential(c.Dir, large, max(c.Bytes/2, large))
+	n := max(c.Bytes, large)
+	if _, err := floor.Sequential(c.Dir, large, n); err != nil {
+		return err
+	}
+	perS, err := floor.Sequential(c.Dir, large, n)
 	*all = append(*all, perS)
 	return err
 }
 
-// figures fills in the figures. The bandwidth beside a size is the better of
-// those measured before and after it: other work, such as what the platform
-// still has to write, makes the disk slow, and nothing makes it fast. A size's
-// own floor has as much for each sync as callers can wait with.
+// figures fills in the figures. The disk's bandwidth is the best of all that were
+// measured: other work, such as what the platform still has to write, makes
+// the disk slow, and nothing makes it fast. A size's own floor has as much for
+// each sync as callers can wait with.
 func (c Config) figures(r *report.Result, loads []*load, disk []float64) error {
 	const mb = 1e6
-	for i, l := range loads {
+	best := slices.Max(disk)
+	for _, l := range loads {
 		group := min(l.size*len(l.took), large)
 		own, err := floor.Sequential(c.Dir, group, min(c.Bytes, 64*group))
 		if err != nil {
 			return err
 		}
-		r.AddOver(Name(l.size), l.perS/mb, "MB/s", max(disk[i], disk[i+1])/mb, "sequential writes of 4 MiB, each with fdatasync")
+		r.AddOver(Name(l.size), l.perS/mb, "MB/s", best/mb, "sequential writes of 4 MiB, each with fdatasync")
 		r.AddOver(Name(l.size)+" in groups", l.perS/mb, "MB/s", own/mb, fmt.Sprintf("sequential writes of %d bytes, each with fdatasync", group))
 		p50, p99 := report.Quantiles(l.took...)
 		r.Add(Name(l.size)+" p50", p50, "ms")
 		r.Add(Name(l.size)+" p99", p99, "ms")
+		r.Add(Name(l.size)+" cpu", l.cpu, "µs a call")
 	}
 	return nil
 }
@@ -166,6 +176,7 @@ type load struct {
 	took []report.Latencies // by caller
 	last []Sum              // that was acknowledged, by blob
 	perS float64
+	cpu  float64 // µs a call, callers included
 }
 
 func (c Config) newLoad(size int) *load {
@@ -175,8 +186,31 @@ func (c Config) newLoad(size int) *load {
 
 func (l *load) key(blob int) string { return strconv.Itoa(l.size) + "-" + strconv.Itoa(blob) }
 
-// run stores inputs from all callers until there are enough.
-func (l *load) run(ctx context.Context, p situ.Caller, show *report.Progress) error {
+// run stores inputs until there are enough, twice: the first time memory and files
+// become what they stay, and only the second is measured.
+func (l *load) run(ctx context.Context, p platform.Platform, show *report.Progress) error {
+	if err := l.store(ctx, p, show); err != nil {
+		return err
+	}
+	clear(l.took)
+	before, _ := p.Usage()
+	begin := time.Now()
+	if err := l.store(ctx, p, show); err != nil {
+		return err
+	}
+	wall := time.Since(begin)
+	after, _ := p.Usage()
+	calls := 0
+	for _, t := range l.took {
+		calls += len(t)
+	}
+	l.perS = float64(calls) * float64(l.size) / wall.Seconds()
+	l.cpu = float64((after - before).Nanoseconds()) / 1e3 / float64(calls)
+	return nil
+}
+
+// store stores inputs from all callers until there are enough.
+func (l *load) store(ctx context.Context, p situ.Caller, show *report.Progress) error {
 	var group sync.WaitGroup
 	var left atomic.Int64
 	total := max(l.c.Bytes/l.size, l.c.Callers)
@@ -184,7 +218,6 @@ func (l *load) run(ctx context.Context, p situ.Caller, show *report.Progress) er
 	random := make([]byte, 2*l.size)
 	floor.Fill(random, uint64(l.size))
 	errs := make([]error, l.c.Callers)
-	begin := time.Now()
 	for i := range l.c.Callers {
 		group.Go(func() {
 			data := make([]byte, max(l.size-overhead, 1))
@@ -203,7 +236,6 @@ func (l *load) run(ctx context.Context, p situ.Caller, show *report.Progress) er
 		})
 	}
 	group.Wait()
-	l.perS = float64(total) * float64(l.size) / time.Since(begin).Seconds()
 	return errors.Join(errs...)
 }
 

@@ -100,19 +100,20 @@ the next; the last answers the caller, whom the first has held), and funcs
 }
 
 func (b *bench) payloadCommand() *cobra.Command {
-	c := payload.Config{Sizes: []int{1 << 10, 16 << 10, 256 << 10, 1 << 20}, Bytes: 256 << 20, Callers: 1024}
+	c := payload.Config{Sizes: []int{1 << 10, 16 << 10, 256 << 10, 1 << 20}, Bytes: 1 << 30, Callers: 1024}
 	cmd := &cobra.Command{
 		Use:   "payload",
 		Short: "Store large inputs",
 		Long: `Payload stores inputs of 1 KiB, 16 KiB, 256 KiB and 1 MiB as the state of
 objects, and measures the disk with writes in sequence, each with fdatasync: of
 4 MiB, and of as many inputs as there are callers who wait (at most 4 MiB).
+Inputs and the disk are measured when as many bytes were written to warm up.
 An input has 64 bytes less data than its name says, for what is around it.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Payload(c)) },
 	}
 	cmd.Flags().IntVar(&c.Callers, "callers", c.Callers, "callers, each with objects of its own; fewer if they would wait with more than 64 MiB")
-	cmd.Flags().IntVar(&c.Bytes, "bytes", c.Bytes, "bytes to store of each size, in all")
+	cmd.Flags().IntVar(&c.Bytes, "bytes", c.Bytes, "bytes to store of each size, after as many to warm up")
 	cmd.Flags().IntSliceVar(&c.Sizes, "sizes", c.Sizes, "sizes of inputs in bytes")
 	return cmd
 }

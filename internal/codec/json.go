@@ -36,7 +36,7 @@ func (p *plan) inJSON(t reflect.Type) bool {
 				return false
 			}
 		}
-		if f.kind == reflect.Float64 || f.kind == reflect.Struct && !f.sub.json || strings.ContainsFunc(f.name, notPlain) {
+		if f.kind == reflect.Float64 || f.kind == reflect.Slice || f.kind == reflect.Struct && !f.sub.json || strings.ContainsFunc(f.name, notPlain) {
 			return false
 		}
 	}

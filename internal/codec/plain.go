@@ -12,14 +12,16 @@ import (
 // Parts of CBOR (RFC 8949, 3): major types in the upper three bits of a head,
 // and whole heads.
 const (
-	majorMask = 7 << 5
-	majorUint = 0 << 5
-	majorNeg  = 1 << 5
-	majorText = 3 << 5
-	majorMap  = 5 << 5
+	majorMask  = 7 << 5
+	majorUint  = 0 << 5
+	majorNeg   = 1 << 5
+	majorBytes = 2 << 5
+	majorText  = 3 << 5
+	majorMap   = 5 << 5
 
 	simpleFalse = 0xf4
 	simpleTrue  = 0xf5
+	simpleNull  = 0xf6
 	float64Head = 0xfb
 )
 
@@ -45,6 +47,11 @@ func encodePlain(v any, sorted bool) ([]byte, bool) {
 		return nil, false
 	}
 	var few [256]byte
+	if p.bytes > 0 {
+		if n := p.atMost(rv.Elem()); n > len(few) { // not copied again
+			return p.append(make([]byte, 0, n), rv.Elem(), sorted)
+		}
+	}
 	b, ok := p.append(few[:0], rv.Elem(), sorted)
 	if !ok {
 		return nil, false
@@ -93,6 +100,13 @@ const maxShared = 256
 
 func appendText(b []byte, s string) []byte {
 	return append(appendHead(b, majorText, uint64(len(s))), s...)
+}
+
+func appendBytes(b, v []byte) []byte {
+	if v == nil {
+		return append(b, simpleNull)
+	}
+	return append(appendHead(b, majorBytes, uint64(len(v))), v...)
 }
 
 func appendInt(b []byte, n int64) []byte {

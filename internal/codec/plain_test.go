@@ -20,8 +20,9 @@ type (
 		B string `json:"b"`
 		A uint32 `json:"a,omitempty"`
 	}
-	named string
-	Inner struct {
+	named      string
+	namedBytes []byte
+	Inner      struct {
 		Z named `json:"z,omitempty"`
 		Y int8
 	}
@@ -37,6 +38,12 @@ type (
 		Sub     small
 		hidden  int
 		Skipped string `json:"-"`
+	}
+	blob struct {
+		Bytes []byte
+		Few   []byte `json:"few,omitempty"`
+		Sub   struct{ B []byte }
+		After string
 	}
 	empty     struct{}
 	withSlice struct{ L []int }
@@ -57,8 +64,11 @@ func TestWhoHasAPlan(t *testing.T) {
 			t.Errorf("%T: %v, want %v", v, got, want)
 		}
 	}
-	if planOf(reflect.TypeFor[withSlice]()) != nil {
+	if planOf(reflect.TypeFor[withSlice]()) != nil || planOf(reflect.TypeFor[struct{ B namedBytes }]()) != nil {
 		t.Error("a struct with a slice has a plan")
+	}
+	if planOf(reflect.TypeFor[blob]()) == nil {
+		t.Error("a struct with bytes has no plan")
 	}
 }
 
@@ -79,7 +89,13 @@ func TestPlain(t *testing.T) {
 		values = append(values, &s)
 	}
 	values = append(values, &empty{}, &struct{}{})
+	bytesOf := func() []byte {
+		return [][]byte{nil, {}, {1}, []byte(strings.Repeat("b", 255)), []byte(strings.Repeat("c", 70_000))}[r.IntN(5)]
+	}
 	for range 300 {
+		b := &blob{Bytes: bytesOf(), Few: bytesOf(), After: text()}
+		b.Sub.B = bytesOf()
+		values = append(values, b)
 		values = append(values, &small{text(), uint32(number())}, &large{Inner: Inner{named(text()), int8(number())}, Name: text(), Longest: text(),
 			F: []float64{0, math.Copysign(0, -1), 1.5, math.NaN(), math.Inf(1), 1e300}[r.IntN(6)], I: number(), U: uint16(number()), Yes: r.IntN(2) == 0,
 			No: r.IntN(2) == 0, Sub: small{text(), uint32(number())}, hidden: 7, Skipped: "s"})
@@ -110,7 +126,7 @@ func same(t *testing.T, b []byte, like any) {
 
 // FuzzPlain looks for bytes that Decode and the library take differently.
 func FuzzPlain(f *testing.F) {
-	for _, v := range []any{&small{"b", 1}, &large{Name: "n", F: 1, Sub: small{"x", 70_000}}, new(string), new(int64)} {
+	for _, v := range []any{&small{"b", 1}, &large{Name: "n", F: 1, Sub: small{"x", 70_000}}, &blob{Bytes: []byte("b"), After: "x"}, new(string), new(int64)} {
 		b, err := EncodeSorted(v)
 		if err != nil {
 			f.Fatal(err)
@@ -122,7 +138,7 @@ func FuzzPlain(f *testing.F) {
 	f.Add([]byte("\xa1\x61B\x61x"))
 	f.Add([]byte("\xa1\x61a\xf6"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		for _, like := range []any{&small{}, &large{}, new(string), new(int64), &empty{}} {
+		for _, like := range []any{&small{}, &large{}, &blob{}, new(string), new(int64), &empty{}} {
 			same(t, b, like)
 		}
 	})
@@ -165,7 +181,7 @@ func TestWhoHasAPlanForJSON(t *testing.T) {
 // what Pack makes of that with what encoding/json does.
 func likeJSON(t *testing.T, text []byte) (plain int) {
 	t.Helper()
-	for _, like := range []any{new(string), new(int), new(int64), new(bool), &small{}, &plainJSON{}, &large{}, &empty{}, &withOwn{}, &inOwn{}, &withNum{}, &withName{}} {
+	for _, like := range []any{new(string), new(int), new(int64), new(bool), &small{}, &plainJSON{}, &large{}, &blob{}, &empty{}, &withOwn{}, &inOwn{}, &withNum{}, &withName{}} {
 		got, want := reflect.New(reflect.TypeOf(like).Elem()), reflect.New(reflect.TypeOf(like).Elem())
 		err, err2 := Unpack(wire.Payload{Format: wire.JSON, Data: text}, got.Interface()), json.Unmarshal(text, want.Interface())
 		if len(text) == 0 {

@@ -13,7 +13,7 @@ import (
 )
 
 // plan is how the values of a struct are encoded and decoded that has nothing
-// but texts, numbers, booleans and structs of these: most inputs and the state
+// but texts, bytes, numbers, booleans and structs of these: most inputs and the state
 // of most objects. The library finds its way through a value anew each time,
 // and looks at the bytes twice; this is the same bytes for a third of the
 // time. What a plan does not cover, and bytes that are not as it makes them,
@@ -22,6 +22,7 @@ type plan struct {
 	fields []planField
 	sorted []int // fields in the bytewise order of their encoded names
 	texts  int   // fields that are texts, in structs below too
+	bytes  int   // fields that are bytes, there too
 	json   bool  // it serves for JSON, too
 }
 
@@ -29,7 +30,7 @@ type planField struct {
 	name  string
 	head  []byte // the name, encoded
 	index []int
-	kind  reflect.Kind // Int64, Uint64 for all sizes
+	kind  reflect.Kind // Int64, Uint64 for all sizes, Slice for bytes
 	sub   *plan        // of a struct
 	omit  bool         // if empty
 }
@@ -96,8 +97,11 @@ func (p *plan) add(t reflect.Type, index []int, depth int) bool {
 			switch pf.kind {
 			case reflect.String:
 				p.texts++
+			case reflect.Slice:
+				p.bytes++
 			case reflect.Struct:
 				p.texts += pf.sub.texts
+				p.bytes += pf.sub.bytes
 			}
 		}
 	}
@@ -114,6 +118,8 @@ func (f *planField) of(t reflect.Type) bool {
 		f.kind = reflect.Int64
 	case f.kind >= reflect.Uint && f.kind <= reflect.Uint64:
 		f.kind = reflect.Uint64
+	case f.kind == reflect.Slice:
+		return t == bytesType
 	case f.kind == reflect.Struct && !f.omit:
 		f.sub = planOf(t)
 		return f.sub != nil
@@ -122,6 +128,8 @@ func (f *planField) of(t reflect.Type) bool {
 	}
 	return true
 }
+
+var bytesType = reflect.TypeFor[[]byte]()
 
 func (f *planField) value(v reflect.Value) reflect.Value {
 	if len(f.index) == 1 {
@@ -140,7 +148,7 @@ func (p *plan) append(b []byte, v reflect.Value, sorted bool) ([]byte, bool) {
 			f = &p.fields[p.sorted[i]]
 		}
 		fv := f.value(v)
-		if f.omit && fv.IsZero() {
+		if f.omit && (fv.IsZero() || f.kind == reflect.Slice && fv.Len() == 0) {
 			continue
 		}
 		n++
@@ -148,6 +156,8 @@ func (p *plan) append(b []byte, v reflect.Value, sorted bool) ([]byte, bool) {
 		switch f.kind {
 		case reflect.String:
 			b = appendText(b, fv.String())
+		case reflect.Slice:
+			b = appendBytes(b, fv.Bytes())
 		case reflect.Int64:
 			b = appendInt(b, fv.Int())
 		case reflect.Uint64:
@@ -172,6 +182,22 @@ func (p *plan) append(b []byte, v reflect.Value, sorted bool) ([]byte, bool) {
 	}
 	b[at] |= byte(n)
 	return b, true
+}
+
+// atMost returns how long the encoding of v is at most, of a plan with bytes.
+func (p *plan) atMost(v reflect.Value) int {
+	n := 1
+	for i := range p.fields {
+		f := &p.fields[i]
+		n += len(f.head) + 9
+		switch fv := f.value(v); f.kind {
+		case reflect.String, reflect.Slice:
+			n += fv.Len()
+		case reflect.Struct:
+			n += f.sub.atMost(fv)
+		}
+	}
+	return n
 }
 
 // decode decodes b into v and returns what follows. It reports false, with
@@ -235,6 +261,11 @@ func (f *planField) decode(b []byte, text string, v reflect.Value) (rest []byte,
 		}
 		fv.SetFloat(math.Float64frombits(binary.BigEndian.Uint64(b[1:])))
 		return b[9:], true
+	case reflect.Slice:
+		if len(b) > 0 && b[0] == simpleNull {
+			fv.SetBytes(nil)
+			return b[1:], true
+		}
 	}
 	major, n, b, ok := head(b)
 	switch {
@@ -245,6 +276,11 @@ func (f *planField) decode(b []byte, text string, v reflect.Value) (rest []byte,
 		} else {
 			fv.SetString(text[at : at+int(n)])
 		}
+		return b[n:], true
+	case f.kind == reflect.Slice && major == majorBytes && n <= uint64(len(b)):
+		own := make([]byte, n)
+		copy(own, b)
+		fv.SetBytes(own)
 		return b[n:], true
 	case f.kind == reflect.Uint64 && major == majorUint && !fv.OverflowUint(n):
 		fv.SetUint(n)

@@ -19,7 +19,7 @@ type Batch struct {
 }
 
 // keepBuf is how large a buffer may be that is used again.
-const keepBuf = 4 << 20
+const keepBuf = 64 << 20
 
 // Set makes key hold value in table t. Both are copied. A value may come in
 // parts.

@@ -44,13 +44,30 @@ func (s *Store) collect() {
 		delete(s.live.Files, n)
 		delete(s.since, n)
 	}
-	s.files.Retire(done)
+	s.files.Retire(done, s.keep)
 	if len(sparse) == 0 || !s.disk.Spare(moved) {
 		return
 	}
 	if err := s.move(sparse); err != nil {
 		s.log.Error("store: values could not be moved out of files that are mostly dead", "error", err)
 	}
+}
+
+// keepAtMost is how many times as long as usual a segment of the log may be that is
+// written over.
+const keepAtMost = 2
+
+// keep keeps a segment that nobody needs, to be written over.
+func (s *Store) keep(path string) bool {
+	return s.disk.Keep(path, keepAtMost*logPerTable*s.memTable)
+}
+
+// spare gives the log what was kept.
+func (s *Store) spare() (path string, ok bool) {
+	if path, ok = s.disk.Take(); ok {
+		s.reused.Add(1)
+	}
+	return path, ok
 }
 
 // movedRow is a row whose value is elsewhere now.
@@ -105,7 +122,7 @@ func (s *Store) move(numbers []uint64) error {
 		}
 		delete(s.since, from)
 		delete(s.live.Files, from)
-		s.files.Retire([]uint64{from})
+		s.files.Retire([]uint64{from}, s.keep)
 	}
 	return nil
 }

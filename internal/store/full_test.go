@@ -187,6 +187,36 @@ func (f *smallFile) Preallocate(off, n int64) error {
 
 const minFree = 800 << 10
 
+// TestNothingKeptOnAFullDisk: the file that is kept to be written over goes when there is
+// little room, and before anybody is refused.
+func TestNothingKeptOnAFullDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := newSmallDisk(crashfs.New(), 8<<20)
+		s := open(t, "d", fullOptions(disk))
+		for i := range 4 {
+			put(t, s.Shard(0), Objects, "key", strings.Repeat(fmt.Sprint(i), 20_000))
+			s.startFlush()
+			idle(s)
+		}
+		time.Sleep(time.Second) // virtual: the room is looked at now and then
+		kept := s.Stats().DiskSize
+		if _, err := disk.Stat("d/" + space.Kept); err != nil {
+			t.Fatalf("nothing is kept: %v", err)
+		}
+		disk.fill(minFree - 10_000)
+		time.Sleep(time.Second)
+		if err := s.Writable(); err != nil {
+			t.Errorf("new work is refused, with room to give: %v", err)
+		}
+		if _, err := disk.Stat("d/" + space.Kept); err == nil {
+			t.Error("a file is kept to be written over on a disk that is full")
+		}
+		if now := s.Stats().DiskSize; now >= kept {
+			t.Errorf("the size was %d bytes, and is %d without the file", kept, now)
+		}
+	})
+}
+
 func fullOptions(fs vfs.FS) Options {
 	return Options{FS: fs, Shards: 1, MemTable: 64 << 10, Cache: 1 << 20, MinFree: minFree}
 }

@@ -429,6 +429,67 @@ func TestFilesGo(t *testing.T) {
 	}
 }
 
+// TestWrittenOver: a segment that is not needed is written over by the next one. What it
+// has from before is of nobody: not after a death of the process, which leaves it behind
+// the last record, and not after a flip in that record, which is found.
+func TestWrittenOver(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	o := Options{Shards: 1, MemTable: 16 << 10, FS: fs}
+	s := open(t, "d", o)
+	sh := s.Shard(0)
+	for i := range 40 {
+		put(t, sh, Objects, fmt.Sprint("key", i%3), strings.Repeat(fmt.Sprint(i%10), 20_000))
+		if i%4 == 3 {
+			s.startFlush()
+			idle(s)
+		}
+	}
+	if n := s.reused.Load(); n < 5 {
+		t.Errorf("%d segments were written over", n)
+	}
+	put(t, sh, Objects, "last", "a")
+	put(t, sh, Objects, "last", "b")
+	nums, err := wal.List(fs, "d/log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := fs.PathJoin("d/log", wal.Name(nums[len(nums)-1]))
+	if info, err := fs.Stat(last); err != nil || info.Size() < 20_000 {
+		t.Fatalf("the last segment is none that was written over: %v, %v", info, err)
+	}
+	o.FS = fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})
+	damaged := fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})
+	again := open(t, "d", o)
+	if got, want := again.Shard(0).Last(), sh.Last(); got != want {
+		t.Errorf("after the death of the process it ends at %d, want %d", got, want)
+	}
+	if got := rows(t, again.Shard(0), false, Objects, nil, nil); len(got) != 4 || got[3] != "last=b" {
+		t.Errorf("rows %.20q", got)
+	}
+	flipFirst(t, damaged, last, 64+wal.HeadSize)
+	if _, err := Open("d", Options{FS: damaged}); !fault.Is(err, fault.Corrupt) {
+		t.Errorf("a damaged record before what was written over: %v", err)
+	}
+}
+
+// flipFirst flips a bit of the byte at that place.
+func flipFirst(t *testing.T, fs vfs.FS, path string, at int64) {
+	t.Helper()
+	f, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b [1]byte
+	if _, err := f.ReadAt(b[:], at); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 1
+	_, err = f.WriteAt(b[:], at)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestDamagedValue: the read says which file, and so does Check.
 func TestDamagedValue(t *testing.T) {
 	fs := vfs.NewMem()

@@ -18,6 +18,7 @@ import (
 	"github.com/situ-dev/situ/internal/store/layout"
 	"github.com/situ-dev/situ/internal/store/mark"
 	"github.com/situ-dev/situ/internal/store/problem"
+	"github.com/situ-dev/situ/internal/store/space"
 	"github.com/situ-dev/situ/internal/store/wal"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -123,7 +124,7 @@ func holds(fs vfs.FS, dir, name string) bool {
 
 // logOptions says how the log is written.
 func (s *Store) logOptions(fs vfs.FS) wal.Options {
-	return wal.Options{FS: fs, Dir: fs.PathJoin(s.dir, layout.LogDir), ID: s.id.Short(), Ahead: s.ahead(), Fail: s.fatal}
+	return wal.Options{FS: fs, Dir: fs.PathJoin(s.dir, layout.LogDir), ID: s.id.Short(), Ahead: s.ahead(), Spare: s.spare, Fail: s.fatal}
 }
 
 // ahead is how much room a segment gets at once.
@@ -264,8 +265,10 @@ func (s *Store) start(o Options, ins *inspect.Inspection) error {
 // clean removes what a crash has left of files that nobody needs, and finds
 // the number of the next file of values.
 func (s *Store) clean(fs vfs.FS) error {
-	if err := file.Remove(fs, fs.PathJoin(s.dir, layout.TableFile)); err != nil {
-		return err
+	for _, name := range []string{layout.TableFile, space.Kept} {
+		if err := file.Remove(fs, fs.PathJoin(s.dir, name)); err != nil {
+			return err
+		}
 	}
 	logs, err := wal.List(fs, s.files.Logs)
 	if err != nil {

@@ -56,7 +56,7 @@ const lane = 20
 func TestPowerLoss(t *testing.T) {
 	seed, left := powerSeed(t), powerCycles(t)
 	cycles := left
-	var total, flushes, inSync, far, moved atomic.Int64
+	var total, flushes, inSync, far, moved, reused atomic.Int64
 	t.Run("lanes", func(t *testing.T) { // returns when all lanes have ended
 		for l := 0; left > 0; l++ {
 			n := min(left, lane)
@@ -72,13 +72,14 @@ func TestPowerLoss(t *testing.T) {
 				inSync.Add(p.inSync)
 				far.Add(p.far.Load())
 				moved.Add(p.moved)
+				reused.Add(p.reused)
 			})
 		}
 	})
-	t.Logf("%d commits acknowledged over %d power losses (%d of them within a sync; on the way %d bytes flushed, %d far values written, %d bytes of them moved), none lost",
-		total.Load(), cycles, inSync.Load(), flushes.Load(), far.Load(), moved.Load())
-	if flushes.Load() == 0 || inSync.Load() == 0 || far.Load() == 0 || moved.Load() == 0 {
-		t.Error("no flush, no loss within a sync, no far value or no move of one: the test does not see what it is for")
+	t.Logf("%d commits acknowledged over %d power losses (%d of them within a sync; on the way %d bytes flushed, %d far values written, %d bytes of them moved, %d segments written over), none lost",
+		total.Load(), cycles, inSync.Load(), flushes.Load(), far.Load(), moved.Load(), reused.Load())
+	if flushes.Load() == 0 || inSync.Load() == 0 || far.Load() == 0 || moved.Load() == 0 || reused.Load() == 0 {
+		t.Error("no flush, no loss within a sync, no far value, no move of one or no segment written over: the test does not see what it is for")
 	}
 }
 
@@ -88,8 +89,8 @@ type power struct {
 	rng   *rand.Rand
 	acked []wire.Seq // of each shard
 
-	flushes, moved, inSync int64 // bytes; losses
-	far                    atomic.Int64
+	flushes, moved, inSync, reused int64 // bytes, bytes, losses, segments
+	far                            atomic.Int64
 
 	mu    sync.Mutex
 	fs    *crashfs.FS // what runs now
@@ -125,6 +126,7 @@ func (p *power) run(cycles int) {
 		checkUsages(p.t, s)
 		p.flushes += int64(s.Stats().FlushBytes)
 		p.moved += int64(s.moved.Load())
+		p.reused += int64(s.reused.Load())
 		if err := s.Close(); err != nil {
 			p.t.Fatal(err)
 		}

@@ -39,6 +39,7 @@ type Store struct {
 	bufs   sync.Pool
 
 	commits, bytes, flushed, moved, filesSize atomic.Uint64
+	reused                                    atomic.Uint64          // segments that were written over
 	damaged                                   atomic.Pointer[string] // the last damaged file met
 	failure                                   atomic.Pointer[error]  // set once: nothing is acknowledged any more
 
@@ -149,6 +150,7 @@ func (s *Store) Close() error {
 		<-s.idle
 		s.files.Close()
 		err := errors.Join(s.wal.Close(), s.db.Close())
+		s.disk.Drop()
 		if e := s.guard.Close(); err == nil {
 			err = e
 		}

@@ -48,7 +48,7 @@ func (s *Store) Stats() Stats {
 	defer s.leave()
 	st.WALBytes = st.BytesWritten + st.Commits*wal.HeadSize
 	m := s.db.Metrics()
-	st.DiskSize = m.DiskSpaceUsage() + uint64(s.logged.Load()+s.ended.Load()) + s.filesSize.Load()
+	st.DiskSize = m.DiskSpaceUsage() + uint64(s.logged.Load()+s.ended.Load()) + s.filesSize.Load() + d.Kept
 	st.FlushBytes = s.flushed.Load()
 	for _, l := range m.Levels {
 		st.CompactBytes += l.TableBytesCompacted

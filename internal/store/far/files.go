@@ -89,17 +89,16 @@ func (fi *Files) Read(buf []byte, r Ref) ([]byte, error) {
 func (fi *Files) hold(number uint64) (*valueFile, error) {
 	fi.mu.Lock()
 	defer fi.mu.Unlock()
+	if _, gone := fi.gone[number]; gone {
+		return nil, ErrMoved // if it is still there, it is about to be written over
+	}
 	f := fi.open[number]
 	if f == nil {
 		got, err := fi.fs.Open(fi.Path(number))
+		if file.NotExist(err) {
+			return nil, fault.Wrap(fault.Corrupt, op, fi.Path(number), err)
+		}
 		if err != nil {
-			_, gone := fi.gone[number]
-			switch {
-			case gone && file.NotExist(err):
-				return nil, ErrMoved
-			case file.NotExist(err):
-				return nil, fault.Wrap(fault.Corrupt, op, fi.Path(number), err)
-			}
 			return nil, fault.Wrap(fault.Internal, op, fi.Path(number), err)
 		}
 		f = &valueFile{f: got, refs: 2} // with the one of the list
@@ -154,15 +153,25 @@ func (fi *Files) Leave(epoch uint64) {
 }
 
 // Retire notes files that no row names any more, and removes those that no open
-// walk needs, oldest first.
-func (fi *Files) Retire(numbers []uint64) {
-	for _, n := range fi.purge(numbers) {
+// walk needs, oldest first. A segment of the log is offered to keep first, with its
+// path, unless it is being read; if keep takes it away, it is not there any more.
+func (fi *Files) Retire(numbers []uint64, keep func(path string) bool) {
+	for _, r := range fi.purge(numbers) {
+		path := fi.Path(r.number)
+		if r.number&InValues == 0 && !r.read && keep(path) {
+			continue
+		}
 		// What cannot be removed now is removed by the next start.
-		_ = fi.fs.Remove(fi.Path(n))
+		_ = fi.fs.Remove(path)
 	}
 }
 
-func (fi *Files) purge(numbers []uint64) (free []uint64) {
+type retired struct {
+	number uint64
+	read   bool // somebody reads it, and must find what it had
+}
+
+func (fi *Files) purge(numbers []uint64) (free []retired) {
 	fi.mu.Lock()
 	defer fi.mu.Unlock()
 	for _, n := range numbers {
@@ -177,12 +186,14 @@ func (fi *Files) purge(numbers []uint64) (free []uint64) {
 			}
 		}
 		fi.old = fi.old[1:]
+		r := retired{number: o.number}
 		if f := fi.open[o.number]; f != nil {
 			delete(fi.open, o.number)
 			fi.drop(f)
+			r.read = f.refs > 0
 		}
 		fi.gone[o.number] = struct{}{}
-		free = append(free, o.number)
+		free = append(free, r)
 	}
 	return free
 }

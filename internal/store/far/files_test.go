@@ -48,6 +48,8 @@ func TestManyFiles(t *testing.T) {
 	}
 }
 
+func no(string) bool { return false }
+
 // TestRetire: a file goes when the walks are over that began before it was retired, and
 // not those that began later.
 func TestRetire(t *testing.T) {
@@ -56,20 +58,57 @@ func TestRetire(t *testing.T) {
 	defer fi.Close()
 	r := keep(t, fs, fi, 7, []byte("value"))
 	before := fi.Enter()
-	fi.Retire([]uint64{7})
+	fi.Retire([]uint64{7}, no)
 	after := fi.Enter()
 	defer fi.Leave(after)
-	fi.Retire(nil)
+	fi.Retire(nil, no)
 	if v, err := fi.Read(nil, r); err != nil || string(v) != "value" {
 		t.Errorf("a walk needs it: %q, %v", v, err)
 	}
 	fi.Leave(before)
-	fi.Retire(nil)
+	fi.Retire(nil, no)
 	if _, err := fs.Stat(fi.Path(7)); !file.NotExist(err) {
 		t.Errorf("nobody needs it, and it is there: %v", err)
 	}
 	if _, err := fi.Read(nil, r); !errors.Is(err, ErrMoved) {
 		t.Errorf("read when it is gone: %v", err)
+	}
+}
+
+// TestKeep: only a segment of the log that nobody reads may be kept, and nobody gets at
+// it from then on.
+func TestKeep(t *testing.T) {
+	fs := vfs.NewMem()
+	fi := NewFiles(fs, "d")
+	defer fi.Close()
+	segment := keep(t, fs, fi, 1, []byte("value"))
+	read := keep(t, fs, fi, 2, []byte("value"))
+	values := keep(t, fs, fi, 3|InValues, []byte("value"))
+	for _, r := range []Ref{segment, read, values} {
+		if _, err := fi.Read(nil, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f, err := fi.hold(read.Number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fi.release(f)
+	var kept []string
+	fi.Retire([]uint64{segment.Number, read.Number, values.Number}, func(path string) bool {
+		if _, err := fi.Read(nil, segment); !errors.Is(err, ErrMoved) {
+			t.Errorf("read of a segment that is about to be written over: %v", err)
+		}
+		kept = append(kept, path)
+		return true
+	})
+	if len(kept) != 1 || kept[0] != fi.Path(segment.Number) {
+		t.Errorf("kept: %v", kept)
+	}
+	for _, r := range []Ref{read, values} {
+		if _, err := fs.Stat(fi.Path(r.Number)); !file.NotExist(err) {
+			t.Errorf("file %d is there: %v", r.Number, err)
+		}
 	}
 }
 

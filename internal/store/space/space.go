@@ -20,6 +20,9 @@ import (
 // File is the name of the reserve in its directory.
 const File = "situ.reserve"
 
+// Kept is the name of a file that is kept to be written over.
+const Kept = "situ.spare"
+
 const (
 	lookEvery  = 100 * time.Millisecond // least time between questions to the file system
 	tryEvery   = 20 * time.Millisecond  // a write that waits for room tries again
@@ -42,8 +45,9 @@ type Disk struct {
 	shown   atomic.Pointer[shown] // what the last look found, nil before the first
 
 	mu      sync.Mutex
-	patient bool // writes wait for room
-	held    bool // the reserve is there
+	patient bool  // writes wait for room
+	held    bool  // the reserve is there
+	kept    int64 // bytes of the file that is kept to be written over; 0: there is none
 	until   time.Time
 	now     State
 	met     time.Time // when a write last met the end of the disk
@@ -58,6 +62,7 @@ type State struct {
 	Known bool   // false: the file system cannot say, and Free is 0
 	Full  bool   // there is no room for new work
 	Need  uint64 // bytes that must be free for new work
+	Kept  uint64 // bytes of a file that is kept to be written over
 }
 
 // shown is what Look returns until then, without the mutex: each call asks.
@@ -136,7 +141,12 @@ func (d *Disk) look() {
 	if err != nil && !errors.Is(err, vfs.ErrUnsupported) {
 		return // that says nothing new
 	}
-	s := State{Free: u.AvailBytes, Known: err == nil, Need: d.min}
+	s := State{Free: u.AvailBytes, Known: err == nil, Need: d.min, Kept: uint64(d.kept)}
+	if s.Known && s.Free < d.min+d.min/4+d.reserve && d.drop() {
+		d.until = time.Time{}
+		d.look() // there is more now
+		return
+	}
 	if d.now.Full {
 		s.Need += d.min / 4
 	}
@@ -202,6 +212,10 @@ func (d *Disk) hold() bool {
 // when it is worth another try.
 func (d *Disk) room() bool {
 	d.mu.Lock()
+	if d.drop() {
+		d.mu.Unlock()
+		return true
+	}
 	d.met, d.until = time.Now(), time.Time{}
 	held, patient := d.held, d.patient
 	if held {

@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -19,6 +20,9 @@ type Options struct {
 	// Ahead is how many bytes ahead of its records a segment gets its room, so
 	// that it lies on the disk in few pieces.
 	Ahead int64
+	// Spare gives the log a file to be written over as its next segment, by its path,
+	// if there is one. Nobody reads it. Nil: there is none.
+	Spare func() (path string, ok bool)
 	// Fail is told of the first error, before anybody else is.
 	Fail func(error)
 }
@@ -79,30 +83,46 @@ func Open(o Options, t Tail) (*Log, error) {
 func (l *Log) begin() error {
 	fs := l.o.FS
 	path := fs.PathJoin(l.o.Dir, Name(l.number+1))
-	f, err := fs.Create(path, l.o.Category)
+	if !l.reuse(path) {
+		f, err := fs.Create(path, l.o.Category)
+		if err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	// WriteAt leaves the bytes that it is given alone; a vfs.File's Write may not.
+	f, err := fs.OpenReadWrite(path, l.o.Category)
 	if err != nil {
 		return err
 	}
-	before := uint64(l.at)
-	_, err = f.Write(encodeSegmentHead(segmentID{l.o.ID, l.number + 1}, before))
+	_, err = f.WriteAt(encodeSegmentHead(segmentID{l.o.ID, l.number + 1}, uint64(l.at)), 0)
 	if err == nil {
 		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
 	}
 	if err == nil {
 		err = file.SyncDir(fs, l.o.Dir)
 	}
-	// WriteAt leaves the bytes that it is given alone; a vfs.File's Write may not.
+	var info os.FileInfo
 	if err == nil {
-		f, err = fs.OpenReadWrite(path, l.o.Category)
+		info, err = f.Stat()
 	}
 	if err != nil {
-		return err
+		return errors.Join(err, f.Close())
 	}
-	l.f, l.number, l.at, l.synced, l.room = f, l.number+1, segmentHead, segmentHead, segmentHead
+	l.f, l.number, l.at, l.synced, l.room = f, l.number+1, segmentHead, segmentHead, info.Size()
 	return nil
+}
+
+// reuse makes the spare file the segment of that path, and reports whether there was one.
+// What it has is of no record: the sum of a record is of its segment, too.
+func (l *Log) reuse(path string) bool {
+	if l.o.Spare == nil {
+		return false
+	}
+	spare, ok := l.o.Spare()
+	return ok && l.o.FS.Rename(spare, path) == nil
 }
 
 // Append writes a record and returns when it is durable: its segment and where its
