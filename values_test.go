@@ -2,11 +2,8 @@ package situ
 
 import (
 	"encoding/json"
-	"flag"
 	"math"
 	"math/big"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,13 +12,11 @@ import (
 
 	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/element"
-	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/golden"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/view"
 	"github.com/situ-dev/situ/internal/wire"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 type inner struct {
 	Street string `json:"street"`
@@ -433,9 +428,9 @@ func TestAssembleRefuses(t *testing.T) {
 	}
 }
 
-// TestManifest holds what a program announces: the schemas are part of the
+// TestGoldenManifest holds what a program announces: the schemas are part of the
 // HTTP API.
-func TestManifest(t *testing.T) {
+func TestGoldenManifest(t *testing.T) {
 	typ := NewType("box", Doc("A box."), Retries(RetryPolicy(3, time.Second, time.Minute)))
 	put := NewMethod[everything, None](typ, "put", Doc("Puts all in."), Timeout(time.Second), Relaxed)
 	look := NewMethod[None, []inner](typ, "look", ReadOnly)
@@ -454,26 +449,9 @@ func TestManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "manifest.json", set.Manifest())
-}
-
-func golden(t *testing.T, name string, m host.Manifest) {
-	t.Helper()
-	got, err := json.MarshalIndent(m, "", "  ")
+	got, err := json.MarshalIndent(set.Manifest(), "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join("testdata", name)
-	if *rewrite {
-		if err := os.WriteFile(path, append(got, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got)+"\n" != string(want) {
-		t.Errorf("%s: got\n%s", path, got)
-	}
+	golden.File(t, "manifest.json", append(got, '\n'))
 }
