@@ -183,6 +183,37 @@ func (p *pair) check() {
 	}
 }
 
+// TestWaiting counts messages, also beside a row that stays for its number, and
+// after a start.
+func TestWaiting(t *testing.T) {
+	p := newPair(t)
+	want := func(n int) {
+		t.Helper()
+		if got := p.out.Waiting(); got != n {
+			t.Errorf("%d messages are not acknowledged, want %d", got, n)
+		}
+	}
+	want(0)
+	p.give(3, false)
+	p.give(2, false)
+	want(5)
+	for i := range p.moving {
+		p.arrive(i)
+	}
+	p.take(10)
+	p.settle()
+	for len(p.acks) > 0 {
+		p.acks = append(p.acks[:1:1], p.acks...) // each comes twice
+		p.acknowledge()
+		p.acknowledge()
+	}
+	want(0)
+	p.give(4, false)
+	want(4)
+	p.startSender()
+	want(4 + 2) // the row that had stayed is not known to be acknowledged
+}
+
 // TestOnce sends, loses ends, sends again and acknowledges at random: in the
 // end each message was taken once, in order, and nothing is left unacknowledged.
 func TestOnce(t *testing.T) {
@@ -205,7 +236,7 @@ func TestOnce(t *testing.T) {
 					p.acknowledge()
 				}
 			}
-			if p.check(); len(p.taken) != p.sent || p.out.Unacked() != 0 || p.in.Waiting() {
+			if p.check(); len(p.taken) != p.sent || p.out.Unacked() != 0 || p.out.Waiting() != 0 || p.in.Waiting() {
 				t.Errorf("%d messages sent, %d taken, %d bytes not acknowledged, waiting %v", p.sent, len(p.taken), p.out.Unacked(), p.in.Waiting())
 			}
 		})
