@@ -101,7 +101,9 @@ func (b *bench) tableCommand() *cobra.Command {
 		Use:   "table DIR",
 		Short: "Print results as tables in Markdown",
 		Long: `Table reads the results in the files of DIR that end in .json, as
-"situ bench WORKLOAD --json" prints them, and prints tables in Markdown.`,
+"situ bench WORKLOAD --json" prints them, and prints tables in Markdown. With
+--into it puts them between marks in a document, as bench/RESULTS.md has them
+for all tables, and README.md for a line of each result.`,
 		Args: between(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			all, err := report.Read(args[0])
@@ -114,6 +116,6 @@ func (b *bench) tableCommand() *cobra.Command {
 			return report.WriteMarkdown(b.c.out, all)
 		},
 	}
-	cmd.Flags().StringVar(&into, "into", "", "replace the tables of this `FILE` instead")
+	cmd.Flags().StringVar(&into, "into", "", "replace what is between the marks in this `FILE` instead")
 	return cmd
 }
