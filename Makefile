@@ -33,7 +33,7 @@ help: ## list the targets
 build: ## build every package, and the programs into bin/
 	go build ./...
 	@mkdir -p bin
-	@if [ -n "$$(go list -f '{{if eq .Name "main"}}x{{end}}' ./cmd/... 2>/dev/null)" ]; then go build -o bin/ ./cmd/...; fi
+	go build -o bin/ ./cmd/...
 
 .PHONY: test
 test: ## everything that must pass: lint, tests with the race detector, a minute of fuzzing

@@ -16,10 +16,11 @@ type Client struct{ c *client.Client }
 var _ Caller = (*Client)(nil)
 
 // NewClient returns a client of the platform at address, for example
-// "http://127.0.0.1:8080".
+// "http://127.0.0.1:8080". It connects with the first call: an address where
+// nobody listens is an error of Kind "unavailable" of the verb. Close it.
 func NewClient(address string) *Client { return &Client{client.New(address)} }
 
-// Close closes idle connections.
+// Close closes idle connections. Calls under way go on.
 func (c *Client) Close() { c.c.Close() }
 
 // Invoke implements Caller: use Do or Start.

@@ -25,12 +25,16 @@ type Type struct {
 
 // NewType declares an object type. The name is durable: it is written to disk,
 // so it does not change when Go identifiers are renamed. NewType panics if the
-// name is not made of letters, digits, '-', '_' and '.'.
+// name is not made of letters, digits, '-', '_' and '.', or if it gets an
+// option other than Doc and Retries.
 func NewType(name string, options ...Option) *Type {
 	must(wire.CheckName("type", name))
 	var m host.Method
 	for _, o := range options {
 		o(&m)
+	}
+	if m.ReadOnly || m.Relaxed || m.Timeout != 0 || m.Example != nil {
+		panic("situ: type " + name + ": ReadOnly, Relaxed, Timeout and Example are for methods: a type takes Doc and Retries")
 	}
 	return &Type{name: name, doc: m.Doc, retry: m.Policy}
 }
@@ -39,7 +43,7 @@ func NewType(name string, options ...Option) *Type {
 func (t *Type) Name() string { return t.name }
 
 // An Option says something about a method, a function or a type when it is
-// declared.
+// declared. A type takes Doc and Retries.
 type Option func(*host.Method)
 
 // Doc describes a method, function or type to those who call it.
@@ -65,8 +69,9 @@ func Relaxed(m *host.Method) { m.Relaxed = true }
 // is the default.
 func Durable(m *host.Method) { m.Relaxed = false }
 
-// Timeout bounds a handler's run. When it is over, the turn's context is done,
-// and the turn counts as failed and is retried by policy.
+// Timeout bounds a handler's run; 0 is the platform's, 1 minute unless it is
+// told otherwise. When it is over, the turn's context is done, and the turn
+// counts as failed and is retried by policy.
 func Timeout(d time.Duration) Option { return func(m *host.Method) { m.Timeout = d } }
 
 // Retry says what happens to a turn that panics, times out or loses its
@@ -154,7 +159,8 @@ func NewFunc[I, O any](name string, options ...Option) Func[I, O] {
 	return Func[I, O]{newMethod[I, O](name, options)}
 }
 
-// With describes a call of f.
+// With describes a call of f. An input that cannot be encoded is an error of
+// the verb that makes the call.
 func (f Func[I, O]) With(in I) Call[O] { return newCall[O](wire.Address{Method: f.m.Name}, &in) }
 
 // A Call is a description of a call that has not been made. It is a value:
@@ -182,7 +188,8 @@ func (c Call[O]) After(d time.Duration) Call[O] { c.after, c.at = d, time.Time{}
 // After.
 func (c Call[O]) At(t time.Time) Call[O] { c.at, c.after = t, 0; return c }
 
-// Retry sets the retry policy of this call.
+// Retry sets the retry policy of this call. A Client cannot carry it: there the
+// verb's error has Kind "invalid".
 func (c Call[O]) Retry(r Retry) Call[O] { p := r.policy(); c.policy = &p; return c }
 
 // Idempotent gives a call from outside a key: however often it is made with

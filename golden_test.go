@@ -15,6 +15,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/frugal"
+	"github.com/situ-dev/situ/internal/golden"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/view"
 	"github.com/situ-dev/situ/internal/wire"
@@ -115,7 +116,6 @@ func stored(t testing.TB, in *instance[stateOfAll]) *turn.State {
 // values of the elements of every container. What it was written from is read
 // out of it again, and what people are shown of it is beside it.
 func TestGoldenState(t *testing.T) {
-	const path = "testdata/state.v1.golden"
 	in := loaded(t, &turn.State{})
 	full(in)
 	st := stored(t, in)
@@ -129,15 +129,7 @@ func TestGoldenState(t *testing.T) {
 		fmt.Fprintf(&b, "%s %q %x\n", e.Field, hex.EncodeToString(e.Key), e.Value)
 	}
 	fmt.Fprintf(&b, "shown %s\n", shown)
-	if *rewrite {
-		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text, err := os.ReadFile(path)
-	if err != nil || string(text) != b.String() {
-		t.Errorf("the encoding of state has changed; it is on disks:\n%swant\n%s%v", b.String(), text, err)
-	}
+	golden.File(t, "state.v1.golden", []byte(b.String()))
 }
 
 // TestGoldenStateDecodes reads every file of state that there has ever been.
@@ -165,12 +157,12 @@ func TestGoldenStateDecodes(t *testing.T) {
 					t.Errorf("%s is shown as %s, %v", path, shown, err)
 				}
 			case "root":
-				st.Root = unhex(t, rest)
+				st.Root = golden.Unhex(t, []byte(rest))
 			default:
 				if _, err := fmt.Sscanf(rest, "%q %x", &key, &value); err != nil {
 					t.Fatal(line, err)
 				}
-				st.Entries = append(st.Entries, turn.Entry{Field: name, Key: unhex(t, key), Value: value})
+				st.Entries = append(st.Entries, turn.Entry{Field: name, Key: golden.Unhex(t, []byte(key)), Value: value})
 			}
 		}
 		if got := describe(loaded(t, st)); got != want {
@@ -202,15 +194,6 @@ func describe(in *instance[stateOfAll]) string {
 	}
 	fmt.Fprintf(&b, " %d", s.Hits.Value())
 	return b.String()
-}
-
-func unhex(t testing.TB, s string) []byte {
-	t.Helper()
-	b, err := hex.DecodeString(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 // FuzzState loads anything as the state of an object: it is refused, or reads

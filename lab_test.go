@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -16,21 +14,6 @@ import (
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
-
-// seed returns the seed of a random test: SITU_SEED, or one from the clock. It
-// is logged, so that a failure can be run again.
-func seed(t *testing.T) uint64 {
-	s := uint64(time.Now().UnixNano())
-	if env := os.Getenv("SITU_SEED"); env != "" {
-		n, err := strconv.ParseUint(env, 10, 64)
-		if err != nil {
-			t.Fatalf("SITU_SEED: %v", err)
-		}
-		s = n
-	}
-	t.Logf("replay with SITU_SEED=%d", s)
-	return s
-}
 
 // lab runs turns of one object on a real host.Runner, and keeps its rows as
 // the store would.

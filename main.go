@@ -45,7 +45,7 @@ type program struct {
 func (p *program) run(components []Component) int {
 	set, err := Assemble(components...)
 	if err != nil {
-		p.say("%v", err)
+		_, _ = fmt.Fprintln(p.stderr, err) // nobody to tell
 		return fault.Invalid.Exit()
 	}
 	heap.Tune()

@@ -35,9 +35,10 @@ func TestMainByHand(t *testing.T) {
 	if code, _, diag = run("SITU_WORKER"); code != 69 || !strings.Contains(diag, "/does/not/exist") {
 		t.Errorf("worker without an engine: %d, %s", code, diag)
 	}
-	p := program{stderr: io.Discard, stdout: io.Discard, env: func(string) string { return "" }}
-	if code := p.run([]Component{lamp, lamp}); code != 64 {
-		t.Errorf("twice the same: %d", code)
+	var said bytes.Buffer
+	p := program{stderr: &said, stdout: io.Discard, env: func(string) string { return "" }}
+	if code := p.run([]Component{lamp, lamp}); code != 64 || said.String() != "situ: type lamp is hosted twice\n" {
+		t.Errorf("twice the same: %d, %q", code, said.String())
 	}
 	for _, c := range []struct {
 		args []string

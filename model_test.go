@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/situ-dev/situ/internal/seed"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -234,7 +235,7 @@ func (p *plain) perform(s script) {
 // TestContainersModel runs random turns, in frames, on boxes that are unloaded
 // now and then, and compares them with plain maps and slices.
 func TestContainersModel(t *testing.T) {
-	s := seed(t)
+	s := seed.New(t)
 	for round := range uint64(12) {
 		testModel(t, source(s, round), func(b *flatBox) *box { return &b.box })
 		testModel(t, source(s, round), func(b *looseBox) *box {

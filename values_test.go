@@ -2,11 +2,8 @@ package situ
 
 import (
 	"encoding/json"
-	"flag"
 	"math"
 	"math/big"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,13 +12,11 @@ import (
 
 	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/element"
-	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/golden"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/view"
 	"github.com/situ-dev/situ/internal/wire"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 type inner struct {
 	Street string `json:"street"`
@@ -395,6 +390,10 @@ func TestContractsRefused(t *testing.T) {
 		`situ: wire.name type: the name "a/b" has "/" at position 1; names are`:     func() { NewType("a/b") },
 		`situ: wire.name method: the name "-a" has "-" at position 0`:               func() { NewMethod[int, int](typ, "-a") },
 		`situ: wire.name function: the name has 129 bytes; at most 128 are allowed`: func() { NewFunc[int, int](strings.Repeat("a", 129)) },
+		`situ: type t: ReadOnly, Relaxed, Timeout and Example are for methods`:      func() { NewType("t", Doc("d"), Timeout(time.Second)) },
+		`situ: type u: ReadOnly, Relaxed, Timeout and Example are for methods`:      func() { NewType("u", ReadOnly) },
+		`situ: type v: ReadOnly, Relaxed, Timeout and Example are for methods`:      func() { NewType("v", Relaxed) },
+		`situ: type w: ReadOnly, Relaxed, Timeout and Example are for methods`:      func() { NewType("w", Example(1)) },
 		`situ: type strict declares method a twice`:                                 func() { NewMethod[int, int](typ, "a") },
 		`situ: b: the type chan int has a chan int, which cannot be encoded`:        func() { NewMethod[chan int, int](typ, "b") },
 		`situ: f: the type struct { M situ.Map[string,int] } has a container`:       func() { NewFunc[int, struct{ M Map[string, int] }]("f") },
@@ -433,9 +432,9 @@ func TestAssembleRefuses(t *testing.T) {
 	}
 }
 
-// TestManifest holds what a program announces: the schemas are part of the
+// TestGoldenManifest holds what a program announces: the schemas are part of the
 // HTTP API.
-func TestManifest(t *testing.T) {
+func TestGoldenManifest(t *testing.T) {
 	typ := NewType("box", Doc("A box."), Retries(RetryPolicy(3, time.Second, time.Minute)))
 	put := NewMethod[everything, None](typ, "put", Doc("Puts all in."), Timeout(time.Second), Relaxed)
 	look := NewMethod[None, []inner](typ, "look", ReadOnly)
@@ -454,26 +453,9 @@ func TestManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "manifest.json", set.Manifest())
-}
-
-func golden(t *testing.T, name string, m host.Manifest) {
-	t.Helper()
-	got, err := json.MarshalIndent(m, "", "  ")
+	got, err := json.MarshalIndent(set.Manifest(), "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join("testdata", name)
-	if *rewrite {
-		if err := os.WriteFile(path, append(got, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got)+"\n" != string(want) {
-		t.Errorf("%s: got\n%s", path, got)
-	}
+	golden.File(t, "manifest.json", append(got, '\n'))
 }

@@ -32,7 +32,8 @@ type Options struct {
 	// Default 1 minute.
 	Timeout time.Duration
 	// MaxResident and MaxResidentBytes bound the objects that stay in memory
-	// unused, and the bytes of their state. Defaults 2,000,000 and 2 GiB.
+	// unused, and the bytes of their state. Defaults 2,000,000, and 2 GiB or a
+	// quarter of GOMEMLIMIT if that is less.
 	MaxResident      int
 	MaxResidentBytes int64
 	// IdleAfter is how long an unused object stays in memory. Default 10
@@ -60,7 +61,7 @@ var _ situ.Caller = (*Platform)(nil)
 
 // Open opens the data directory dir, making it if it is not there, and runs
 // components on it. The error says what is wrong with the components or with
-// the directory. Close the platform.
+// the directory, which one process at a time can have. Close the platform.
 func Open(dir string, o Options, components ...situ.Component) (*Platform, error) {
 	set, err := situ.Assemble(components...)
 	if err != nil {
@@ -106,7 +107,8 @@ func (p *Platform) Invoke(ctx context.Context, r *wire.Request) (*wire.Response,
 func (p *Platform) Node() *node.Node { return p.node }
 
 // Close stops taking calls, lets turns in flight finish and commit, and closes
-// the store. It may be called twice.
+// the store. The error is what ended the platform before, or kept it from
+// closing in order. It may be called twice, with the same result.
 func (p *Platform) Close() error {
 	p.once.Do(p.stop)
 	<-p.done

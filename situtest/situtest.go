@@ -8,7 +8,6 @@ package situtest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"strings"
 	"sync"
@@ -193,7 +192,8 @@ func (rt *Runtime) Pass(d time.Duration) {
 func (rt *Runtime) Settle() { synctest.Wait() }
 
 // Trace returns the turns whose effects counted since the last Trace, one a
-// line: "type/key.method", with " ! " and the error if it answered one.
+// line: "type/key.method", or the name of a function, with " ! " and the error
+// if it answered one.
 func (rt *Runtime) Trace() string {
 	synctest.Wait()
 	rt.mu.Lock()
@@ -218,7 +218,7 @@ func (rt *Runtime) State(t *situ.Type, key string) string {
 	if err != nil {
 		rt.t.Fatalf("state of %v: %v", id, err)
 	}
-	return string(json.RawMessage(b))
+	return string(b)
 }
 
 // DeadLetters returns the messages that were given up, one a line: where to,

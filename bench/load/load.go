@@ -77,14 +77,14 @@ func (r *Result) Fault() string {
 	switch {
 	case r.Wrong > 0:
 		return fmt.Sprintf("WRONG: %d answers, such as %s", r.Wrong, r.Example)
-	case r.AckedAll() == 0:
+	case r.ackedAll() == 0:
 		return fmt.Sprintf("WRONG: nothing was answered with 200: %v", r.Status)
 	}
 	return ""
 }
 
-// AckedAll returns the answers 200 from the beginning to the end.
-func (r *Result) AckedAll() (n uint64) {
+// ackedAll returns the answers 200 from the beginning to the end.
+func (r *Result) ackedAll() (n uint64) {
 	for _, acked := range r.Acked {
 		n += acked
 	}

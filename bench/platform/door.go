@@ -8,41 +8,35 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ/internal/ingress"
+	"github.com/situ-dev/situ/internal/ingress/h1"
 )
 
-// Door is the HTTP door of a platform, the one that situ serve has, on a free
+// door is the HTTP door of a platform, the one that situ serve has, on a free
 // port of the loopback.
-type Door struct {
-	srv   httpServer
+type door struct {
+	srv   *h1.Server
 	ln    net.Listener
 	ended chan error
 }
 
-// httpServer is what ingress.Server returns, whatever it is made of.
-type httpServer interface {
-	Serve(net.Listener) error // until Shutdown or Close: http.ErrServerClosed
-	Shutdown(context.Context) error
-	Close() error
-}
-
-// OpenDoor opens a door to p. Close it before p.
-func OpenDoor(p Platform) (*Door, error) {
+// openDoor opens a door to p. Close it before p.
+func openDoor(p Platform) (*door, error) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	n := p.Node()
 	h := ingress.New(ingress.Platform{Engine: n, Objects: n, DeadLetters: n, Monitor: n}, ingress.Config{Local: true})
-	d := &Door{srv: ingress.Server(h, nil), ln: ln, ended: make(chan error, 1)}
+	d := &door{srv: ingress.Server(h, nil), ln: ln, ended: make(chan error, 1)}
 	go func() { d.ended <- d.srv.Serve(ln) }()
 	return d, nil
 }
 
-// Addr returns the address that the door listens on.
-func (d *Door) Addr() string { return d.ln.Addr().String() }
+// addr returns the address that the door listens on.
+func (d *door) addr() string { return d.ln.Addr().String() }
 
-// Close lets requests finish that are under way, for some seconds.
-func (d *Door) Close() error {
+// close lets requests finish that are under way, for some seconds.
+func (d *door) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	err := d.srv.Shutdown(ctx)

@@ -54,12 +54,12 @@ func Role(components ...situ.Component) proc.Role {
 			return err
 		}
 		defer func() { err = errors.Join(err, p.Close()) }()
-		door, err := OpenDoor(p)
+		d, err := openDoor(p)
 		if err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, door.Close()) }()
-		if err := conn.Put(hello{door.Addr(), p.PIDs()}); err != nil {
+		defer func() { err = errors.Join(err, d.close()) }()
+		if err := conn.Put(hello{d.addr(), p.PIDs()}); err != nil {
 			return err
 		}
 		for {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -109,21 +110,21 @@ func writeWorkload(b *strings.Builder, same []Result) {
 
 // writeRuns writes a line for each result, with what all workloads measure.
 func writeRuns(b *strings.Builder, same []Result) {
-	b.WriteString("| mode | disk | size | wall | floor | ratio | turns/s | calls/s | p50 / p99 | bytes/turn | CPU/turn | memory | fdatasync | verified |\n" +
-		"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| mode | disk | size | wall | floor | ratio | turns/s | calls/s | p50 / p99 | bytes/turn | CPU/turn | memory | fdatasync | runs | verified |\n" +
+		"|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for i := range same {
 		r := &same[i]
 		verified := "yes"
 		if !r.Verified {
 			verified = "**NO**"
 		}
-		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", r.Mode, r.Conditions.Disk, r.Conditions.sizes(),
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %d | %s |\n", r.Mode, r.Conditions.Disk, r.Conditions.sizes(),
 			some(r.WallMS, " ms"), some(r.FloorWallMS, " ms"), some(r.Ratio, ""), some(r.TurnsPerS, ""), some(r.CallsPerS, ""),
 			strings.Trim(some(r.P50MS, "")+" / "+some(r.P99MS, " ms"), " /"), some(r.BytesWrittenPerTurn, ""),
-			some(r.CPUSeconds*1e6/float64(max(r.Turns, 1))*float64(min(r.Turns, 1)), " µs"), some(r.RSSMB, " MB"), some(r.FsyncP50MS, " ms"), verified)
+			some(r.CPUSeconds*1e6/float64(max(r.Turns, 1))*float64(min(r.Turns, 1)), " µs"), some(r.RSSMB, " MB"), some(r.FsyncP50MS, " ms"), r.Conditions.Repeat, verified)
 	}
 	c := &same[0].Conditions
-	fmt.Fprintf(b, "\n%s, revision %s, %s, %s, %d cores, %d MB; medians of %d.\n", c.Date.Format(time.DateOnly), c.Revision, c.Go, c.OS, c.Cores, c.MemoryMB, c.Repeat)
+	fmt.Fprintf(b, "\n%s. Each line is the median of its runs.\n", c.text())
 }
 
 // some writes v with its unit, and nothing if it is 0: it was not measured.
@@ -134,29 +135,77 @@ func some(v float64, unit string) string {
 	return Number(v) + unit
 }
 
-// The marks in a document between which Into writes.
+// text says when, of what and where a result is.
+func (c *Conditions) text() string {
+	return fmt.Sprintf("%s, revision %s, %s, %s, %d cores, %d MB", c.Date.Format(time.DateOnly), c.Revision, c.Go, c.OS, c.Cores, c.MemoryMB)
+}
+
+// writeSummary writes a line for each result of these workloads that was
+// verified.
+func writeSummary(b *strings.Builder, all []Result, workloads []string) {
+	said := ""
+	b.WriteString("| workload | size | mode | disk | result |\n|---|---|---|---|---|\n")
+	for i := range all {
+		if r := &all[i]; r.Verified && slices.Contains(workloads, r.Workload) {
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", r.Workload, r.Conditions.sizes(), r.Mode, r.Conditions.Disk, r.headline())
+			said = r.Conditions.text()
+		}
+	}
+	fmt.Fprintf(b, "\n%s.\n", said)
+}
+
+// headline says the one thing that a workload is for. Where most turns are of
+// messages and not of calls, it is the time until all is done.
+func (r *Result) headline() string {
+	if calls := r.CallsPerS * r.WallMS / 1000; float64(r.Turns) > 2*calls {
+		return fmt.Sprintf("%s ms, %s times its floor", Number(r.WallMS), Number(r.Ratio))
+	}
+	return fmt.Sprintf("%s calls/s, p50 %s ms", Number(r.CallsPerS), Number(r.P50MS))
+}
+
+// The marks in a document between which Into writes: all tables, or a line for
+// each result of the workloads that the first mark of a summary names.
 const (
-	beginMark = "<!-- situ bench table: begin -->\n"
-	endMark   = "<!-- situ bench table: end -->"
+	tablesMark  = "<!-- situ bench table: begin -->\n"
+	tablesEnd   = "<!-- situ bench table: end -->"
+	summaryMark = "<!-- situ bench summary of "
+	summaryEnd  = "<!-- situ bench summary: end -->"
 )
 
-// Into replaces what is between the two marks of the document at path with
-// what WriteMarkdown writes.
+// Into replaces what is between such marks in the document at path with what
+// it is now. A document without any is an error, and stays as it is.
 func Into(path string, all []Result) error {
 	doc, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	before, rest, ok := strings.Cut(string(doc), beginMark)
-	_, after, ok2 := strings.Cut(rest, endMark)
-	if !ok || !ok2 {
-		return fmt.Errorf("%s has no place for tables: want the lines %q and %q", path, strings.TrimSpace(beginMark), endMark)
-	}
-	var b strings.Builder
-	b.WriteString(before + beginMark + "\n")
-	if err := WriteMarkdown(&b, all); err != nil {
+	var tables strings.Builder
+	if err := WriteMarkdown(&tables, all); err != nil {
 		return err
 	}
-	b.WriteString("\n" + endMark + after)
-	return os.WriteFile(path, []byte(b.String()), 0o666)
+	text, found := between(string(doc), tablesMark, tablesEnd, func(string) (string, string) { return "", tables.String() })
+	text, found2 := between(text, summaryMark, summaryEnd, func(old string) (string, string) {
+		head, _, _ := strings.Cut(old, "\n")
+		names, _, _ := strings.Cut(head, ":")
+		var b strings.Builder
+		writeSummary(&b, all, strings.Fields(names))
+		return head + "\n", b.String()
+	})
+	if !found && !found2 {
+		return fmt.Errorf("%s has no place for results: want the lines %q and %q, or %q and %q", path,
+			strings.TrimSpace(tablesMark), tablesEnd, summaryMark+"WORKLOAD ...: begin -->", summaryEnd)
+	}
+	return os.WriteFile(path, []byte(text), 0o666)
+}
+
+// between puts in the place of what is between two marks in doc what fill makes
+// of it: the rest of the first mark's line, and the text.
+func between(doc, begin, end string, fill func(old string) (head, text string)) (string, bool) {
+	before, rest, ok := strings.Cut(doc, begin)
+	old, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		return doc, false
+	}
+	head, text := fill(old)
+	return before + begin + head + "\n" + text + "\n" + end + after, true
 }

@@ -148,3 +148,47 @@ func TestMarkdown(t *testing.T) {
 		}
 	}
 }
+
+// Into writes what is between the marks anew, and nothing else, as often as it
+// is called.
+func TestInto(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.md")
+	const doc = "# A\n<!-- situ bench summary of calls work: begin -->\nold\n<!-- situ bench summary: end -->\nB\n" +
+		"<!-- situ bench table: begin -->\nold\n<!-- situ bench table: end -->\nC\n"
+	if err := os.WriteFile(path, []byte(doc), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	calls := report.Result{Workload: "calls", Mode: "embedded", Verified: true, WallMS: 2000, Turns: 3000, CallsPerS: 1500, P50MS: 0.5, Ratio: 9,
+		Conditions: report.Conditions{Disk: "ext4", Revision: "r17", Repeat: 3, Size: map[string]int{"callers": 3}}}
+	work, other, bad := calls, calls, calls
+	work.Workload, work.Turns = "work", 30_000
+	other.Workload = "other"
+	bad.Verified, bad.Mode = false, "worker"
+	for range 2 {
+		if err := report.Into(path, []report.Result{calls, work, other, bad}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "# A\n<!-- situ bench summary of calls work: begin -->\n\n| workload | size | mode | disk | result |\n|---|---|---|---|---|\n" +
+		"| calls | 3 callers | embedded | ext4 | 1,500 calls/s, p50 0.500 ms |\n" +
+		"| work | 3 callers | embedded | ext4 | 2,000 ms, 9.00 times its floor |\n"
+	text := string(b)
+	if !strings.HasPrefix(text, want) || !strings.HasSuffix(text, "\n<!-- situ bench table: end -->\nC\n") {
+		t.Errorf("got\n%s", text)
+	}
+	for part, n := range map[string]int{"old": 0, "## Bars": 1, "## other": 1, "revision r17": 1 + 3, "\nB\n": 1} {
+		if got := strings.Count(text, part); got != n {
+			t.Errorf("%q is %d times in\n%s", part, got, text)
+		}
+	}
+	if err := os.WriteFile(path, []byte("nothing"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := report.Into(path, []report.Result{calls}); err == nil {
+		t.Error("a document without marks")
+	}
+}

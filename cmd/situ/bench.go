@@ -23,7 +23,8 @@ measures it, checks its result, and measures in the same run what no platform
 is faster than: the same work on plain goroutines and channels in memory, the
 time that the disk takes to sync 4 KiB, its bandwidth, or servers that do
 nothing but answer.`,
-		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+		Args: known,
+		RunE: help,
 	}
 	f := cmd.PersistentFlags()
 	f.StringVar(&b.Mode, "mode", platform.Embedded, "where the components run: "+strings.Join(platform.Modes, " or "))

@@ -24,7 +24,7 @@ flight, leaves the old one and boards the new. Measured is the time from the
 call that cancels until nothing is left to do. p50 and p99 are of durable calls
 to counters beside it, one begun each millisecond. In mode worker the same is
 run embedded, too.`,
-		Args: cobra.NoArgs,
+		Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.Validate(); err != nil {
 				return usage("%v", err)
@@ -43,7 +43,7 @@ func (b *bench) counterCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "counter",
 		Short: "Add to many counters from many callers",
-		Args:  cobra.NoArgs,
+		Args:  between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return b.measure(cmd.Context(), suite.Counter("counter", k))
 		},
@@ -58,7 +58,7 @@ func (b *bench) hotCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hot",
 		Short: "Add to one counter from many callers",
-		Args:  cobra.NoArgs,
+		Args:  between(0, 0),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Counter("hot", k)) },
 	}
 	callFlags(cmd, &k)
@@ -90,7 +90,7 @@ until the caller has its answer: nested (each calls the next with Then and goes
 on with its answer), tail (each hands its caller over), sends (each sends to
 the next; the last answers the caller, whom the first has held), and funcs
 (functions that hand their caller over).`,
-		Args: cobra.NoArgs,
+		Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Chain(c)) },
 	}
 	cmd.Flags().IntVar(&c.Links, "links", c.Links, "objects or functions of a chain")
@@ -109,7 +109,7 @@ objects, and measures the disk with writes in sequence, each with fdatasync: of
 4 MiB, and of as many inputs as there are callers who wait (at most 4 MiB).
 Inputs and the disk are measured when as many bytes were written to warm up.
 An input has 64 bytes less data than its name says, for what is around it.`,
-		Args: cobra.NoArgs,
+		Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Payload(c)) },
 	}
 	cmd.Flags().IntVar(&c.Callers, "callers", c.Callers, "callers, each with objects of its own; fewer if they would wait with more than 64 MiB")

@@ -24,7 +24,7 @@ func (b *bench) httpCommand() *cobra.Command {
 counters, through the platform's HTTP door. The floors are servers that answer
 a request with its body, of fasthttp and of net/http. Each server and the
 client is a process of its own; they are measured in turns.`,
-		Args: cobra.NoArgs,
+		Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.HTTP(c)) },
 	}
 	cmd.Flags().IntVar(&c.Echoes, "connections", c.Echoes, "connections that call the function")
@@ -44,7 +44,7 @@ func (b *bench) memoryCommand() *cobra.Command {
 compares the memory of the platform's processes with that before, each after a
 collection of garbage. Then it makes more, on the disk, and measures the time
 from the start of a process to its first answer.`,
-		Args: cobra.NoArgs,
+		Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Memory(c)) },
 	}
 	cmd.Flags().IntVar(&c.Residents, "residents", c.Residents, "objects in memory; 0 leaves this part out")
@@ -62,7 +62,7 @@ func (b *bench) recoverCommand() *cobra.Command {
 length that is in no table yet, kills the platform with SIGKILL in the middle
 of it, and measures the time from the start of a process to its first answer.
 Then it checks that nothing is missing that was acknowledged.`,
-		Args: cobra.NoArgs,
+		Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Recover(c)) },
 	}
 	cmd.Flags().IntVar(&c.Objects, "objects", c.Objects, "objects")
@@ -82,7 +82,7 @@ func (b *bench) overloadCommand() *cobra.Command {
 of them for one object; then it sends ten times as much, on time whatever is
 answered, as long as one of its connections is free; then little again. The
 platform has a limit of memory (GOMEMLIMIT).`,
-		Args: cobra.NoArgs,
+		Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Overload(c)) },
 	}
 	cmd.Flags().IntVar(&c.Objects, "objects", c.Objects, "counters")
@@ -101,7 +101,9 @@ func (b *bench) tableCommand() *cobra.Command {
 		Use:   "table DIR",
 		Short: "Print results as tables in Markdown",
 		Long: `Table reads the results in the files of DIR that end in .json, as
-"situ bench WORKLOAD --json" prints them, and prints tables in Markdown.`,
+"situ bench WORKLOAD --json" prints them, and prints tables in Markdown. With
+--into it puts them between marks in a document, as bench/RESULTS.md has them
+for all tables, and README.md for a line of each result.`,
 		Args: between(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			all, err := report.Read(args[0])
@@ -114,6 +116,6 @@ func (b *bench) tableCommand() *cobra.Command {
 			return report.WriteMarkdown(b.c.out, all)
 		},
 	}
-	cmd.Flags().StringVar(&into, "into", "", "replace the tables of this `FILE` instead")
+	cmd.Flags().StringVar(&into, "into", "", "replace what is between the marks in this `FILE` instead")
 	return cmd
 }

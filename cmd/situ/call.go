@@ -40,6 +40,9 @@ left out if nothing is needed.`,
 			if err != nil {
 				return err
 			}
+			if at != "" && o.After != 0 {
+				return usage("--after and --at say both when: give one of them")
+			}
 			if at != "" {
 				if o.At, err = time.Parse(time.RFC3339, at); err != nil {
 					return usage("--at %s is not an instant such as 2026-01-02T15:04:05Z", at)

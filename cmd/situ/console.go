@@ -17,6 +17,7 @@ import (
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/near"
 )
 
 const defaultServer = "http://127.0.0.1:8080"
@@ -52,14 +53,36 @@ func usage(format string, args ...any) error {
 	return fault.New(fault.Invalid, "", "", format, args...)
 }
 
+// known refuses what is no command below cmd. It is the Args of a command that
+// has others, and does nothing itself but help.
+func known(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	var names []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	if hint := near.Name(args[0], names); hint != "" {
+		return usage("there is no command \"%s %s\"; did you mean \"%[1]s %[3]s\"?", cmd.CommandPath(), args[0], hint)
+	}
+	return usage("there is no command \"%s %s\"; there is %s", cmd.CommandPath(), args[0], strings.Join(names, ", "))
+}
+
+func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
 // between makes cobra refuse another number of arguments than least to most.
 func between(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < least:
-			return usage("%s needs more arguments: situ %s", cmd.CommandPath(), strings.TrimPrefix(cmd.UseLine(), "situ "))
+			return usage("%s needs more arguments: %s", cmd.CommandPath(), cmd.UseLine())
+		case most == 0 && len(args) > 0:
+			return usage("%s takes no arguments: %s", cmd.CommandPath(), cmd.UseLine())
 		case most >= 0 && len(args) > most:
-			return usage("%s takes at most %d arguments, not %d: situ %s", cmd.CommandPath(), most, len(args), strings.TrimPrefix(cmd.UseLine(), "situ "))
+			return usage("%s takes at most %s, not %d: %s", cmd.CommandPath(), count(most, "argument"), len(args), cmd.UseLine())
 		}
 		return nil
 	}

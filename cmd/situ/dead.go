@@ -16,13 +16,8 @@ func deadCommand(c *console) *cobra.Command {
 		Short: "Show and settle messages that were given up",
 		Long: `A message whose handler panicked, timed out or lost its worker too often is
 given up: it becomes a dead letter, and its object goes on with the next one.`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage("there is no command \"dead %s\"; there is ls, show, retry, drop", args[0])
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+		Args: known,
+		RunE: help,
 	}
 	cmd.AddCommand(deadLsCommand(c), deadShowCommand(c),
 		deadSettleCommand(c, "retry", "Deliver dead letters again", "retried", (*client.Client).RetryDead),
@@ -50,21 +45,17 @@ func deadLsCommand(c *console) *cobra.Command {
 
 func (c *console) listDead(ctx context.Context, typ string, limit int) error {
 	cl := c.client()
-	all := api.DeadLetters{Letters: []api.DeadLetter{}}
-	for {
-		size := serverPage
-		if limit > 0 {
-			size = min(size, limit-len(all.Letters))
-		}
-		page, err := cl.Dead(ctx, typ, all.Next, size)
+	var all api.DeadLetters
+	var err error
+	all.Letters, all.Next, err = gather("", limit, func(cursor string, size int) ([]api.DeadLetter, string, error) {
+		page, err := cl.Dead(ctx, typ, cursor, size)
 		if err != nil {
-			return err
+			return nil, "", err
 		}
-		all.Letters = append(all.Letters, page.Letters...)
-		all.Next = page.Next
-		if all.Next == "" || limit > 0 && len(all.Letters) >= limit {
-			break
-		}
+		return page.Letters, page.Next, nil
+	})
+	if err != nil {
+		return err
 	}
 	if c.json {
 		return c.machine(all)

@@ -41,7 +41,7 @@ To debug, start the program yourself with SITU_ATTACH set to the data directory.
 			return develop(cmd.Context(), c, &o, dir)
 		},
 	}
-	o.add(cmd.Flags())
+	o.add(cmd)
 	return cmd
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -38,7 +37,7 @@ The exit code is 0 when nothing is wrong, and 76 when something is.`,
 				c.showReport(&r)
 			}
 			if n := len(r.Problems); n > 0 {
-				return fault.New(fault.Corrupt, "doctor", dir, "%d problems found; nothing was changed", n)
+				return fault.New(fault.Corrupt, "doctor", dir, "%s found; nothing was changed", count(n, "problem"))
 			}
 			return nil
 		},
@@ -46,7 +45,7 @@ The exit code is 0 when nothing is wrong, and 76 when something is.`,
 }
 
 func (c *console) showReport(r *store.Report) {
-	c.printf("%s  id %s, format %d, %d rows, %s on disk\n\n", r.Dir, r.ID, r.Format, r.Rows, megabytes(r.DiskSize))
+	c.printf("%s  id %s, format %d, %d rows, %s on disk\n\n", r.Dir, r.ID, r.Format, r.Rows, bytesText(r.DiskSize))
 	var rows [][]string
 	for _, s := range r.Shards {
 		total := uint64(0)
@@ -68,5 +67,3 @@ func (c *console) showReport(r *store.Report) {
 		c.printf("  what to do: %s\n", p.Do)
 	}
 }
-
-func megabytes(n uint64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

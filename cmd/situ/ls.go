@@ -21,9 +21,6 @@ func lsCommand(c *console) *cobra.Command {
   situ ls flight --prefix BA --limit 20`,
 		Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if limit < 0 {
-				return usage("--limit %d is negative; 0 is all", limit)
-			}
 			if len(args) == 0 {
 				return c.listProgram(cmd.Context())
 			}
@@ -81,24 +78,44 @@ func firstLine(s string) string {
 // serverPage is the largest page that a server gives.
 const serverPage = 1000
 
-// listObjects lists objects, page by page: 0 is no limit.
-func (c *console) listObjects(ctx context.Context, typ, prefix, cursor string, limit int) error {
-	cl := c.client()
-	all := api.Objects{Objects: []api.Object{}, Next: cursor}
+// gather gets page after page of a list, from cursor on, until it has limit
+// items; 0 is all. Next is where the list goes on, "" at its end.
+func gather[T any](cursor string, limit int, page func(cursor string, size int) ([]T, string, error)) (all []T, next string, err error) {
+	if limit < 0 {
+		return nil, "", usage("--limit %d is negative; 0 is all", limit)
+	}
+	all = []T{}
 	for {
 		size := serverPage
 		if limit > 0 {
-			size = min(size, limit-len(all.Objects))
+			size = min(size, limit-len(all))
 		}
-		page, err := cl.List(ctx, typ, prefix, all.Next, size)
+		items, next, err := page(cursor, size)
 		if err != nil {
-			return err
+			return nil, "", err
 		}
-		all.Objects = append(all.Objects, page.Objects...)
-		all.Next = page.Next
-		if all.Next == "" || limit > 0 && len(all.Objects) >= limit {
-			break
+		all = append(all, items...)
+		if next == "" || limit > 0 && len(all) >= limit {
+			return all, next, nil
 		}
+		cursor = next
+	}
+}
+
+// listObjects lists objects of a type, from cursor on.
+func (c *console) listObjects(ctx context.Context, typ, prefix, cursor string, limit int) error {
+	cl := c.client()
+	var all api.Objects
+	var err error
+	all.Objects, all.Next, err = gather(cursor, limit, func(cursor string, size int) ([]api.Object, string, error) {
+		page, err := cl.List(ctx, typ, prefix, cursor, size)
+		if err != nil {
+			return nil, "", err
+		}
+		return page.Objects, page.Next, nil
+	})
+	if err != nil {
+		return err
 	}
 	if c.json {
 		return c.machine(all)

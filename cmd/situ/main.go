@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -17,7 +16,6 @@ import (
 	"github.com/situ-dev/situ/bench/suite"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/heap"
-	"github.com/situ-dev/situ/internal/near"
 )
 
 // commands are all commands, in the order that help shows. To add one, add
@@ -68,22 +66,8 @@ Begin with "situ dev DIR" in one terminal, and "situ ls" in another.`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return nil
-			}
-			var names []string
-			for _, sub := range cmd.Commands() {
-				if sub.IsAvailableCommand() {
-					names = append(names, sub.Name())
-				}
-			}
-			if hint := near.Name(args[0], names); hint != "" {
-				return usage("there is no command %q; did you mean %q?", args[0], hint)
-			}
-			return usage("there is no command %q; there is %s", args[0], strings.Join(names, ", "))
-		},
-		RunE: func(cmd *cobra.Command, args []string) error { return cmd.Help() },
+		Args:          known,
+		RunE:          help,
 	}
 	root.SetIn(c.in)
 	root.SetOut(c.out)

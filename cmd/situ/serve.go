@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/situ-dev/situ/internal/dev"
 	"github.com/situ-dev/situ/internal/fault"
@@ -30,7 +29,8 @@ type serverFlags struct {
 	memory              int64
 }
 
-func (o *serverFlags) add(f *pflag.FlagSet) {
+func (o *serverFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&o.data, "data", ".situ", "data `directory`, made if it is not there")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` for calls")
 	f.StringVar(&o.admin, "admin", "127.0.0.1:8081", "`address` for health, status and profiles; \"\" is none")
@@ -72,7 +72,7 @@ SIGTERM and Ctrl-C let the turns in flight finish; a second one ends at once.`,
 			return serveProgram(cmd.Context(), c, &o, args[0])
 		},
 	}
-	o.add(cmd.Flags())
+	o.add(cmd)
 	return cmd
 }
 

@@ -45,14 +45,26 @@ func (c *console) showStatus(s *api.Status) {
 		c.printf("worker  process %d, %s, %s\n", w.PID, w.State, count(w.Restarts, "restart"))
 	}
 	rows := make([][]string, len(s.Shards))
-	dead := 0
+	dead, rescued := 0, uint64(0)
 	for i, sh := range s.Shards {
 		rows[i] = []string{strconv.Itoa(sh.ID), strconv.FormatUint(sh.Seq, 10), strconv.Itoa(sh.Resident), strconv.Itoa(sh.Queued),
 			strconv.Itoa(sh.Timers), strconv.Itoa(sh.Outbox), strconv.Itoa(sh.Dead)}
 		dead += sh.Dead
+		rescued += sh.Rescued
 	}
 	c.printf("\n")
 	c.table("SHARD SEQ OBJECTS QUEUED TIMERS OUTBOX DEAD", rows)
+	for _, sh := range s.Shards {
+		switch overdue := time.Duration(sh.OverdueMS) * time.Millisecond; {
+		case sh.Stuck != "":
+			c.note("shard %d is stuck: %s", sh.ID, sh.Stuck)
+		case overdue >= time.Second:
+			c.note("shard %d is behind: the oldest thing that is due has waited for %s", sh.ID, overdue)
+		}
+	}
+	if rescued > 0 {
+		c.note("work was found %s that nothing had told of: that is a bug in situ, please report it", count(int(rescued), "time"))
+	}
 	if dead > 0 {
 		c.note("%s: situ dead ls", count(dead, "dead letter"))
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 
+	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/ingress"
 	"github.com/situ-dev/situ/internal/ingress/ingresstest"
@@ -197,5 +198,18 @@ func TestBytesText(t *testing.T) {
 		if got := bytesText(n); got != want && n != 999949 {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
+	}
+}
+
+// What the watchdog and the sweep have found is told, and not in JSON alone.
+func TestStatusTellsOfStuckWork(t *testing.T) {
+	var out, diag bytes.Buffer
+	c := &console{out: &out, err: &diag, env: func(string) string { return "" }}
+	c.showStatus(&api.Status{Shards: []api.ShardStatus{{ID: 0, OverdueMS: 2500}, {ID: 1, Rescued: 2, OverdueMS: 900}, {ID: 2, Stuck: "a commit does not end", OverdueMS: 12000}}})
+	want := "shard 0 is behind: the oldest thing that is due has waited for 2.5s\n" +
+		"shard 2 is stuck: a commit does not end\n" +
+		"work was found 2 times that nothing had told of: that is a bug in situ, please report it\n"
+	if diag.String() != want {
+		t.Errorf("got\n%swant\n%s", diag.String(), want)
 	}
 }

@@ -37,9 +37,6 @@ func New(base string) *Client {
 	return &Client{base: base, HTTP: &http.Client{Transport: t}}
 }
 
-// Base returns the address of the server.
-func (c *Client) Base() string { return c.base }
-
 // Close closes idle connections.
 func (c *Client) Close() { c.HTTP.CloseIdleConnections() }
 
@@ -47,7 +44,6 @@ func (c *Client) Close() { c.HTTP.CloseIdleConnections() }
 type Options struct {
 	Key   string        // idempotency key
 	Async bool          // answer as soon as the call is durable
-	Wait  time.Duration // of an Async call: wait for the answer as long, in whole seconds
 	After time.Duration // deliver later; such a call is Async
 	At    time.Time     // deliver then; such a call is Async
 	Trace string        // W3C traceparent
@@ -60,7 +56,6 @@ type Result struct {
 	Done  bool              // false: the answer is to come, ask for the invocation
 	Body  wire.Payload      // None if the method answers nothing
 	Again bool              // the answer was recorded by an earlier call with the same key
-	Trace string
 }
 
 // Call calls a method or a function. An error of the handler is of kind
@@ -79,7 +74,7 @@ func (c *Client) Call(ctx context.Context, to wire.Address, in wire.Payload, o O
 	if err != nil {
 		return nil, err
 	}
-	res := &Result{Done: true, Trace: resp.Header.Get(api.HeaderTrace), Again: resp.Header.Get(api.HeaderReplayed) != "",
+	res := &Result{Done: true, Again: resp.Header.Get(api.HeaderReplayed) != "",
 		ID: wire.InvocationID(resp.Header.Get(api.HeaderInvocation))}
 	switch {
 	case resp.StatusCode == http.StatusAccepted:
@@ -113,9 +108,7 @@ func (o *Options) set(h http.Header, given wire.Format) {
 	if o.Key != "" {
 		h.Set(api.HeaderKey, o.Key)
 	}
-	if o.Async && o.Wait >= time.Second {
-		h.Set("Prefer", "respond-async, wait="+strconv.Itoa(int(o.Wait/time.Second)))
-	} else if o.Async {
+	if o.Async {
 		h.Set("Prefer", "respond-async")
 	}
 	if o.After > 0 {
@@ -189,12 +182,6 @@ func (c *Client) Describe(ctx context.Context) (*host.Manifest, error) {
 // Status returns how the node is doing.
 func (c *Client) Status(ctx context.Context) (*api.Status, error) {
 	return get[api.Status](ctx, c, "/v1/status", nil)
-}
-
-// Health returns nil if the server answers.
-func (c *Client) Health(ctx context.Context) error {
-	_, err := get[api.Health](ctx, c, "/healthz", nil)
-	return err
 }
 
 // Dead returns a page of dead letters, to objects of a type if typ is set.

@@ -2,29 +2,12 @@ package due
 
 import (
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
-	"time"
 
+	"github.com/situ-dev/situ/internal/seed"
 	"github.com/situ-dev/situ/internal/wire"
 )
-
-// seed returns the seed of a random test: SITU_SEED, or one from the clock. It
-// is logged, so that a failure can be run again.
-func seed(t *testing.T) uint64 {
-	s := uint64(time.Now().UnixNano())
-	if env := os.Getenv("SITU_SEED"); env != "" {
-		n, err := strconv.ParseUint(env, 10, 64)
-		if err != nil {
-			t.Fatalf("SITU_SEED: %v", err)
-		}
-		s = n
-	}
-	t.Logf("replay with SITU_SEED=%d", s)
-	return s
-}
 
 // model is an owner of a queue with its disk: every row that was added and
 // neither popped nor removed, sorted.
@@ -41,7 +24,7 @@ type model struct {
 // TestModel runs random operations on queues of many windows against a sorted
 // slice.
 func TestModel(t *testing.T) {
-	r := rand.New(rand.NewPCG(seed(t), 0))
+	r := rand.New(rand.NewPCG(seed.New(t), 0))
 	for _, window := range []int{1, 2, 3, 4, 7, 64, 1000, 0} {
 		for range 4 {
 			m := &model{t: t, r: r, q: NewQueue[wire.Seq](window), now: 1000, span: 1 + r.Int64N(2000)}

@@ -36,6 +36,13 @@ func File(t testing.TB, name string, got []byte) []byte {
 	return want
 }
 
+// Hex is File for bytes that the file holds as hexadecimal text, and returns
+// them.
+func Hex(t testing.TB, name string, got []byte) []byte {
+	t.Helper()
+	return Unhex(t, File(t, name, []byte(hex.EncodeToString(got)+"\n")))
+}
+
 // Unhex returns the bytes of hexadecimal text, whatever spaces are in it.
 func Unhex(t testing.TB, text []byte) []byte {
 	t.Helper()

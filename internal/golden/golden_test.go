@@ -24,6 +24,15 @@ func TestFileTellsADifference(t *testing.T) {
 	}
 }
 
+func TestHexTellsADifference(t *testing.T) {
+	for _, got := range [][]byte{{0, 0xff, 0x10}, {0, 0xff}} {
+		tb := &told{TB: t}
+		if b := golden.Hex(tb, "sample.v1.hex", got); !bytes.Equal(b, []byte{0, 0xff, 0x10}) || (tb.errors != 0) != (len(got) != 3) {
+			t.Errorf("%x: %d errors, and the file holds %x", got, tb.errors, b)
+		}
+	}
+}
+
 func TestUnhex(t *testing.T) {
 	if b := golden.Unhex(t, []byte(" 00ff\n10 ")); !bytes.Equal(b, []byte{0, 0xff, 0x10}) {
 		t.Errorf("%x", b)

@@ -3,30 +3,14 @@ package host
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/situ-dev/situ/internal/seed"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
-
-// seed returns the seed of a random test: SITU_SEED, or one from the clock. It
-// is logged, so that a failure can be run again.
-func seed(t *testing.T) uint64 {
-	s := uint64(time.Now().UnixNano())
-	if env := os.Getenv("SITU_SEED"); env != "" {
-		n, err := strconv.ParseUint(env, 10, 64)
-		if err != nil {
-			t.Fatalf("SITU_SEED: %v", err)
-		}
-		s = n
-	}
-	t.Logf("replay with SITU_SEED=%d", s)
-	return s
-}
 
 // shard is the least that can drive a runner: mailboxes, and what each object
 // has committed.
@@ -62,7 +46,7 @@ type flying struct {
 // that every message is done with once and in order, and that the state is
 // what the answers say.
 func TestRunnerModel(t *testing.T) {
-	s := seed(t)
+	s := seed.New(t)
 	for round := range uint64(20) {
 		synctest.Test(t, func(t *testing.T) { runModel(t, rand.New(rand.NewPCG(s, round)), 600, "11ms") })
 	}
@@ -70,7 +54,7 @@ func TestRunnerModel(t *testing.T) {
 
 // TestRunnerModelRealTime does so with a clock that does not wait, for races.
 func TestRunnerModelRealTime(t *testing.T) {
-	runModel(t, rand.New(rand.NewPCG(seed(t), 99)), 3000, "300us")
+	runModel(t, rand.New(rand.NewPCG(seed.New(t), 99)), 3000, "300us")
 }
 
 func runModel(t *testing.T, rnd *rand.Rand, messages int, slow string) {

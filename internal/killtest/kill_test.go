@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/situ-dev/situ/internal/seed"
 )
 
 // TestMain makes this binary the client, too.
@@ -24,20 +26,6 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
-}
-
-// seed returns the seed of a random test: SITU_SEED, or one from the clock. It
-// prints it, so that a failure can be replayed.
-func seed(t *testing.T) uint64 {
-	s := uint64(time.Now().UnixNano())
-	if env := os.Getenv("SITU_SEED"); env != "" {
-		var err error
-		if s, err = strconv.ParseUint(env, 10, 64); err != nil {
-			t.Fatalf("SITU_SEED: %v", err)
-		}
-	}
-	t.Logf("replay with SITU_SEED=%d", s)
-	return s
 }
 
 // cycles returns the number of times that the server is killed.
@@ -120,7 +108,7 @@ func TestKill(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	r := &run{seed: seed(t), server: newServer(t, dir), counts: map[string]int{}}
+	r := &run{seed: seed.New(t), server: newServer(t, dir), counts: map[string]int{}}
 	began := time.Now()
 	left := cycles(t)
 	r.start()

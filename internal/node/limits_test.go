@@ -127,6 +127,9 @@ func TestPushBack(t *testing.T) {
 		if refused == 0 || sent == 0 {
 			t.Errorf("sent %d, refused %d", sent, refused)
 		}
+		if st := r.stats(); st.Outbox == 0 || st.Outbox > sent {
+			t.Errorf("%d messages are in outboxes, of %d that were sent", st.Outbox, sent)
+		}
 		r.crash()
 		pass(5 * time.Minute)
 		group.Wait()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/situ-dev/situ/internal/store/crashfs"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -19,7 +18,9 @@ import (
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/node"
+	"github.com/situ-dev/situ/internal/seed"
 	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/store/crashfs"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -76,17 +77,13 @@ func ledgers() []situ.Component {
 // that its message has arrived before the receiver's commit forgets it too
 // early; then one is missing here.
 func TestPowerLoss(t *testing.T) {
-	seed, cycles := uint64(time.Now().UnixNano()), 300
-	for name, to := range map[string]func(uint64){"SITU_SEED": func(n uint64) { seed = n }, "POWER_CYCLES": func(n uint64) { cycles = int(n) }} {
-		if env := os.Getenv(name); env != "" {
-			n, err := strconv.ParseUint(env, 10, 64)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			to(n)
+	seed, cycles := seed.New(t), 300
+	if env := os.Getenv("POWER_CYCLES"); env != "" {
+		var err error
+		if cycles, err = strconv.Atoi(env); err != nil {
+			t.Fatalf("POWER_CYCLES: %v", err)
 		}
 	}
-	t.Logf("replay with SITU_SEED=%d", seed)
 	set, err := situ.Assemble(ledgers()...)
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/situ-dev/situ/internal/seed"
 )
 
 // fixed is how many seeds are the same each time: 1, 2, 3 and so on.
@@ -31,7 +33,7 @@ func number(t *testing.T, name string) (n uint64, set bool) {
 
 // TestSim runs many seeds. SITU_SEED runs one, SIM_SEEDS so many.
 func TestSim(t *testing.T) {
-	if seed, one := number(t, "SITU_SEED"); one {
+	if seed, one := seed.Given(t); one {
 		shared := &sharedStore{t: t}
 		defer shared.close()
 		w := newWorld(seed, false)
@@ -172,7 +174,7 @@ const powerSeeds = 40
 // Pebble's goroutines, too, so here a seed does not always make the same run.
 func TestSimPower(t *testing.T) {
 	base := uint64(time.Now().UnixNano())
-	if seed, one := number(t, "SITU_SEED"); one {
+	if seed, one := seed.Given(t); one {
 		base = seed
 	}
 	n, set := number(t, "SIM_SEEDS")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/situ-dev/situ/internal/golden"
 	"github.com/situ-dev/situ/internal/store/layout"
 )

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"github.com/situ-dev/situ/internal/store/crashfs"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -15,7 +14,10 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/seed"
+	"github.com/situ-dev/situ/internal/store/crashfs"
 	"github.com/situ-dev/situ/internal/store/space"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -289,7 +291,7 @@ func TestFullDiskIsQuiet(t *testing.T) {
 // there is room. Half of the disks lose power in that state, and are opened
 // full: that succeeds, or says that the disk is full and changes nothing.
 func TestEndOfTheDisk(t *testing.T) {
-	seed := powerSeed(t)
+	seed := seed.New(t)
 	var waited, refused atomic.Int64
 	var group sync.WaitGroup
 	room := make(chan struct{}, 12) // they mostly wait

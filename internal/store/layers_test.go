@@ -17,7 +17,9 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/seed"
 	"github.com/situ-dev/situ/internal/store/far"
 	"github.com/situ-dev/situ/internal/store/file"
 	"github.com/situ-dev/situ/internal/store/layout"
@@ -206,7 +208,7 @@ func (l *layered) all() {
 // deleted and moved, and holds every kind of read against a model: also walks that
 // are much older, and what a start finds.
 func TestLayers(t *testing.T) {
-	seed := powerSeed(t)
+	seed := seed.New(t)
 	var far int
 	var moved uint64
 	for lane := range 3 {

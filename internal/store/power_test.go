@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/situ-dev/situ/internal/seed"
 	"github.com/situ-dev/situ/internal/store/crashfs"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -31,20 +33,6 @@ func powerCycles(t *testing.T) int {
 	return n
 }
 
-// powerSeed returns SITU_SEED, or a seed from the clock, and says how to use
-// it. The seed gives the plan of a run; goroutines are scheduled as they are.
-func powerSeed(t *testing.T) uint64 {
-	seed := uint64(time.Now().UnixNano())
-	if env := os.Getenv("SITU_SEED"); env != "" {
-		var err error
-		if seed, err = strconv.ParseUint(env, 10, 64); err != nil {
-			t.Fatalf("SITU_SEED: %v", err)
-		}
-	}
-	t.Logf("replay with SITU_SEED=%d", seed)
-	return seed
-}
-
 // lane is the number of power losses that one directory goes through.
 const lane = 20
 
@@ -54,7 +42,7 @@ const lane = 20
 // the losses come between commits, half at some sync of some file: before it,
 // with all that it would have made durable in the balance.
 func TestPowerLoss(t *testing.T) {
-	seed, left := powerSeed(t), powerCycles(t)
+	seed, left := seed.New(t), powerCycles(t)
 	cycles := left
 	var total, flushes, inSync, far, moved, reused atomic.Int64
 	t.Run("lanes", func(t *testing.T) { // returns when all lanes have ended
@@ -281,7 +269,7 @@ func TestSeenIsDurable(t *testing.T) {
 // often, because it is a matter of two names of files: one is kept, and the
 // other, which it depends on, is not.
 func TestPowerLossWhileCreating(t *testing.T) {
-	seed := powerSeed(t)
+	seed := seed.New(t)
 	for n := 0; ; n++ {
 		mem := crashfs.New()
 		var clones []*crashfs.FS

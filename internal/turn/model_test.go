@@ -2,34 +2,17 @@ package turn
 
 import (
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
-	"time"
 
+	"github.com/situ-dev/situ/internal/seed"
 	"github.com/situ-dev/situ/internal/wire"
 )
-
-// seed returns the seed of a random test: SITU_SEED, or one from the clock. It
-// is logged, so that a failure can be run again.
-func seed(t *testing.T) uint64 {
-	s := uint64(time.Now().UnixNano())
-	if env := os.Getenv("SITU_SEED"); env != "" {
-		n, err := strconv.ParseUint(env, 10, 64)
-		if err != nil {
-			t.Fatalf("SITU_SEED: %v", err)
-		}
-		s = n
-	}
-	t.Logf("replay with SITU_SEED=%d", s)
-	return s
-}
 
 // TestMailboxModel drives a mailbox as a shard does, with random results, and
 // compares it with one slice: the first run of it runs, the rest is queued.
 func TestMailboxModel(t *testing.T) {
-	r := rand.New(rand.NewPCG(seed(t), 0))
+	r := rand.New(rand.NewPCG(seed.New(t), 0))
 	for range 200 {
 		var m Mailbox
 		var order []wire.Seq // all that is not done with

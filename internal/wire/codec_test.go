@@ -4,31 +4,15 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
-	"os"
 	"reflect"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/frugal"
+	"github.com/situ-dev/situ/internal/seed"
 )
-
-// seed returns the seed of a random test: SITU_SEED, or one from the clock. It
-// is logged, so that a failure can be run again.
-func seed(t *testing.T) uint64 {
-	s := uint64(time.Now().UnixNano())
-	if env := os.Getenv("SITU_SEED"); env != "" {
-		n, err := strconv.ParseUint(env, 10, 64)
-		if err != nil {
-			t.Fatalf("SITU_SEED: %v", err)
-		}
-		s = n
-	}
-	t.Logf("replay with SITU_SEED=%d", s)
-	return s
-}
 
 // maker makes random nouns.
 type maker struct{ *rand.Rand }
@@ -80,7 +64,7 @@ func (m maker) envelope() *Envelope {
 }
 
 func TestRoundTripRandom(t *testing.T) {
-	m := maker{rand.New(rand.NewPCG(seed(t), 0))}
+	m := maker{rand.New(rand.NewPCG(seed.New(t), 0))}
 	for range 200 {
 		env := m.envelope()
 		prefix := m.bytes()

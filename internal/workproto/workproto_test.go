@@ -2,14 +2,10 @@ package workproto_test
 
 import (
 	"bytes"
-	"encoding/hex"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -17,12 +13,11 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/frugal"
+	"github.com/situ-dev/situ/internal/golden"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/workproto"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 // messages has one of each kind of the control connection, all fields set.
 func messages() []workproto.Message {
@@ -77,28 +72,10 @@ func report() *turn.Report {
 	}}
 }
 
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name+".hex")
-	text := hex.EncodeToString(got) + "\n"
-	if *rewrite {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text != string(want) {
-		t.Errorf("%s has changed: a program built before cannot talk to this engine. If that is meant, it is a new version.\ngot  %swant %s", path, text, want)
-	}
-}
-
 func TestGoldenControl(t *testing.T) {
 	for _, m := range messages() {
 		b := workproto.Append(nil, m)
-		golden(t, m.Type().String()+".v1", b)
+		golden.Hex(t, m.Type().String()+".v1.hex", b)
 		got, err := workproto.Decode(m.Type(), b)
 		if err != nil || !reflect.DeepEqual(got, m) {
 			t.Errorf("%v: got %+v, %v", m.Type(), got, err)
@@ -110,7 +87,7 @@ func TestGoldenControl(t *testing.T) {
 func TestGoldenReported(t *testing.T) {
 	m := &workproto.Pong{N: 300, Reported: []uint64{7, 0, 1 << 40}}
 	b := workproto.Append(nil, m)
-	golden(t, "pong-reported.v1", b)
+	golden.Hex(t, "pong-reported.v1.hex", b)
 	if got, err := workproto.Decode(workproto.TypePong, b); err != nil || !reflect.DeepEqual(got, m) {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -125,7 +102,7 @@ func TestGoldenFrames(t *testing.T) {
 	if big >= 0 {
 		t.Fatal(big)
 	}
-	golden(t, "tasks.v1", b)
+	golden.Hex(t, "tasks.v1.hex", b)
 	if got := decodeTasks(t, b); !reflect.DeepEqual(got, frame()) {
 		t.Errorf("got  %+v\nwant %+v", got, frame())
 	}
@@ -139,7 +116,7 @@ func TestGoldenFrames(t *testing.T) {
 		if big != nil {
 			t.Fatal(big)
 		}
-		golden(t, r.name, b)
+		golden.Hex(t, r.name+".hex", b)
 		if got := decodeReport(t, b); !reflect.DeepEqual(got, r.rep) {
 			t.Errorf("got  %+v\nwant %+v", got, r.rep)
 		}

@@ -1,7 +1,11 @@
 // Package account is the contract of bank accounts: what callers may ask.
 package account
 
-import "github.com/situ-dev/situ"
+import (
+	"time"
+
+	"github.com/situ-dev/situ"
+)
 
 // The contract. Await answers when the balance has reached the amount.
 var (
@@ -9,8 +13,8 @@ var (
 	Deposit  = situ.NewMethod[Amount, Balance](Type, "deposit", situ.Doc("adds money"))
 	Debit    = situ.NewMethod[Amount, Balance](Type, "debit", situ.Doc("takes money away; fails with code short if there is too little"))
 	Balances = situ.NewMethod[situ.None, Balance](Type, "balance", situ.ReadOnly)
-	Await    = situ.NewMethod[Amount, Balance](Type, "await", situ.Doc("answers when the balance is at least the amount"))
-	Expire   = situ.NewMethod[situ.None, situ.None](Type, "expire", situ.Doc("empties the account"))
+	Await    = situ.NewMethod[Amount, Balance](Type, "await", situ.Doc("answers when the balance is at least the amount; fails with code late after a day"))
+	Expire   = situ.NewMethod[time.Time, situ.None](Type, "expire", situ.Doc("gives up the caller who has waited since then"))
 	Close    = situ.NewMethod[situ.None, Balance](Type, "close", situ.Doc("deletes the account and answers what was left"))
 )
 

@@ -31,6 +31,7 @@ func Components() []situ.Component {
 type Account struct {
 	Cents   int64                         `json:"cents"`
 	Want    int64                         `json:"want,omitempty"`
+	Since   time.Time                     `json:"since"` // when Waiting began
 	Waiting situ.Promise[account.Balance] `json:"waiting"`
 }
 
@@ -65,14 +66,16 @@ func (a *Account) Await(t *situ.Turn, in account.Amount) (account.Balance, error
 	if a.Cents >= in.Cents {
 		return account.Balance{Cents: a.Cents}, nil
 	}
-	a.Want = in.Cents
-	situ.Send(t, account.Expire.To(t.Key(), situ.None{}).After(24*time.Hour))
+	a.Want, a.Since = in.Cents, t.Now()
+	situ.Send(t, account.Expire.To(t.Key(), a.Since).After(24*time.Hour))
 	return situ.Hold(t, &a.Waiting)
 }
 
-// Expire empties the account.
-func (a *Account) Expire(*situ.Turn, situ.None) (situ.None, error) {
-	a.Cents = 0
+// Expire gives up the caller who has waited since then, if it still waits.
+func (a *Account) Expire(t *situ.Turn, since time.Time) (situ.None, error) {
+	if since.Equal(a.Since) {
+		situ.Reject(t, &a.Waiting, situ.Errorf("late", "%s did not get the money in time", t.Key()))
+	}
 	return situ.None{}, nil
 }
 

@@ -56,9 +56,15 @@ func TestHold(t *testing.T) {
 			t.Errorf("got %d", got.Cents)
 		}
 		rt.Crash()
-		rt.Pass(25 * time.Hour) // the expiry timer fires, though the platform died in between
-		if got := situtest.Do(rt, account.Deposit.To("ann", account.Amount{Cents: 1})); got.Cents != 1 {
-			t.Errorf("balance %d after expiry, want 1", got.Cents)
+		rt.Trace()
+		rt.Pass(25 * time.Hour) // the timer fires, though the platform died in between
+		if tr := rt.Trace(); tr != "account/ann.expire" {
+			t.Errorf("turns in the day after: %s", tr)
+		}
+		began := time.Now()
+		err := situtest.DoErr(rt, account.Await.To("ann", account.Amount{Cents: 1000}))
+		if took := time.Since(began); situ.CodeOf(err) != "late" || took < 24*time.Hour {
+			t.Errorf("nobody pays: %v, after %v", err, took)
 		}
 	})
 }

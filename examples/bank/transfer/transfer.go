@@ -6,7 +6,7 @@ import (
 	"github.com/situ-dev/situ/examples/bank/account"
 )
 
-// The contract. Debited and Deposited are continuations of Start.
+// The contract. Debited is the continuation of Start.
 var (
 	Type    = situ.NewType("transfer", situ.Doc("moves money between two accounts"))
 	Start   = situ.NewMethod[Order, account.Balance](Type, "start", situ.Doc("answers the receiver's balance"))

@@ -13,6 +13,7 @@ type Outbox struct {
 	rows    Rows
 	to      map[wire.ShardID]*channel
 	unacked int                               // bytes in them that are not acknowledged
+	waiting int                               // messages of which those are
 	next    map[wire.ShardID][]*wire.Envelope // since the last Seal
 	flown   map[wire.ShardID][]*wire.Envelope // in the commit under way
 	tidy    []rowID                           // acknowledged: these may go now or later
@@ -71,6 +72,7 @@ func (o *Outbox) Open() error {
 		ch.old = ch.next - 1
 		ch.rows = append(ch.rows, segmentRow{first, ch.next - 1, len(v)})
 		o.unacked += len(v)
+		o.waiting += len(envs)
 		return true, nil
 	})
 }
@@ -112,6 +114,9 @@ func (o *Outbox) Dirty() bool { return len(o.next) > 0 || len(o.tidy) > maxTidy 
 // Unacked returns how many bytes are not acknowledged.
 func (o *Outbox) Unacked() int { return o.unacked }
 
+// Waiting returns how many messages are not acknowledged.
+func (o *Outbox) Waiting() int { return o.waiting }
+
 // Seal writes the messages sent since the last one into the commit: one row
 // for each shard that gets some.
 func (o *Outbox) Seal(w *store.Batch) {
@@ -122,6 +127,7 @@ func (o *Outbox) Seal(w *store.Batch) {
 		ch.next += wire.Seq(len(envs))
 		ch.rows = append(ch.rows, segmentRow{first, ch.next - 1, len(o.buf)})
 		o.unacked += len(o.buf)
+		o.waiting += len(envs)
 		w.Set(store.Outbox, rows.OutboxKey(to, first), o.buf)
 	}
 	o.next, o.flown = o.flown, o.next
@@ -158,7 +164,10 @@ func (o *Outbox) Ack(a Ack, out []Delivery) ([]Delivery, error) {
 		if n < ch.sent { // after a start, the receiver may have more than was sent again
 			ch.bytes -= ch.rows[n].bytes
 		}
-		o.unacked -= ch.rows[n].bytes
+		if r := &ch.rows[n]; r.bytes > 0 {
+			o.unacked -= r.bytes
+			o.waiting -= int(r.last - r.first + 1)
+		}
 		n++
 	}
 	if a.Told && lost {

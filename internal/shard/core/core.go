@@ -393,7 +393,7 @@ func (c *Core) Count() conf.Stats {
 	st.Waiting = c.records.Waiting()
 	st.Dead = c.dead.Len()
 	st.Timers = c.timers.Len()
-	st.Outbox = c.out.Unacked()
+	st.Outbox = c.out.Waiting()
 	st.Rescued += uint64(c.out.Rescued())
 	st.Overdue = c.overdue()
 	return st

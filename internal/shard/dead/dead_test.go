@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/seed"
 	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
@@ -116,11 +115,7 @@ func (w *world) crash(lose bool) {
 // TestLetters buries, takes, commits and crashes at random: what is not taken
 // is there, and is had once.
 func TestLetters(t *testing.T) {
-	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 8}
-	if s, err := strconv.ParseUint(os.Getenv("SITU_SEED"), 10, 64); err == nil {
-		seeds = []uint64{s}
-	}
-	for _, seed := range seeds {
+	for _, seed := range seed.Several(t, 8) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 0))
 			w := newWorld(t)

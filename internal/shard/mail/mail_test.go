@@ -3,14 +3,13 @@ package mail_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/seed"
 	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
@@ -226,19 +225,14 @@ func TestDamage(t *testing.T) {
 
 // TestModel takes, consumes, fails, commits and starts anew at random.
 func TestModel(t *testing.T) {
-	seeds := 15
-	seed := rand.Uint64()
-	if env := os.Getenv("SITU_SEED"); env != "" {
-		var err error
-		if seed, err = strconv.ParseUint(env, 10, 64); err != nil {
-			t.Fatal(err)
-		}
-		seeds = 1
+	runs := 15
+	if _, one := seed.Given(t); one {
+		runs = 1
 	}
-	for i := range seeds {
-		seed += uint64(i)
-		t.Run(fmt.Sprint("SITU_SEED=", seed), func(t *testing.T) {
-			w, rng := newWorld(t), rand.New(rand.NewPCG(seed, 0))
+	first := seed.New(t)
+	for i := range uint64(runs) {
+		t.Run(fmt.Sprint("SITU_SEED=", first+i), func(t *testing.T) {
+			w, rng := newWorld(t), rand.New(rand.NewPCG(first+i, 0))
 			for range 400 {
 				switch n := rng.IntN(20); {
 				case n < 8:

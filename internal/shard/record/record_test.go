@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/situ-dev/situ/internal/seed"
 	"github.com/situ-dev/situ/internal/shard/record"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
@@ -191,11 +190,7 @@ func (w *world) count(table store.Table) (n int) {
 // random: a record says what its call and its answer said, for as long as it is
 // kept, and who waits hears it once. In the end nothing is left.
 func TestRecords(t *testing.T) {
-	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 8}
-	if s, err := strconv.ParseUint(os.Getenv("SITU_SEED"), 10, 64); err == nil {
-		seeds = []uint64{s}
-	}
-	for _, seed := range seeds {
+	for _, seed := range seed.Several(t, 8) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 0))
 			w := newWorld(t)

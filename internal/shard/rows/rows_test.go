@@ -3,7 +3,6 @@ package rows_test
 import (
 	"bytes"
 	"encoding/hex"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,13 +11,12 @@ import (
 	"testing"
 
 	"github.com/situ-dev/situ/internal/frugal"
+	"github.com/situ-dev/situ/internal/golden"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 var flight = wire.ObjectID{Type: "flight", Key: "BA123"}
 
@@ -73,18 +71,7 @@ func TestGolden(t *testing.T) {
 	} {
 		fmt.Fprintf(&b, "%s\n%s\n", row.name, hex.Dump(row.bytes))
 	}
-	const file = "testdata/rows.v1.golden"
-	want, err := os.ReadFile(file)
-	if *rewrite {
-		want = []byte(b.String())
-		err = os.WriteFile(file, want, 0o644)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	if b.String() != string(want) {
-		t.Errorf("the rows have changed; they are on disks:\n%s", b.String())
-	}
+	golden.File(t, "rows.v1.golden", []byte(b.String()))
 }
 
 // TestGoldenDecodes reads the values out of every file that there has ever

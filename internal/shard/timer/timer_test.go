@@ -4,13 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/situ-dev/situ/internal/seed"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/shard/timer"
 	"github.com/situ-dev/situ/internal/store"
@@ -133,11 +132,7 @@ func (w *world) restart() {
 // TestTimers adds, fires, commits and restarts at random: each timer fires
 // once, in order, when it is due, although memory holds only a few.
 func TestTimers(t *testing.T) {
-	seeds := []uint64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}
-	if s, err := strconv.ParseUint(os.Getenv("SITU_SEED"), 10, 64); err == nil {
-		seeds = []uint64{s}
-	}
-	for _, seed := range seeds {
+	for _, seed := range seed.Several(t, 12) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 0))
 			w := newWorld(t)

@@ -2,7 +2,6 @@ package body
 
 import (
 	"bytes"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,8 +17,7 @@ import (
 func TestGoldenRef(t *testing.T) {
 	r := far.Ref{Number: far.InValues | 0x0102, At: 0x1112131415, Size: 0x21222324, Sum: 0x3132333435363738}
 	row := AppendRow(nil, memtable.Far, r.Append(nil))
-	b := golden.File(t, "ref.v1.hex", []byte(hex.EncodeToString(row)+"\n"))
-	kind, v, err := SplitRow(golden.Unhex(t, b))
+	kind, v, err := SplitRow(golden.Hex(t, "ref.v1.hex", row))
 	got, err2 := far.DecodeRef(v)
 	if err != nil || err2 != nil || kind != memtable.Far || got != r {
 		t.Errorf("decoded %d %+v, %v, %v", kind, got, err, err2)
@@ -32,9 +30,9 @@ func TestGoldenBody(t *testing.T) {
 	b = AppendDelete(b, layout.Timers, nil)
 	b = AppendSet(b, layout.Mail, []byte("far"), bytes.Repeat([]byte("x"), FarSize))
 	cut := bytes.TrimRight(b, "x")
-	got := golden.File(t, "body.v1.hex", []byte(hex.EncodeToString(cut)+"\n"))
+	got := golden.Hex(t, "body.v1.hex", cut)
 	var out []string
-	err := Each(append(golden.Unhex(t, got), bytes.Repeat([]byte("x"), FarSize)...), func(c Change) error {
+	err := Each(append(got, bytes.Repeat([]byte("x"), FarSize)...), func(c Change) error {
 		out = append(out, fmt.Sprintf("%d %s %d", c.Kind, c.Key, len(c.Value)))
 		return nil
 	})

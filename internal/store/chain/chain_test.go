@@ -2,7 +2,6 @@ package chain
 
 import (
 	"bytes"
-	"encoding/hex"
 	"strings"
 	"testing"
 
@@ -13,8 +12,7 @@ import (
 
 func TestGoldenTip(t *testing.T) {
 	want := Tip{Last: 0x0102030405060708, Hash: 0x1112131415161718}
-	b := golden.File(t, "tip.v1.hex", []byte(hex.EncodeToString(want.Append(nil))+"\n"))
-	if got, err := DecodeTip(golden.Unhex(t, b)); err != nil || got != want {
+	if got, err := DecodeTip(golden.Hex(t, "tip.v1.hex", want.Append(nil))); err != nil || got != want {
 		t.Errorf("decoded %+v, %v", got, err)
 	}
 }

@@ -2,47 +2,29 @@ package mark
 
 import (
 	"bytes"
-	"encoding/hex"
-	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-)
 
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
+	"github.com/situ-dev/situ/internal/golden"
+)
 
 var store = [8]byte{0, 1, 2, 3, 4, 5, 6, 7}
 
 // TestGolden holds the bytes on disk; a change needs a new version.
 func TestGolden(t *testing.T) {
-	const path = "testdata/mark.v1.hex"
 	m := Mark{Index: 5, Seq: 0x0102030405060708, Hash: 0x1112131415161718, Store: store}
 	b := m.encode()
-	if *rewrite {
-		if err := os.WriteFile(path, []byte(hex.EncodeToString(b[:])+"\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || !bytes.Equal(want, b[:]) {
-		t.Errorf("got %x, want %x, %v", b, want, err)
-	}
-	if got, err := decodeMark(want); err != nil || got != m {
+	if got, err := decodeMark(golden.Hex(t, "mark.v1.hex", b[:])); err != nil || got != m {
 		t.Errorf("decoded %+v, %v", got, err)
 	}
 }
 
 // TestGoldenFile holds the layout of the whole file: where each slot is.
 func TestGoldenFile(t *testing.T) {
-	const path = "testdata/marks.v1.golden"
 	m := New(store, 70) // more than a page of slots
 	for i := range m.All {
 		m.All[i].Seq, m.All[i].Hash = uint64(i+1), uint64(i)<<32
@@ -55,15 +37,7 @@ func TestGoldenFile(t *testing.T) {
 			fmt.Fprintf(&text, "%d %x\n", at, slot)
 		}
 	}
-	if *rewrite {
-		if err := os.WriteFile(path, []byte(text.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || string(want) != text.String() {
-		t.Errorf("got %s\nwant %s, %v", text.String(), want, err)
-	}
+	want := golden.File(t, "marks.v1.golden", []byte(text.String()))
 	var size, at int
 	lines := strings.Split(strings.TrimSpace(string(want)), "\n")
 	if _, err := fmt.Sscanf(lines[0], "%d bytes", &size); err != nil {

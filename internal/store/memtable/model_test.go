@@ -4,29 +4,14 @@ import (
 	"bytes"
 	"maps"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
-)
 
-// seed returns the seed of a random test: SITU_SEED, or one from the clock. It
-// is logged, so that a failure can be run again.
-func seed(t *testing.T) uint64 {
-	s := uint64(time.Now().UnixNano())
-	if env := os.Getenv("SITU_SEED"); env != "" {
-		n, err := strconv.ParseUint(env, 10, 64)
-		if err != nil {
-			t.Fatalf("SITU_SEED: %v", err)
-		}
-		s = n
-	}
-	t.Logf("replay with SITU_SEED=%d", s)
-	return s
-}
+	"github.com/situ-dev/situ/internal/seed"
+)
 
 // row is what the model knows of a key.
 type row struct {
@@ -76,7 +61,7 @@ var shapes = map[string]func(m *model) string{
 // TestModel runs random operations on tables with keys of many shapes against a
 // map, and walks against a sorted copy of it.
 func TestModel(t *testing.T) {
-	r := rand.New(rand.NewPCG(seed(t), 0))
+	r := rand.New(rand.NewPCG(seed.New(t), 0))
 	for _, name := range slices.Sorted(maps.Keys(shapes)) {
 		for range 3 {
 			m := newModel(t, r, shapes[name])

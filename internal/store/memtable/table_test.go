@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/situ-dev/situ/internal/seed"
 )
 
 // A table that nothing was put into.
@@ -151,7 +153,7 @@ func TestSameHash(t *testing.T) {
 // TestSort sorts keys of all shapes in groups of sizes at which the sort goes
 // other ways.
 func TestSort(t *testing.T) {
-	r := rand.New(rand.NewPCG(seed(t), 0))
+	r := rand.New(rand.NewPCG(seed.New(t), 0))
 	for name, shape := range shapes {
 		for _, n := range []int{1, 2, fewKeys, fewKeys + 1, fewHeads, fewHeads + 1, 2000} {
 			m := newModel(t, r, shape)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,10 +11,10 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/situ-dev/situ/internal/golden"
 	"github.com/situ-dev/situ/internal/wire"
 )
-
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
 
 // fixture is a log of three segments. The last one has records that were
 // synced one by one, and then some that waited for the same sync.
@@ -381,25 +380,8 @@ func TestGolden(t *testing.T) {
 	h.put(b, id, 0x60)
 	copy(b[HeadSize:], body)
 	got := hex.EncodeToString(encodeSegmentHead(id, 0x5152)) + "\n" + hex.EncodeToString(b) + "\n"
-	path := filepath.Join("testdata", "segment.v1.hex")
-	if *rewrite {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || got != string(want) {
-		t.Fatalf("got\n%swant\n%s%v", got, want, err)
-	}
-	lines := strings.Fields(string(want))
-	head, err := hex.DecodeString(lines[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	record, err := hex.DecodeString(lines[1])
-	if err != nil {
-		t.Fatal(err)
-	}
+	lines := bytes.Fields(golden.File(t, "segment.v1.hex", []byte(got)))
+	head, record := golden.Unhex(t, lines[0]), golden.Unhex(t, lines[1])
 	if before, err := decodeSegmentHead(head, id); err != nil || before != 0x5152 {
 		t.Errorf("the head says %x, %v", before, err)
 	}
