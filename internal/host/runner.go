@@ -75,7 +75,8 @@ type operation struct{ typ, method string }
 // slowRuns is how many runs of a method are made apart after it was slow.
 const slowRuns = 64
 
-// lookEvery is after how many tasks the clock is looked at.
+// lookEvery is after how many tasks the clock is looked at, whatever they did;
+// and whether the runner is closed. What ran looks at the clock when it ends.
 const lookEvery = 16
 
 // turnsAtOnce is how many turns are made at a time: one after another costs
@@ -154,12 +155,14 @@ func (r *Runner) work(p *progress) {
 			}
 		}
 		for ; p.next < len(p.frame.Tasks); p.next++ {
-			if p.next >= p.look {
-				if r.ctx.Err() != nil || r.clock()-p.began > r.cfg.Slice {
-					p.skip()
-					break
-				}
+			over := p.clock-p.began > r.cfg.Slice
+			if p.next >= p.look && !over {
+				over = r.ctx.Err() != nil || r.clock()-p.began > r.cfg.Slice
 				p.look = p.next + lookEvery
+			}
+			if over {
+				p.skip()
+				break
 			}
 			if !r.task(p, p.next) {
 				return

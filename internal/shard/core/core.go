@@ -50,6 +50,7 @@ type work struct {
 	detached int32   // tasks that run on beside their frame
 	ready    bool
 	touched  bool      // by the report being applied
+	ran      bool      // in that: it was not all skipped
 	paused   wire.Time // the end of the pause it waits for
 }
 
