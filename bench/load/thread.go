@@ -28,7 +28,7 @@ type thread struct {
 	events   []syscall.EpollEvent
 	conns    []*conn // by file descriptor
 	all      []*conn
-	free     []*conn // of an open loop: those that are connected and wait for nothing
+	free     []*conn // of an open loop: those that are connected and wait for nothing, longest first
 	busy     int     // requests under way
 
 	begin, from, until time.Time // the run; what is measured of it
@@ -142,15 +142,14 @@ func (t *thread) issue(now time.Time) {
 	rate := t.cfg.Rate / float64(t.cfg.Threads)
 	due := rate * now.Sub(t.begin).Seconds()
 	for ; t.issued+1 <= due; t.issued++ {
-		n := len(t.free)
-		if n == 0 {
+		if len(t.free) == 0 {
 			all := due - t.issued
 			t.missed += uint64(all)
 			t.issued += float64(uint64(all))
 			return
 		}
-		c := t.free[n-1]
-		t.free = t.free[:n-1]
+		c := t.free[0] // each has its turn: none is idle for so long that it is closed
+		t.free = t.free[1:]
 		t.send(c, t.begin.Add(time.Duration((t.issued+1)/rate*float64(time.Second))))
 	}
 }

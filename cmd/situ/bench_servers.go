@@ -74,7 +74,7 @@ Then it checks that nothing is missing that was acknowledged.`,
 }
 
 func (b *bench) overloadCommand() *cobra.Command {
-	c := overload.Config{Objects: 1000, Hot: 0.9, Waiting: 256, Connections: 4096, Times: 10, Duration: 30 * time.Second, Work: time.Millisecond, MemoryMB: 256}
+	c := overload.Config{Objects: 1000, Hot: 0.9, Waiting: 64, Connections: 4096, Times: 10, Duration: 30 * time.Second, Work: time.Millisecond, MemoryMB: 256}
 	cmd := &cobra.Command{
 		Use:   "overload",
 		Short: "Call far more than can be done",

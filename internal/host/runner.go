@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -78,6 +79,11 @@ const slowRuns = 64
 // lookEvery is after how many tasks the clock is looked at, whatever they did;
 // and whether the runner is closed. What ran looks at the clock when it ends.
 const lookEvery = 16
+
+// longRun is from when on a run is so long that letting others go first costs
+// little beside it. Else who wants a moment, such as the door to refuse a call,
+// waits until a whole slice is over or Go's scheduler interrupts.
+const longRun = 100 * time.Microsecond
 
 // turnsAtOnce is how many turns are made at a time: one after another costs
 // more than twice as much.
@@ -273,8 +279,13 @@ func (r *Runner) task(p *progress, i int) bool {
 		return false
 	}
 	p.clock = r.clock()
-	fill(res, &out, p.clock-run.turn.began)
+	took := p.clock - run.turn.began
+	fill(res, &out, took)
 	r.settle(p, task, run.obj, &out)
+	if took > longRun {
+		runtime.Gosched()
+		p.clock = r.clock()
+	}
 	return true
 }
 
