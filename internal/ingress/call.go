@@ -57,15 +57,15 @@ func (x *exchange) tooLarge(has string) error {
 func (x *exchange) call(to wire.Address, op *operation) error {
 	trace := x.trace()
 	x.set(api.HeaderTrace, trace)
-	if x.h.full != nil {
-		if err := x.h.full(to); err != nil {
-			return err
-		}
-	}
 	req := &wire.Request{To: to, Trace: trace}
 	x.req = req
 	if err := x.options(req); err != nil {
 		return err
+	}
+	if x.h.full != nil {
+		if err := x.h.full(req); err != nil {
+			return err
+		}
 	}
 	if err := x.input(&req.Body, op); err != nil {
 		return err

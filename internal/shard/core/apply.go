@@ -18,7 +18,7 @@ func (c *Core) Apply(rep *turn.Report) {
 		return // of a host that was given up
 	}
 	if !rep.Late {
-		c.flying = false
+		c.flying, c.aloft = false, 0
 		if fl.trial {
 			c.cfg.Trials.End()
 		}
@@ -38,7 +38,10 @@ func (c *Core) Apply(rep *turn.Report) {
 			o.touched = true
 			c.hands = append(c.hands, o)
 		}
-		o.ran = o.ran || rep.Results[i].Outcome != turn.Skipped
+		if rep.Results[i].Outcome != turn.Skipped {
+			o.ran = true
+			o.pace.done++
+		}
 	}
 	c.letGo()
 	if fl.open == 0 {
@@ -68,6 +71,7 @@ func (c *Core) letGo() {
 	}
 	for _, o := range c.hands {
 		if o != nil {
+			c.pace.done++
 			c.goOn(o)
 		}
 	}
