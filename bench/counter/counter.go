@@ -22,6 +22,7 @@ var (
 	Type = situ.NewType("counter", situ.Doc("A number."))
 	Add  = situ.NewMethod[int64, int64](Type, "add", situ.Doc("Adds to the number and returns the sum."))
 	Get  = situ.NewMethod[situ.None, int64](Type, "get", situ.ReadOnly, situ.Doc("Returns the number."))
+	Toil = situ.NewMethod[int64, int64](Type, "toil", situ.Doc("Hashes so many times, adds one to the number and returns it."))
 )
 
 type counter struct {
@@ -32,6 +33,13 @@ type counter struct {
 func Components() []situ.Component {
 	return []situ.Component{situ.Object(Type,
 		situ.On(Add, func(c *counter, _ *situ.Turn, n int64) (int64, error) { c.N += n; return c.N, nil }),
+		situ.On(Toil, func(c *counter, _ *situ.Turn, rounds int64) (int64, error) {
+			if err := toil(rounds); err != nil {
+				return 0, err
+			}
+			c.N++
+			return c.N, nil
+		}),
 		situ.On(Get, func(c *counter, _ *situ.Turn, _ situ.None) (int64, error) { return c.N, nil }))}
 }
 

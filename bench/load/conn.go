@@ -14,7 +14,7 @@ type conn struct {
 	fd    int // -1 is none
 	state state
 	key   int       // of the request under way
-	sent  time.Time // when it was
+	sent  time.Time // when it was, or was to be
 	have  int       // bytes of its answer in buf
 	buf   []byte
 }

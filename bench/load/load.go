@@ -31,7 +31,7 @@ type Config struct {
 	Warm        time.Duration // before what is measured
 	Duration    time.Duration // of what is measured
 	Window      time.Duration // if not 0, what is measured is also told in windows of this length
-	Rate        float64       // requests a second of an open loop; 0 is a closed loop
+	Rate        float64       // requests a second of an open loop, from when all connections are made; 0 is a closed loop
 
 	Path string  // of POST requests; %d in it is the number of the key
 	Keys int     // 0 is one
@@ -41,11 +41,14 @@ type Config struct {
 	Seed uint64
 }
 
-// Result is what came of it. Latencies are from sending to the whole answer.
+// Result is what came of it. Latencies are from sending, or in an open loop from
+// when the request was due, to the whole answer.
 type Result struct {
 	Seconds float64        // that were measured
 	Status  map[int]uint64 // answers while measuring, by status
+	Others  map[int]uint64 // the same, of keys other than 0
 	Latency Quantiles      // of answers 200
+	Beside  Quantiles      // of those, the answers for keys other than 0
 	Refused Quantiles      // of answers 429 and 503
 	Windows []Window
 
@@ -165,19 +168,38 @@ func Run(ctx context.Context, cfg Config) (r Result, err error) {
 			return r, err
 		}
 	}
-	var group sync.WaitGroup
+	defer func() {
+		for _, t := range threads {
+			t.close()
+		}
+	}()
 	begin := time.Now()
+	if cfg.Rate > 0 {
+		if err := each(threads, func(t *thread) error { return t.connect(ctx) }); err != nil {
+			return r, err
+		}
+		begin = time.Now()
+	}
+	if err := each(threads, func(t *thread) error { return t.run(ctx, begin) }); err != nil {
+		return r, err
+	}
+	return merge(cfg, threads), nil
+}
+
+// each has all threads do something at once, and returns the first error.
+func each(threads []*thread, do func(*thread) error) error {
+	var group sync.WaitGroup
 	errs := make([]error, len(threads))
 	for i, t := range threads {
-		group.Go(func() { errs[i] = t.run(ctx, begin) })
+		group.Go(func() { errs[i] = do(t) })
 	}
 	group.Wait()
 	for _, err := range errs {
 		if err != nil {
-			return r, err
+			return err
 		}
 	}
-	return merge(cfg, threads), nil
+	return nil
 }
 
 // prepare returns the bytes of the request for each key.
@@ -193,8 +215,8 @@ func prepare(cfg Config) [][]byte {
 
 // merge adds up what the threads saw.
 func merge(cfg Config, threads []*thread) Result {
-	r := Result{Seconds: cfg.Duration.Seconds(), Status: map[int]uint64{}, Acked: make([]uint64, cfg.Keys), Unknown: make([]uint64, cfg.Keys)}
-	var ok, refused histogram
+	r := Result{Seconds: cfg.Duration.Seconds(), Status: map[int]uint64{}, Others: map[int]uint64{}, Acked: make([]uint64, cfg.Keys), Unknown: make([]uint64, cfg.Keys)}
+	var ok, beside, refused histogram
 	windows := make([]window, len(threads[0].windows))
 	for _, t := range threads {
 		for status, n := range t.status {
@@ -202,6 +224,12 @@ func merge(cfg Config, threads []*thread) Result {
 				r.Status[status] += n
 			}
 		}
+		for status, n := range t.others {
+			if n > 0 {
+				r.Others[status] += n
+			}
+		}
+		beside.add(&t.beside)
 		ok.add(&t.ok)
 		refused.add(&t.refused)
 		for i := range windows {
@@ -218,7 +246,7 @@ func merge(cfg Config, threads []*thread) Result {
 			r.Unknown[i] += t.unknown[i]
 		}
 	}
-	r.Latency, r.Refused = ok.quantiles(), refused.quantiles()
+	r.Latency, r.Beside, r.Refused = ok.quantiles(), beside.quantiles(), refused.quantiles()
 	for i := range windows {
 		r.Windows = append(r.Windows, Window{windows[i].ok.n, windows[i].refused, windows[i].ok.quantiles().P50})
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -183,6 +184,35 @@ func TestOpenLoop(t *testing.T) {
 	c.Rate = 500
 	if r, err := load.Run(t.Context(), c); err != nil || r.Fault() != "" || r.Sent+r.Missed < 30 || r.Sent > 51 {
 		t.Errorf("on time: %+v, %v", r, err)
+	}
+}
+
+// All connections of an open loop are made before it begins, and have their
+// turns one after another; what was sent late counts from when it was due.
+func TestOpenLoopIsFair(t *testing.T) {
+	var mu sync.Mutex
+	asked := map[string]int{}
+	addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked[r.RemoteAddr]++
+		mu.Unlock()
+		_, _ = io.WriteString(w, `"hello"`)
+	})
+	c := small(addr)
+	c.Connections, c.Rate, c.Keys, c.Path = 50, 1000, 4, "/%d"
+	r, err := load.Run(t.Context(), c)
+	if err != nil || r.Fault() != "" || r.Missed > 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	least, most := 1000, 0
+	for _, n := range asked {
+		least, most = min(least, n), max(most, n)
+	}
+	if len(asked) != 50 || least < 1 || most > 2*least+1 {
+		t.Errorf("%d connections were used, %d to %d times", len(asked), least, most)
+	}
+	if r.Others[200] == 0 || r.Others[200]+r.Acked[0] < r.Status[200] || r.Beside.P50 <= 0 {
+		t.Errorf("of %v answers %v were for others, p50 %v ms; %d for key 0", r.Status, r.Others, r.Beside.P50, r.Acked[0])
 	}
 }
 

@@ -10,8 +10,12 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 )
 
-// drain is how long answers are waited for at the end.
-const drain = 10 * time.Second
+// drain is how long answers are waited for at the end, and settle how long the
+// connections of an open loop at the beginning.
+const (
+	drain  = 10 * time.Second
+	settle = 5 * time.Second
+)
 
 // thread is connections, and the epoll that waits for them. One goroutine has
 // it.
@@ -21,16 +25,17 @@ type thread struct {
 	prepared [][]byte
 	rng      *rand.Rand
 	epoll    int
+	events   []syscall.EpollEvent
 	conns    []*conn // by file descriptor
 	all      []*conn
-	free     []*conn // of an open loop: those that are connected and wait for nothing
+	free     []*conn // of an open loop: those that are connected and wait for nothing, longest first
 	busy     int     // requests under way
 
 	begin, from, until time.Time // the run; what is measured of it
 	issued             float64   // requests of an open loop that were due
 
-	status                      [600]uint64
-	ok, refused                 histogram
+	status, others              [600]uint64 // others: of keys other than 0
+	ok, beside, refused         histogram   // beside: of keys other than 0
 	windows                     []window
 	sent, missed, broken, wrong uint64
 	turned                      uint64
@@ -48,7 +53,7 @@ func newThread(cfg Config, addr syscall.SockaddrInet4, prepared [][]byte, conns 
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, "load", "epoll", err)
 	}
-	t := &thread{cfg: cfg, addr: addr, prepared: prepared, rng: rng, epoll: epoll,
+	t := &thread{cfg: cfg, addr: addr, prepared: prepared, rng: rng, epoll: epoll, events: make([]syscall.EpollEvent, 256),
 		acked: make([]uint64, cfg.Keys), unknown: make([]uint64, cfg.Keys)}
 	if cfg.Window > 0 {
 		t.windows = make([]window, (cfg.Duration+cfg.Window-1)/cfg.Window)
@@ -59,17 +64,58 @@ func newThread(cfg Config, addr syscall.SockaddrInet4, prepared [][]byte, conns 
 	return t, nil
 }
 
-// run sends and receives until the time is over and the answers are there.
-func (t *thread) run(ctx context.Context, begin time.Time) error {
-	defer t.close()
-	t.begin, t.from = begin, begin.Add(t.cfg.Warm)
-	t.until = t.from.Add(t.cfg.Duration)
+// connect makes the connections of an open loop before it begins: what is due
+// at once is not to be missed because of that.
+func (t *thread) connect(ctx context.Context) error {
+	t.until = time.Now().Add(settle)
+	if err := t.dialAll(); err != nil {
+		return err
+	}
+	for len(t.free) < len(t.all) && time.Now().Before(t.until) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := t.poll(20); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dialAll begins to connect those that are not connected.
+func (t *thread) dialAll() error {
 	for _, c := range t.all {
+		if c.state != gone {
+			continue
+		}
 		if err := t.dial(c); err != nil {
 			return fault.Wrap(fault.Unavailable, "load", t.cfg.Addr, err)
 		}
 	}
-	events := make([]syscall.EpollEvent, 256)
+	return nil
+}
+
+// poll deals with what happens within so many milliseconds.
+func (t *thread) poll(wait int) error {
+	n, err := syscall.EpollWait(t.epoll, t.events, wait)
+	if err != nil && err != syscall.EINTR {
+		return fault.Wrap(fault.Internal, "load", "epoll", err)
+	}
+	for _, e := range t.events[:max(n, 0)] {
+		if err := t.event(t.conns[e.Fd], e.Events); err != nil {
+			return fault.Wrap(fault.Unavailable, "load", t.cfg.Addr, err)
+		}
+	}
+	return nil
+}
+
+// run sends and receives until the time is over and the answers are there.
+func (t *thread) run(ctx context.Context, begin time.Time) error {
+	t.begin, t.from = begin, begin.Add(t.cfg.Warm)
+	t.until = t.from.Add(t.cfg.Duration)
+	if err := t.dialAll(); err != nil {
+		return err
+	}
 	for now := time.Now(); now.Before(t.until) || t.busy > 0 && now.Before(t.until.Add(drain)); now = time.Now() {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -79,14 +125,8 @@ func (t *thread) run(ctx context.Context, begin time.Time) error {
 			t.issue(now)
 			wait = 1
 		}
-		n, err := syscall.EpollWait(t.epoll, events, wait)
-		if err != nil && err != syscall.EINTR {
-			return fault.Wrap(fault.Internal, "load", "epoll", err)
-		}
-		for _, e := range events[:max(n, 0)] {
-			if err := t.event(t.conns[e.Fd], e.Events); err != nil {
-				return fault.Wrap(fault.Unavailable, "load", t.cfg.Addr, err)
-			}
+		if err := t.poll(wait); err != nil {
+			return err
 		}
 	}
 	for _, c := range t.all {
@@ -99,18 +139,18 @@ func (t *thread) run(ctx context.Context, begin time.Time) error {
 
 // issue sends the requests of an open loop that are due by now.
 func (t *thread) issue(now time.Time) {
-	due := t.cfg.Rate / float64(t.cfg.Threads) * now.Sub(t.begin).Seconds()
+	rate := t.cfg.Rate / float64(t.cfg.Threads)
+	due := rate * now.Sub(t.begin).Seconds()
 	for ; t.issued+1 <= due; t.issued++ {
-		n := len(t.free)
-		if n == 0 {
+		if len(t.free) == 0 {
 			all := due - t.issued
 			t.missed += uint64(all)
 			t.issued += float64(uint64(all))
 			return
 		}
-		c := t.free[n-1]
-		t.free = t.free[:n-1]
-		t.send(c)
+		c := t.free[0] // each has its turn: none is idle for so long that it is closed
+		t.free = t.free[1:]
+		t.send(c, t.begin.Add(time.Duration((t.issued+1)/rate*float64(time.Second))))
 	}
 }
 
@@ -121,18 +161,18 @@ func (t *thread) idle(c *conn, now time.Time) {
 	case t.cfg.Rate > 0:
 		t.free = append(t.free, c)
 	case now.Before(t.until):
-		t.send(c)
+		t.send(c, now)
 	}
 }
 
-// send sends the next request on c.
-func (t *thread) send(c *conn) {
+// send sends the next request on c, which was due then.
+func (t *thread) send(c *conn, due time.Time) {
 	c.key = 0
 	if t.cfg.Keys > 1 && (t.cfg.Hot == 0 || t.rng.Float64() >= t.cfg.Hot) {
 		c.key = t.rng.IntN(t.cfg.Keys)
 	}
 	b := t.prepared[c.key]
-	c.state, c.sent, c.have = waiting, time.Now(), 0
+	c.state, c.sent, c.have = waiting, due, 0
 	t.busy++
 	t.sent++
 	// The buffer of a socket on which nothing is under way takes a request of
@@ -150,6 +190,9 @@ func (t *thread) answered(c *conn, status int, body []byte, now time.Time) {
 	var w *window
 	if measured {
 		t.status[status]++
+		if c.key != 0 {
+			t.others[status]++
+		}
 		if t.windows != nil {
 			w = &t.windows[now.Sub(t.from)/t.cfg.Window]
 		}
@@ -162,6 +205,9 @@ func (t *thread) answered(c *conn, status int, body []byte, now time.Time) {
 		}
 		if measured {
 			t.ok.record(took)
+			if c.key != 0 {
+				t.beside.record(took)
+			}
 		}
 		if w != nil {
 			w.ok.record(took)
@@ -204,7 +250,7 @@ func (t *thread) bad(format string, args ...any) {
 
 func (t *thread) close() {
 	for _, c := range t.all {
-		if c.fd >= 0 {
+		if c.state != gone {
 			_ = syscall.Close(c.fd) // nothing is under way
 		}
 	}

@@ -18,7 +18,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestRun(t *testing.T) {
-	c := Config{Objects: 5, Hot: 0.9, Waiting: 4, Connections: 20, Times: 2, Duration: time.Second, MemoryMB: 256}
+	c := Config{Objects: 5, Hot: 0.9, Waiting: 4, Connections: 20, Times: 2, Duration: time.Second, Work: 200 * time.Microsecond, MemoryMB: 256}
 	r, err := Run(t.Context(), platform.Config{Mode: platform.Embedded, Dir: t.TempDir()}, c, nil)
 	if err != nil || !r.Verified {
 		t.Fatalf("%+v, %v", r, err)

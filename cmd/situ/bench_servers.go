@@ -74,14 +74,16 @@ Then it checks that nothing is missing that was acknowledged.`,
 }
 
 func (b *bench) overloadCommand() *cobra.Command {
-	c := overload.Config{Objects: 1000, Hot: 0.9, Waiting: 256, Connections: 4096, Times: 10, Duration: 30 * time.Second, MemoryMB: 256}
+	c := overload.Config{Objects: 1000, Hot: 0.9, Waiting: 64, Connections: 4096, Times: 10, Duration: 30 * time.Second, Work: time.Millisecond, MemoryMB: 256}
 	cmd := &cobra.Command{
 		Use:   "overload",
 		Short: "Call far more than can be done",
 		Long: `Overload measures over HTTP what a platform can do for clients that wait, most
 of them for one object; then it sends ten times as much, on time whatever is
-answered, as long as one of its connections is free; then little again. The
-platform has a limit of memory (GOMEMLIMIT).`,
+answered, as long as one of its connections is free; then little again. Each
+call hashes for a time (--work): one that does nothing costs its client as much
+as the platform, so that ten times as many cannot be sent from the same machine.
+The platform has a limit of memory (GOMEMLIMIT).`,
 		Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Overload(c)) },
 	}
@@ -91,6 +93,7 @@ platform has a limit of memory (GOMEMLIMIT).`,
 	cmd.Flags().IntVar(&c.Connections, "connections", c.Connections, "connections of those that do not")
 	cmd.Flags().Float64Var(&c.Times, "times", c.Times, "the overload, in peaks")
 	cmd.Flags().DurationVar(&c.Duration, "duration", c.Duration, "how long the overload lasts")
+	cmd.Flags().DurationVar(&c.Work, "work", c.Work, "processor time that each call takes, 0 is an addition")
 	cmd.Flags().IntVar(&c.MemoryMB, "memory", c.MemoryMB, "`MiB` that are the limit of the platform's memory")
 	return cmd
 }

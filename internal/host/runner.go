@@ -3,8 +3,8 @@ package host
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,8 +75,14 @@ type operation struct{ typ, method string }
 // slowRuns is how many runs of a method are made apart after it was slow.
 const slowRuns = 64
 
-// lookEvery is after how many tasks the clock is looked at.
+// lookEvery is after how many tasks the clock is looked at, whatever they did;
+// and whether the runner is closed. What ran looks at the clock when it ends.
 const lookEvery = 16
+
+// longRun is from when on a run is so long that letting others go first costs
+// little beside it. Else who wants a moment, such as the door to refuse a call,
+// waits until a whole slice is over or Go's scheduler interrupts.
+const longRun = 100 * time.Microsecond
 
 // turnsAtOnce is how many turns are made at a time: one after another costs
 // more than twice as much.
@@ -154,12 +160,14 @@ func (r *Runner) work(p *progress) {
 			}
 		}
 		for ; p.next < len(p.frame.Tasks); p.next++ {
-			if p.next >= p.look {
-				if r.ctx.Err() != nil || r.clock()-p.began > r.cfg.Slice {
-					p.skip()
-					break
-				}
+			over := p.clock-p.began > r.cfg.Slice
+			if p.next >= p.look && !over {
+				over = r.ctx.Err() != nil || r.clock()-p.began > r.cfg.Slice
 				p.look = p.next + lookEvery
+			}
+			if over {
+				p.skip()
+				break
 			}
 			if !r.task(p, p.next) {
 				return
@@ -270,8 +278,13 @@ func (r *Runner) task(p *progress, i int) bool {
 		return false
 	}
 	p.clock = r.clock()
-	fill(res, &out, p.clock-run.turn.began)
+	took := p.clock - run.turn.began
+	fill(res, &out, took)
 	r.settle(p, task, run.obj, &out)
+	if took > longRun {
+		runtime.Gosched()
+		p.clock = r.clock()
+	}
 	return true
 }
 
@@ -451,45 +464,4 @@ func (r *Runner) undo(p *progress, slot turn.Slot, why *wire.Failure) {
 		}
 		*res = turn.Result{Index: i, Outcome: turn.Redo, Unloaded: true}
 	}
-}
-
-// finish gathers the net changes of the frame.
-func (r *Runner) finish(p *progress) {
-	changes := slices.Grow(p.rep.Changes, len(r.dirty))
-	for _, slot := range r.dirty {
-		obj := r.objects[slot]
-		if obj == nil || obj.frame != p.frame.Seq || !obj.dirty {
-			continue // undone, or gone with a detached turn
-		}
-		changes = append(changes, turn.Change{Slot: slot})
-		if fail := r.changes(obj, &changes[len(changes)-1], func() wire.ObjectID { return p.name(slot) }); fail != nil {
-			changes = changes[:len(changes)-1]
-			p.rep.Changes = changes
-			r.undo(p, slot, fail)
-		}
-	}
-	p.rep.Changes, r.dirty = changes, r.dirty[:0]
-}
-
-// name returns the name of the object of slot, which has a task in the frame.
-func (p *progress) name(slot turn.Slot) wire.ObjectID {
-	i := slices.IndexFunc(p.frame.Tasks, func(t turn.Task) bool { return t.Slot == slot })
-	return p.frame.Tasks[i].Env.To.Object()
-}
-
-// changes moves the net change of an object into c. An error says its name.
-func (r *Runner) changes(obj *live, c *turn.Change, name func() wire.ObjectID) (fail *wire.Failure) {
-	defer func() {
-		if v := recover(); v != nil {
-			fail = Panic(v)
-		}
-	}()
-	if err := obj.inst.Changes(c); err != nil {
-		return wire.FailureOf(fault.Wrap(fault.Invalid, "encode state of", name().String(), err))
-	}
-	if c.Size > r.cfg.MaxState {
-		return wire.FailureOf(fault.New(fault.TooLarge, "commit state of", name().String(),
-			"the turn would make it %d bytes; at most %d are allowed: move what grows into objects of its own", c.Size, r.cfg.MaxState))
-	}
-	return nil
 }

@@ -57,11 +57,6 @@ func (x *exchange) tooLarge(has string) error {
 func (x *exchange) call(to wire.Address, op *operation) error {
 	trace := x.trace()
 	x.set(api.HeaderTrace, trace)
-	if x.h.full != nil {
-		if err := x.h.full(to); err != nil {
-			return err
-		}
-	}
 	req := x.spare
 	if x.spare = nil; req == nil {
 		req = new(wire.Request)
@@ -70,6 +65,11 @@ func (x *exchange) call(to wire.Address, op *operation) error {
 	x.req = req
 	if err := x.options(req); err != nil {
 		return err
+	}
+	if x.h.full != nil {
+		if err := x.h.full(req); err != nil {
+			return err
+		}
 	}
 	if err := x.input(&req.Body, op); err != nil {
 		return err

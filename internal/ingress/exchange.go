@@ -73,6 +73,7 @@ func (x *exchange) Serve() (kept bool) {
 	if err != nil {
 		x.problem(err)
 	}
+	x.req = nil // an idle connection is not to hold what it was asked last
 	return true
 }
 
@@ -135,6 +136,7 @@ func (x *exchange) Resume(late bool) {
 	if err := x.told(resp, err); err != nil {
 		x.problem(err)
 	}
+	x.req = nil
 }
 
 // told answers with what the engine said about the call.
@@ -203,6 +205,8 @@ func (x *exchange) body() ([]byte, error) {
 		return nil, &refusal{kind: fault.Invalid, status: r.Status, title: title, detail: r.Why}
 	}
 	switch {
+	case errors.Is(err, h1.ErrFull):
+		return nil, &refusal{kind: fault.Busy, detail: err.Error() + ": try again later"}
 	case errors.Is(err, h1.ErrTooLarge):
 		return nil, x.tooLarge(fmt.Sprintf("has more than %d bytes", x.h.cfg.MaxBody))
 	case err != nil:

@@ -34,8 +34,8 @@ type Engine interface {
 // Crowded is what an Engine may also be: it knows of objects that take no calls
 // now, so that a call to one is refused before its input is read.
 type Crowded interface {
-	// Full returns the refusal, of kind fault.Busy, or nil.
-	Full(to wire.Address) error
+	// Full returns the refusal, of kind fault.Busy, or nil. R has no input yet.
+	Full(r *wire.Request) error
 }
 
 // Objects shows and deletes objects.
@@ -123,7 +123,7 @@ func (c Config) withDefaults() Config {
 type Handler struct {
 	p     Platform
 	cfg   Config
-	full  func(to wire.Address) error // of Crowded; nil if the engine is not
+	full  func(r *wire.Request) error // of Crowded; nil if the engine is not
 	cross *http.CrossOriginProtection
 	cat   atomic.Pointer[catalogue]
 }

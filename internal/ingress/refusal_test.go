@@ -32,8 +32,8 @@ func (e *fullEngine) Invocation(context.Context, wire.InvocationID, time.Duratio
 	return nil, fault.New(fault.NotFound, "", "", "none")
 }
 func (e *fullEngine) Manifest() *host.Manifest { return e.manifest }
-func (e *fullEngine) Full(to wire.Address) error {
-	err := fault.New(fault.Busy, "call", to.String(), "the mailbox of the object is full: try again later")
+func (e *fullEngine) Full(r *wire.Request) error {
+	err := fault.New(fault.Busy, "call", r.To.String(), "the mailbox of the object is full: try again later")
 	err.Retry = time.Second
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -365,11 +366,12 @@ func TestCallersWhoLeave(t *testing.T) {
 	})
 }
 
-// A long queue whose first message has waited too long refuses callers, at
-// once, until it moves again; a short one waits for its handler. What was taken
-// is not lost, and other objects do not notice.
+// A long queue that does not move fast enough refuses callers who wait for the
+// answer, at once, until it is short again; a short one waits for its handler.
+// Who only wants to be heard is taken. What was taken is not lost, and other
+// objects do not notice.
 func TestLongWait(t *testing.T) {
-	cfg := node.Config{Shard: shard.Config{MaxWait: 500 * time.Millisecond, LongQueue: 10}}
+	cfg := node.Config{Shard: shard.Config{MaxWait: 500 * time.Millisecond, LongQueue: 10, MaxMailbox: 20}}
 	bubble(t, cfg, components(), func(r *rig) {
 		var group sync.WaitGroup
 		call := func(key string, n int) {
@@ -378,11 +380,13 @@ func TestLongWait(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		refused := func() bool {
+		try := func(async bool) (refused bool) {
 			began := time.Now()
-			_, err := situ.Do(context.Background(), r, push.To("hot", 1))
-			if err != nil && (kindOf(err) != "busy" || time.Since(began) != 0) {
-				t.Errorf("%v after %v", err, time.Since(began))
+			req := &wire.Request{To: wire.Address{Type: "thing", Key: "hot", Method: "push"}, Body: wire.Payload{Format: wire.JSON, Data: []byte("1")}, Async: async}
+			full := r.node.Full(req)
+			_, err := r.node.Invoke(context.Background(), req)
+			if err != nil && (!fault.Is(err, fault.Busy) || time.Since(began) != 0) || full != nil && err == nil {
+				t.Errorf("%v after %v; the door was told %v", err, time.Since(began), full)
 			}
 			return err != nil
 		}
@@ -393,20 +397,104 @@ func TestLongWait(t *testing.T) {
 		pass(200 * time.Millisecond)
 		call("slow", 1) // the queue is short
 		for range 3 {   // by the shard, and then at the door
-			if !refused() {
+			if !try(false) {
 				t.Error("the queue is long and does not move, and a call was taken")
+			}
+		}
+		for range 8 {
+			if try(true) {
+				t.Error("nobody waits for the answer, and the call was refused")
+			}
+		}
+		for range 3 {
+			if !try(true) {
+				t.Error("the mailbox is full, and a call was taken")
 			}
 		}
 		if n := do(r, push.To("other", 1)); n != 1 {
 			t.Errorf("another object has %d", n)
 		}
-		pass(3 * time.Second) // 9 are left
-		if refused() {
+		pass(3 * time.Second)
+		if !try(false) || try(true) {
+			t.Error("there are 17 left, of a second each")
+		}
+		pass(10 * time.Second)
+		if try(false) {
 			t.Error("the queue is short again, and a call was refused")
 		}
 		group.Wait()
-		if got := do(r, logged.To("hot", situ.None{})); len(got) != 13 {
-			t.Errorf("%d of 13 calls that were taken have run", len(got))
+		if got := do(r, logged.To("hot", situ.None{})); len(got) != 12+8+1+1 {
+			t.Errorf("%d of 22 calls that were taken have run", len(got))
 		}
+	})
+}
+
+// What a long queue is depends on how fast it moves: with a handler of a
+// millisecond, 500 calls are half a second, and whoever is taken waits for no
+// longer than that.
+func TestLongWaitFollowsThePace(t *testing.T) {
+	cfg := node.Config{Store: store.Options{Shards: 1}, Shard: shard.Config{MaxWait: 500 * time.Millisecond, LongQueue: 10}}
+	bubble(t, cfg, components(), func(r *rig) {
+		var taken, refused atomic.Int64
+		var longest atomic.Int64
+		var group sync.WaitGroup
+		for range 3000 { // one in a millisecond, ten times as many as can be done
+			group.Go(func() {
+				began := time.Now()
+				if _, err := situ.Do(context.Background(), r, nap.To("hot", time.Millisecond)); err == nil {
+					taken.Add(1)
+					for d := int64(time.Since(began)); ; {
+						if old := longest.Load(); d <= old || longest.CompareAndSwap(old, d) {
+							break
+						}
+					}
+				} else if kindOf(err) == "busy" && time.Since(began) == 0 {
+					refused.Add(1)
+				} else {
+					t.Errorf("%v after %v", err, time.Since(began))
+				}
+			})
+			time.Sleep(100 * time.Microsecond)
+		}
+		group.Wait()
+		if d := time.Duration(longest.Load()); d > 600*time.Millisecond || d < 400*time.Millisecond {
+			t.Errorf("who was taken waited for up to %v", d)
+		}
+		if n := taken.Load(); n < 600 || n > 900 || n+refused.Load() != 3000 {
+			t.Errorf("%d were taken, %d refused", n, refused.Load())
+		}
+	})
+}
+
+// Many objects that are ready are a long queue, too, even if each has but one
+// message: who comes now would wait for all of them.
+func TestLongWaitOfAShard(t *testing.T) {
+	cfg := node.Config{Store: store.Options{Shards: 1}, Shard: shard.Config{MaxWait: 500 * time.Millisecond, LongQueue: 10}}
+	bubble(t, cfg, components(), func(r *rig) {
+		var taken, refused atomic.Int64
+		var group sync.WaitGroup
+		for i := range 3000 {
+			group.Go(func() {
+				began := time.Now()
+				_, err := situ.Do(context.Background(), r, nap.To(fmt.Sprint("o", i), time.Millisecond))
+				switch d := time.Since(began); {
+				case err == nil && d < 600*time.Millisecond:
+					taken.Add(1)
+				case kindOf(err) == "busy" && d == 0:
+					refused.Add(1)
+				default:
+					t.Errorf("%v after %v", err, d)
+				}
+			})
+			time.Sleep(100 * time.Microsecond)
+		}
+		if _, err := situ.Do(context.Background(), r, push.To("late", 1)); kindOf(err) != "busy" {
+			t.Errorf("the last: %v", err)
+		}
+		group.Wait()
+		if n := taken.Load(); n < 600 || n > 900 || n+refused.Load() != 3000 {
+			t.Errorf("%d were taken, %d refused", n, refused.Load())
+		}
+		do(r, push.To("late", 1))
 	})
 }

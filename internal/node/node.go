@@ -252,14 +252,14 @@ func (n *Node) Begin(r *wire.Request, done func(*wire.Response, error)) (resp *w
 	return nil, c.leave, nil
 }
 
-// Full returns the refusal, of kind fault.Busy, of a call to an object that is
-// known to take none now. A door asks it before it reads the input. If it
-// returns nil, Begin may refuse all the same.
-func (n *Node) Full(to wire.Address) error {
-	if to.Function() {
+// Full returns the refusal, of kind fault.Busy, of a call that is known not to
+// be taken now. A door asks it before it reads the input: r need not have one.
+// If it returns nil, Begin may refuse all the same.
+func (n *Node) Full(r *wire.Request) error {
+	if r.To.Function() {
 		return nil
 	}
-	return n.shards[place.Shard(to.Object(), len(n.shards))].Full(to)
+	return n.shards[place.Shard(r.To.Object(), len(n.shards))].Full(r)
 }
 
 // begun is a call that a shard has.

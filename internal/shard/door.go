@@ -11,7 +11,7 @@ import (
 // error. Leave says that the caller does not wait any more. An error of Call
 // itself is a refusal at the door; then done is not called, and leave is nil.
 func (s *Shard) Call(r *wire.Request, done func(*wire.Response, error)) (leave func(), err error) {
-	if err := s.Full(r.To); err != nil {
+	if err := s.Full(r); err != nil {
 		return nil, err
 	}
 	w := &core.Waiter{Done: done}
@@ -21,27 +21,20 @@ func (s *Shard) Call(r *wire.Request, done func(*wire.Response, error)) (leave f
 	return w.Leave, nil
 }
 
-// Full returns the refusal of a call to an object that takes none now, and nil
-// if the object is to be asked.
-func (s *Shard) Full(to wire.Address) error {
-	if crowds := s.crowds.Load(); crowds != nil && !to.Function() {
-		if _, full := (*crowds)[to.Object()]; full {
-			return core.Crowded(to)
-		}
+// Full returns the refusal, of kind fault.Busy, of a call that would not be
+// taken now, and nil if the shard is to be asked. It does not look at the body.
+func (s *Shard) Full(r *wire.Request) error {
+	if crowds := s.crowds.Load(); crowds != nil {
+		return crowds.Refuse(r)
 	}
 	return nil
 }
 
-// tellCrowds tells the door which objects take no calls now, so that many who
+// tellCrowds tells the door which calls are not taken now, so that many who
 // are refused do not keep the shard from its work.
 func (s *Shard) tellCrowds() {
-	crowds, changed := s.core.Crowds()
-	switch {
-	case !changed:
-	case len(crowds) == 0:
-		s.crowds.Store(nil)
-	default:
-		s.crowds.Store(&crowds)
+	if crowds, changed := s.core.Crowds(); changed {
+		s.crowds.Store(crowds)
 	}
 }
 

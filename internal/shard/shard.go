@@ -64,8 +64,8 @@ type Shard struct {
 	inbox  []any // what was posted: request, Segment, Ack, op, hostChange
 	closed bool
 	wake   chan struct{}
-	crowds atomic.Pointer[map[wire.ObjectID]struct{}] // objects that take no calls now
-	put    int                                        // of inbox: what was put back and wakes nobody
+	crowds atomic.Pointer[core.Crowds] // what takes no calls now
+	put    int                         // of inbox: what was put back and wakes nobody
 
 	host    Host
 	commits chan *store.Batch

@@ -93,24 +93,27 @@ func (s *session) run() {
 	<-s.over
 	group.Wait()
 	if s.proc != nil {
-		s.proc.End(s.grace(), s.pool.hurry)
+		s.end()
 	}
 	close(s.settled)
 	s.readers.Wait()
 	close(s.ended)
 }
 
-// grace is how long the process may live after its connections are closed.
-func (s *session) grace() time.Duration {
+// end waits for the process to end, or ends it, when its connections are
+// closed.
+func (s *session) end() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	err := s.err
+	s.mu.Unlock()
 	switch {
 	case isClosed(s.leaving):
-		return s.pool.cfg.Drain
-	case fault.Is(s.err, fault.Unavailable):
-		return 500 * time.Millisecond // it is most likely ending by itself
+		s.proc.End(s.pool.cfg.Drain, s.pool.hurry)
+	case fault.Is(err, fault.Unavailable): // it is most likely ending by itself
+		s.proc.EndDying(500*time.Millisecond, s.pool.hurry)
+	default:
+		s.proc.End(0, s.pool.hurry)
 	}
-	return 0
 }
 
 // listen reads the control connection until it ends.

@@ -29,6 +29,12 @@ func (c *Conn) Body(limit int64) ([]byte, error) {
 		return nil, nil
 	case n > limit:
 		return nil, ErrTooLarge
+	default:
+		if err := c.holdBody(n); err != nil {
+			return nil, err
+		}
+	}
+	switch n := c.head.Length; {
 	case n > 0 && int64(c.w-c.r) >= n: // it came with the head
 		b := append(make([]byte, 0, n), c.buf[c.r:c.r+int(n)]...)
 		c.r += int(n)
@@ -87,6 +93,9 @@ func (c *Conn) chunks(limit int64) (b []byte, err error) {
 		}
 		if int64(len(b))+size > limit {
 			return nil, ErrTooLarge
+		}
+		if err := c.holdBody(int64(len(b)) + size); err != nil {
+			return nil, err
 		}
 		if size > 0 {
 			if b, err = c.data(b, size); err != nil {

@@ -40,10 +40,11 @@ type Conn struct {
 	r, w   int
 	out    []byte
 	head   Head
-	unread int64 // of the body, as its length was announced; 0 when it was read
-	last   bool  // no request after this one
-	sent   bool  // the answer to this one
-	used   bool  // there was a request before
+	unread int64        // of the body, as its length was announced; 0 when it was read
+	last   bool         // no request after this one
+	sent   bool         // the answer to this one
+	used   bool         // there was a request before
+	held   atomic.Int64 // bytes of a large body or answer
 
 	mark   atomic.Uint64 // the step that the connection is at, and since when
 	limit  atomic.Int64  // how long the answer may take, in milliseconds
@@ -234,6 +235,7 @@ var errEnd = errors.New("the connection ends in peace")
 // finish ends an exchange: what is left of its body is skipped if that is
 // cheap.
 func (c *Conn) finish() error {
+	c.letGo()
 	if c.last {
 		return errEnd
 	}
@@ -370,13 +372,15 @@ func (c *Conn) fill() error {
 // expired reports whether the step has taken too long.
 func (c *Conn) expired() bool {
 	m := c.mark.Load()
-	return c.s.expired(m>>48&0xf, time.Duration(uint64(c.s.clock.Load())-m&markSince)*time.Millisecond)
+	step, took := m>>48&0xf, time.Duration(uint64(c.s.clock.Load())-m&markSince)*time.Millisecond
+	return c.s.expired(step, took) || c.presses(step, took)
 }
 
 // end answers what was no request, and closes the connection so that the
 // client reads the answer.
 func (c *Conn) end(why error) {
 	defer c.s.forget(c)
+	c.letGo()
 	var r *Refusal
 	if errors.As(why, &r) && !c.sent && (r != errLate || c.w > c.r) {
 		c.last, c.unread = true, -1

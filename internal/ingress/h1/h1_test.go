@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -603,4 +604,44 @@ type slowly struct{ net.Conn }
 func (s slowly) Read(b []byte) (int, error) {
 	time.Sleep(time.Millisecond)
 	return s.Conn.Read(b)
+}
+
+// Large bodies and answers have so much memory together. A body that finds no
+// room is refused; and while there is none, who does not read its answer is cut
+// off after a second, and not after half a minute. Small ones are not counted.
+func TestSlowReadersHoldNoMemory(t *testing.T) {
+	const size = 60_000
+	bubble(t, handling{serve: echo}, Limits{Held: 100_000}, func(t *testing.T, s *Server, p *pipes) {
+		big := func() string {
+			return "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: " + strconv.Itoa(size) + "\r\n\r\n" + strings.Repeat("x", size)
+		}
+		slow, r := p.dial()
+		go func() { _, _ = io.WriteString(slow, big()) }()
+		synctest.Wait() // its answer waits to be read
+		if n := s.held.Load(); n != 2*size {
+			t.Errorf("%d bytes are held", n)
+		}
+		next, nr := p.dial()
+		go func() { _, _ = io.WriteString(next, big()) }()
+		if status, text := hear(t, nr); status != 400 || text != ErrFull.Error() {
+			t.Errorf("no room: %d %s", status, text)
+		}
+		small, sr := p.dial()
+		if status, text := ask(t, small, sr, request("small")); status != 200 || text != "small" {
+			t.Errorf("a small one: %d %s", status, text)
+		}
+		time.Sleep(1500 * time.Millisecond)
+		if _, err := io.Copy(io.Discard, r); s.held.Load() != 0 {
+			t.Errorf("the slow one: %v, %d bytes are held", err, s.held.Load())
+		}
+		other, or := p.dial()
+		go func() { _, _ = io.WriteString(other, big()) }()
+		if status, text := hear(t, or); status != 200 || len(text) != size {
+			t.Errorf("there is room again: %d and %d bytes", status, len(text))
+		}
+		synctest.Wait()
+		if n := s.held.Load(); n != 0 {
+			t.Errorf("%d bytes are held", n)
+		}
+	})
 }

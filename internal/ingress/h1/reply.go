@@ -42,6 +42,9 @@ func (c *Conn) Reply(status int, fields []Field, body []byte) {
 		b, body = append(b, body...), nil
 	}
 	c.out = b
+	if len(body) > large {
+		c.hold(int64(len(body)))
+	}
 	if c.write(b, body) != nil {
 		c.last = true
 	}

@@ -33,6 +33,7 @@ type Limits struct {
 	Body   time.Duration // of a body; default 30 s (408)
 	Answer time.Duration // of the session; default 1 minute
 	Write  time.Duration // of an answer, until the client's side has taken it; default 30 s
+	Held   int64         // bytes of large bodies and answers at once; default 256 MiB, or a quarter of the memory limit. Over it bodies get ErrFull, and who takes over a second to send or read one is cut off
 	Linger time.Duration // for the client to read the last answer; default 500 ms
 }
 
@@ -51,6 +52,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.Body, 30*time.Second)
 	def(&l.Answer, time.Minute)
 	def(&l.Write, 30*time.Second)
+	def(&l.Held, heap.AtMost(256<<20, 4))
 	def(&l.Linger, 500*time.Millisecond)
 	return l
 }
@@ -85,6 +87,7 @@ type Server struct {
 	stopping atomic.Bool
 	packed   atomic.Bool // there are so many that they queue
 	queue    queue
+	held     atomic.Int64 // bytes of large bodies and answers
 	once     sync.Once
 	group    sync.WaitGroup // connections
 	look     chan struct{}  // closed when looking is to end
@@ -342,7 +345,7 @@ func (s *Server) inspect(c *Conn) (took time.Duration) {
 	m := c.mark.Load()
 	step, took := m>>48&0xf, time.Duration(uint64(s.clock.Load())-m&markSince)*time.Millisecond
 	switch {
-	case s.expired(step, took):
+	case s.expired(step, took), c.presses(step, took):
 		c.interrupt()
 	case step == idle && s.stopping.Load():
 		c.interrupt()

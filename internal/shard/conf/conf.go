@@ -24,8 +24,8 @@ type Config struct {
 	MaxQueued        int           // messages in memory; default 100,000
 	MaxQueuedBytes   int           // their bytes; default 64 MiB
 	MaxMailbox       int           // messages of one object, for callers outside; default 10,000
-	MaxWait          time.Duration // how long the first of a long queue may have waited, for callers outside; default 500 ms
-	LongQueue        int           // messages of one object that are a long queue; default 1,000
+	MaxWait          time.Duration // how long who waits for an answer may have to wait in a long queue; default 500 ms
+	LongQueue        int           // messages of one object, or objects that are ready, that are a long queue; default 100
 	MaxOutbox        int           // bytes not acknowledged by one shard, for callers outside; default 64 MiB
 	MaxFunctions     int           // functions running at once; default 256
 	ChannelWindow    int           // bytes under way to another shard; default 4 MiB
@@ -75,7 +75,7 @@ func (c Config) WithDefaults() Config {
 	def(&c.MaxQueuedBytes, 64<<20)
 	def(&c.MaxMailbox, 10_000)
 	def(&c.MaxWait, 500*time.Millisecond)
-	def(&c.LongQueue, 1000)
+	def(&c.LongQueue, 100)
 	def(&c.MaxOutbox, 64<<20)
 	def(&c.MaxFunctions, 256)
 	def(&c.ChannelWindow, 4<<20)

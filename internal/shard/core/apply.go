@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/mail"
@@ -16,7 +18,7 @@ func (c *Core) Apply(rep *turn.Report) {
 		return // of a host that was given up
 	}
 	if !rep.Late {
-		c.flying = false
+		c.flying, c.aloft = false, 0
 		if fl.trial {
 			c.cfg.Trials.End()
 		}
@@ -28,27 +30,63 @@ func (c *Core) Apply(rep *turn.Report) {
 		c.change(ch)
 	}
 	for i := range rep.Results {
-		if o := c.result(fl, &rep.Results[i], rep.Late); o != nil && !o.touched {
+		o := c.result(fl, &rep.Results[i], rep.Late)
+		if o == nil {
+			continue
+		}
+		if !o.touched {
 			o.touched = true
 			c.hands = append(c.hands, o)
 		}
-	}
-	for _, o := range c.hands {
-		o.touched = false
-		if o.detached == 0 && o.box.Running() {
-			o.box.Return(o.box.Until())
+		if rep.Results[i].Outcome != turn.Skipped {
+			o.ran = true
+			o.pace.done++
 		}
-		c.wake(o)
-		c.rest(o)
 	}
-	clear(c.hands)
-	c.hands = c.hands[:0]
+	c.letGo()
 	if fl.open == 0 {
 		delete(c.frames, rep.Frame)
 		if !rep.Late {
 			c.land(fl)
 		}
 	}
+}
+
+// letGo makes the objects that a report touched ready for the next frame. Those
+// for which this one had no time come first, before what became ready while it
+// ran: else the same object would be the first of each frame and, if its turns
+// take the whole slice, the only one that gets on.
+func (c *Core) letGo() {
+	before := len(c.ready)
+	for i, o := range c.hands {
+		if !o.ran {
+			c.goOn(o)
+			c.hands[i] = nil
+		}
+	}
+	if before > 0 && len(c.ready) > before {
+		left := slices.Clone(c.ready[before:])
+		copy(c.ready[len(left):], c.ready[:before])
+		copy(c.ready, left)
+	}
+	for _, o := range c.hands {
+		if o != nil {
+			c.pace.done++
+			c.goOn(o)
+		}
+	}
+	clear(c.hands)
+	c.hands = c.hands[:0]
+}
+
+// goOn makes an object that a report touched ready, or lets it rest.
+func (c *Core) goOn(o *object) {
+	o.touched, o.ran = false, false
+	if o.detached == 0 && o.box.Running() {
+		o.box.Return(o.box.Until())
+	}
+	c.wake(o)
+	c.rest(o)
 }
 
 // land keeps the memory of a frame that is done with for the next.

@@ -50,7 +50,9 @@ type work struct {
 	detached int32   // tasks that run on beside their frame
 	ready    bool
 	touched  bool      // by the report being applied
+	ran      bool      // in that: it was not all skipped
 	paused   wire.Time // the end of the pause it waits for
+	pace     pace      // of its mailbox
 }
 
 func (o *object) id() wire.ObjectID { return wire.ObjectID{Type: *o.typ, Key: o.key} }
@@ -116,6 +118,8 @@ type Core struct {
 	free    []turn.Slot
 	drops   []turn.Slot
 	ready   []*object // in the order in which they became so
+	pace    pace      // of ready, with what the frame under way has of it
+	aloft   int       // objects in that frame
 	busy    []*object // with a mailbox that is not empty
 	idle    object    // ring of resident objects without work
 	nidle   int
@@ -127,8 +131,8 @@ type Core struct {
 	paused  map[*wire.Envelope]struct{} // the same
 	readers []*wire.Envelope            // read-only calls that go around a busy object
 
-	crowds    map[wire.ObjectID]struct{} // objects with a full mailbox that refused a call
-	crowdsNew bool                       // one came since they were told
+	crowds    Crowds // of objects, those that refused a call
+	crowdsNew bool   // one came since they were told
 
 	suspects int       // messages marked wire.Suspect
 	trialAt  wire.Time // when to ask for a trial again, 0 is never
@@ -294,6 +298,7 @@ func (c *Core) mailTo(o *object, env *wire.Envelope) {
 		c.unlink(o)
 		o.busy = int32(len(c.busy))
 		c.busy = append(c.busy, o)
+		o.pace.begin(c.tick)
 	}
 	c.wake(o)
 }
@@ -321,6 +326,9 @@ func (c *Core) wake(o *object) {
 			return
 		}
 		o.ready = true
+		if len(c.ready)+c.aloft == 0 {
+			c.pace.begin(c.tick)
+		}
 		c.ready = append(c.ready, o)
 		return
 	}

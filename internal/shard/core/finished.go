@@ -10,7 +10,7 @@ import (
 // if it failed, it is run again here, by policy. A nil res says that its host
 // died while it ran.
 func (c *Core) TakeFinished(env *wire.Envelope, res *turn.Result, w *Waiter) {
-	if err := c.room(env.To); err != nil {
+	if err := c.room(&wire.Request{To: env.To}); err != nil {
 		c.AnswerNow(w, nil, err) // as if it had not run
 		return
 	}

@@ -7,69 +7,113 @@ import (
 )
 
 // room refuses what is over a bound, before anything is written.
-func (c *Core) room(to wire.Address) error {
-	if c.mail >= c.cfg.MaxQueued || c.held >= c.cfg.MaxQueuedBytes {
-		return busyError("call", to.String(), "the queue of its shard")
+func (c *Core) room(r *wire.Request) error {
+	if c.mail >= c.cfg.MaxQueued || c.held >= c.cfg.MaxQueuedBytes || c.slow() && waits(r) {
+		return shardFull(r.To)
 	}
 	if c.out.Unacked() > c.cfg.MaxOutbox {
-		return busyError("call", to.String(), "the outbox of its shard")
+		return busyError("call", r.To.String(), "the outbox of its shard")
 	}
-	if to.Function() || !c.crowded(to.Object()) {
+	if r.To.Function() {
 		return nil
 	}
-	if len(c.crowds) < maxCrowds {
-		if c.crowds == nil {
-			c.crowds = map[wire.ObjectID]struct{}{}
-		}
-		if _, known := c.crowds[to.Object()]; !known {
-			c.crowds[to.Object()], c.crowdsNew = struct{}{}, true
-		}
+	id := r.To.Object()
+	full, long := c.crowded(id)
+	if !full && !long {
+		return nil
 	}
-	return Crowded(to)
+	if was, known := c.crowds.Objects[id]; (!known || was != full) && len(c.crowds.Objects) < maxCrowds {
+		if c.crowds.Objects == nil {
+			c.crowds.Objects = map[wire.ObjectID]bool{}
+		}
+		c.crowds.Objects[id], c.crowdsNew = full, true
+	}
+	if !full && !waits(r) {
+		return nil
+	}
+	return mailboxFull(r.To)
 }
 
-// crowded reports whether the mailbox of an object is full: it is when it has
-// MaxMailbox messages, and from LongQueue messages on while the first of them
-// has been there for longer than MaxWait, because who comes now would wait
-// longer. A short queue may wait for a slow handler.
-func (c *Core) crowded(id wire.ObjectID) bool {
+// waits reports whether the caller waits for the answer of an object, and not
+// only until the call is durable. Who does is refused if that would be long.
+func waits(r *wire.Request) bool { return !r.Async && !r.To.Function() }
+
+// crowded reports whether the mailbox of an object takes no calls: it is full
+// when it has MaxMailbox messages, and long, for those who wait for the answer,
+// from LongQueue messages on if the last would wait for longer than MaxWait. A
+// short queue may wait for a slow handler.
+func (c *Core) crowded(id wire.ObjectID) (full, long bool) {
 	least := min(c.cfg.LongQueue, c.cfg.MaxMailbox)
 	if c.mail < least {
-		return false
+		return false, false
 	}
 	o := c.objects.get(id)
 	if o.resting() || o.box.Len() < least {
-		return false
+		return false, false
 	}
-	if o.box.Len() >= c.cfg.MaxMailbox {
-		return true
-	}
-	first := o.box.First()
-	return first != nil && c.now-max(first.Made, first.Due) > wire.Time(c.cfg.MaxWait)
+	n := o.box.Len()
+	return n >= c.cfg.MaxMailbox, o.pace.wait(n, c.tick) > wire.Time(c.cfg.MaxWait)
 }
 
-// Crowded is the refusal of a call to an object whose mailbox is full.
-func Crowded(to wire.Address) error {
+// slow reports whether an object that becomes ready now waits for longer than
+// MaxWait until it is its turn, because of the other objects that are ready.
+func (c *Core) slow() bool {
+	n := len(c.ready) + c.aloft
+	return n >= c.cfg.LongQueue && wire.Time(n)*c.pace.each > wire.Time(c.cfg.MaxWait)
+}
+
+func mailboxFull(to wire.Address) error {
 	return busyError("call", to.String(), "the mailbox of the object")
+}
+
+func shardFull(to wire.Address) error {
+	return busyError("call", to.String(), "the queue of its shard")
+}
+
+// Crowds is what a shard has too much of. Nobody changes one that was told.
+type Crowds struct {
+	Slow    bool                   // all objects: who waits for the answer would wait for long
+	Objects map[wire.ObjectID]bool // false: take no calls of those who wait for the answer; true: of nobody
+}
+
+// Refuse returns the refusal of a call, nil if the shard is to be asked.
+func (cr *Crowds) Refuse(r *wire.Request) error {
+	if r.To.Function() {
+		return nil
+	}
+	if full, there := cr.Objects[r.To.Object()]; there && (full || waits(r)) {
+		return mailboxFull(r.To)
+	}
+	if cr.Slow && waits(r) {
+		return shardFull(r.To)
+	}
+	return nil
 }
 
 // maxCrowds bounds the objects that the door is told of. Calls to others are
 // refused here.
 const maxCrowds = 64
 
-// Crowds returns the objects that are crowded of those for which calls were
-// refused, and whether they are others than at the last call. Who gets them
-// must not change them.
-func (c *Core) Crowds() (crowds map[wire.ObjectID]struct{}, changed bool) {
+// Crowds returns what the door is to refuse, nil for nothing, and whether that
+// is other than at the last call. Of the objects it has those that are crowded
+// and for which calls were refused.
+func (c *Core) Crowds() (crowds *Crowds, changed bool) {
 	changed, c.crowdsNew = c.crowdsNew, false
-	for id := range c.crowds {
-		if !c.crowded(id) {
-			delete(c.crowds, id)
+	for id, was := range c.crowds.Objects {
+		full, long := c.crowded(id)
+		switch {
+		case !full && !long:
+			delete(c.crowds.Objects, id)
 			changed = true
+		case full != was:
+			c.crowds.Objects[id], changed = full, true
 		}
 	}
-	if !changed {
-		return nil, false
+	if slow := c.slow(); slow != c.crowds.Slow {
+		c.crowds.Slow, changed = slow, true
 	}
-	return maps.Clone(c.crowds), true
+	if !changed || !c.crowds.Slow && len(c.crowds.Objects) == 0 {
+		return nil, changed
+	}
+	return &Crowds{c.crowds.Slow, maps.Clone(c.crowds.Objects)}, true
 }

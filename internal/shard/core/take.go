@@ -10,7 +10,7 @@ import (
 
 // TakeRequest takes a call from outside. The answer, or the refusal, goes to w.
 func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
-	if err := c.room(r.To); err != nil {
+	if err := c.room(r); err != nil {
 		c.AnswerNow(w, nil, err)
 		return
 	}

@@ -176,6 +176,39 @@ func (p *Process) End(grace time.Duration, hurry <-chan struct{}) {
 	<-p.Exited
 }
 
+// How often a process that is most likely ending is looked at, and how many
+// times in a row it must be asleep to be none that is.
+const (
+	endLook   = 10 * time.Millisecond
+	endAsleep = 4
+)
+
+// EndDying is End for a process that is most likely ending, because it has let
+// go of a connection that it never closes before: how it ends is worth waiting
+// for. One that sleeps meanwhile does not end, and is killed before grace has
+// passed.
+func (p *Process) EndDying(grace time.Duration, hurry <-chan struct{}) {
+	t := time.NewTicker(endLook)
+	defer t.Stop()
+	var before uint64
+	asleep := 0
+	for began := time.Now(); time.Since(began) < grace && asleep < endAsleep; {
+		select {
+		case <-p.Exited:
+			return
+		case <-hurry:
+			asleep = endAsleep
+		case <-t.C:
+			if ticks, busy, ok := proc.Look(p.PID()); !ok || busy || ticks != before {
+				before, asleep = ticks, 0
+			} else {
+				asleep++
+			}
+		}
+	}
+	p.End(0, hurry)
+}
+
 // tail keeps the last bytes that were written to it.
 type tail struct {
 	mu  sync.Mutex

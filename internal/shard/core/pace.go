@@ -1,0 +1,34 @@
+package core
+
+import "github.com/situ-dev/situ/internal/wire"
+
+// pace is how fast a queue has moved lately, for as long as it is not empty.
+// The zero value knows nothing.
+type pace struct {
+	since wire.Time // when it was looked at last, in ticks
+	done  int32     // what left since then
+	each  wire.Time // what one takes; 0 is not known
+}
+
+// begin is called when the queue was empty and is not any more: the time until
+// now was nobody's. What one takes is remembered.
+func (p *pace) begin(tick wire.Time) { p.since, p.done = tick, 0 }
+
+// look measures what left since the last look. Of what was known three quarters
+// stay, so that a few looks forget it.
+func (p *pace) look(tick wire.Time) {
+	if p.done == 0 {
+		return // it goes on waiting for the first
+	}
+	each := max((tick-p.since)/wire.Time(p.done), 1)
+	if p.each != 0 {
+		each = (3*p.each + each) / 4
+	}
+	p.since, p.done, p.each = tick, 0, each
+}
+
+// wait returns how long the last of n waits, as far as that is known: at this
+// pace, and no less than the first has waited since another left.
+func (p *pace) wait(n int, tick wire.Time) wire.Time {
+	return max(wire.Time(n)*p.each, tick-p.since)
+}
