@@ -127,15 +127,23 @@ func (l *link) refuse(fl *flight) {
 // deliver brings a report to the shard that the worker did not make. It does
 // not block.
 func (l *link) deliver(rep *turn.Report) {
+	if !l.offer(rep) { // without the lock: the session takes it under its own
+		l.s.fail(fault.New(fault.Internal, "worker.submit", l.id.String(), "reports are not read"))
+	}
+}
+
+// offer returns false if there is no room for a report that somebody may read.
+func (l *link) offer(rep *turn.Report) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return
+		return true
 	}
 	select {
 	case l.reports <- rep:
+		return true
 	default:
-		l.s.fail(fault.New(fault.Internal, "worker.submit", l.id.String(), "reports are not read"))
+		return false
 	}
 }
 
