@@ -6,7 +6,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/workproto"
 )
 
@@ -40,6 +43,72 @@ func TestDeliverHoldsNothing(t *testing.T) {
 	l.deliver(&turn.Report{})
 	if !closed {
 		t.Error("a report for which there is no room did not end the session")
+	}
+}
+
+// noNode is a node of one shard that does nothing.
+type noNode struct{}
+
+func (noNode) Shards() int                                            { return 1 }
+func (noNode) SetHosts(func(wire.ShardID) shard.Host, *host.Manifest) {}
+func (noNode) SetFunctions(shard.Functions)                           {}
+
+// A frame that finds its worker dead has reached nobody: what is in it has not
+// been tried, and is not marked for quarantine.
+func TestReached(t *testing.T) {
+	pool, err := New(noNode{}, Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	for _, c := range []struct {
+		name string
+		die  func(s *session, worker net.Conn) error
+		want bool
+	}{
+		{"alive", func(*session, net.Conn) error { return nil }, true},
+		{"dead, and nobody knows", func(_ *session, worker net.Conn) error { return worker.Close() }, false},
+		{"dead, and it is known", func(s *session, _ net.Conn) error { close(s.over); return nil }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "w"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = ln.Close() }()
+			worker, err := net.Dial("unix", ln.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = worker.Close() }()
+			conn, err := ln.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			s := &session{pool: pool, over: make(chan struct{})}
+			l, err := newLink(s, 0, workproto.NewConn(conn))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.die(s, worker); err != nil {
+				t.Fatal(err)
+			}
+			env := &wire.Envelope{Kind: wire.Call, To: wire.Address{Method: "f"}}
+			l.Submit(&turn.Frame{Seq: 1, Tasks: []turn.Task{{Env: env}}})
+			if got := l.Reached(1); got != c.want {
+				t.Errorf("it has reached somebody: %v, want %v", got, c.want)
+			}
+			if l.Reached(2) {
+				t.Error("a frame that was not submitted has reached somebody")
+			}
+			q := newQuarantine(pool)
+			pool.quarantine = q
+			l.end()
+			if got := len(q.marks) > 0; got != c.want {
+				t.Errorf("its message is marked: %v, want %v", got, c.want)
+			}
+		})
 	}
 }
 

@@ -84,10 +84,11 @@ func (ch *change) net() []turn.Entry {
 
 // flight is a frame that the host has, or of which tasks run on detached.
 type flight struct {
-	frame turn.Frame
-	tasks []flightTask
-	open  int
-	trial bool // one suspect, alone
+	frame  turn.Frame
+	tasks  []flightTask
+	open   int
+	trial  bool // one suspect, alone
+	unsent bool // nobody got it
 }
 
 type flightTask struct {
