@@ -245,7 +245,7 @@ func (c *Core) Running() bool { return len(c.frames) > 0 }
 func (c *Core) Committing() bool { return c.flown != nil }
 
 // Full reports whether the core takes no more messages until some are done.
-func (c *Core) Full() bool { return c.mail >= c.cfg.MaxQueued }
+func (c *Core) Full() bool { return c.mail >= c.cfg.MaxQueued || c.held >= c.cfg.MaxQueuedBytes }
 
 // object returns the object that gets work to do, making it known if needed.
 func (c *Core) object(id wire.ObjectID) *object {
