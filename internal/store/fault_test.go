@@ -228,7 +228,7 @@ func TestBadDirectories(t *testing.T) {
 			id := identity.New(2, time.Now())
 			id.Format = 1
 			return file.Write(fs, "d/situ.json", id.Encode())
-		}, fault.Invalid, "development versions"},
+		}, fault.Invalid, "never released"},
 		"no log": {func(fs vfs.FS) error { return fs.RemoveAll("d/log") }, fault.Corrupt, "d/log/00000001.log"},
 		"nothing but a log": {func(fs vfs.FS) error {
 			return errors.Join(fs.Remove("d/situ.json"), fs.Remove("d/situ.hwm"), fs.RemoveAll("d/pebble"))
