@@ -20,7 +20,8 @@ import (
 
 // TestStopWhileACommitHangs stops a node whose disk does not end a commit, as
 // one that waits for room on a full disk does not: when it has had its time, the
-// process is to end without it, and not before.
+// process is to end without it, and not before. If it ends all the same, its
+// callers hear of it.
 func TestStopWhileACommitHangs(t *testing.T) {
 	for name, opens := range map[string]bool{"it ends in time": true, "it does not end": false} {
 		t.Run(name, func(t *testing.T) {
@@ -48,7 +49,8 @@ func TestStopWhileACommitHangs(t *testing.T) {
 				n.SetHosts(func(wire.ShardID) shard.Host { return runner }, &m)
 
 				open := disk.close()
-				go func() { _, _ = situ.Do(context.Background(), n, push.To("a", 1)) }()
+				answer := make(chan error, 1)
+				go func() { _, err := situ.Do(context.Background(), n, push.To("a", 1)); answer <- err }()
 				pass(time.Second)
 				stop()
 				if pass(drain + after - 2*time.Second); ended.Load() > 0 {
@@ -69,6 +71,9 @@ func TestStopWhileACommitHangs(t *testing.T) {
 				}
 				if err := <-done; err != nil {
 					t.Error(err)
+				}
+				if err := <-answer; err != nil { // it is durable, after all
+					t.Errorf("the call is answered with %v", err)
 				}
 				runner.Close()
 				if ended.Load() > 1 {

@@ -20,10 +20,13 @@ type Watch struct {
 	After time.Duration // without progress: it is told, and the node is not healthy; default 10 s
 	End   time.Duration // without progress: Fatal is called; default 2 minutes, negative is never
 	// Fatal is called, once, when a shard was stuck for End, or, once the node is
-	// to stop, for Drain and After together: a commit that waits for room on a full
-	// disk must not keep the process. It should end the process: what was
+	// to stop, for Drain and After together. It should end the process: what was
 	// acknowledged is durable, and a start is the remedy. The default says why on
 	// standard error and exits with 70.
+	//
+	// A commit that waits for room on a full disk is stuck for as long as it waits,
+	// but ends nothing until there is room, because a start would find none,
+	// either, and reads go on. It does not keep a process that is to stop.
 	Fatal func(error)
 }
 
@@ -62,44 +65,74 @@ func (n *Node) watch(ctx context.Context) {
 	defer tick.Stop()
 	after, end := int(n.cfg.Watch.After/watchEvery), int(n.cfg.Watch.End/watchEvery)
 	late := min(end, after+int(n.cfg.Drain/watchEvery)) // when the node is to stop
-	stopping, ended := 0, false
+	stopping, roomy, ended := 0, 0, false
 	for {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			return
 		}
+		hindrance := n.store.Hindrance()
+		if roomy++; fault.Is(hindrance, fault.Full) {
+			roomy = 0
+		}
 		limit := end
 		if n.draining.Load() {
+			roomy = end
 			if stopping++; stopping >= late {
 				limit = late
 			}
 		}
 		for i, sh := range n.shards {
 			p := &n.patients[i]
-			rounds, why, ours := p.look(sh.Pulse())
-			switch {
-			case rounds < after:
-				if p.stuck.Swap(nil) != nil {
-					n.cfg.Log.Warn("a shard goes on again", "shard", i)
-				}
-			case p.stuck.Load() == nil:
-				p.stuck.Store(&why)
-				n.cfg.Log.Error("a shard is stuck", "shard", i, "what", why, "seconds", rounds, "goroutines", goroutines(wire.ShardID(i)))
+			x := p.look(sh.Pulse())
+			n.tell(i, x, after)
+			if x.commit {
+				x.rounds = min(x.rounds, roomy)
 			}
-			if ours && end > 0 && rounds >= limit && !ended {
+			if x.ours && end > 0 && x.rounds >= limit && !ended {
 				ended = true
-				n.cfg.Watch.Fatal(fault.New(fault.Internal, "watch", wire.ShardID(i).String(),
-					"%s for %v: what was acknowledged is on disk; start again", why, time.Duration(rounds)*watchEvery))
+				n.cfg.Watch.Fatal(x.fatal(i, hindrance))
 			}
 		}
 	}
 }
 
-// look takes a pulse, and returns for how many rounds what does not go on, and
-// whether that is the engine or its disk. What it is not is the host, whose
-// remedies are its own.
-func (p *patient) look(now shard.Pulse) (rounds int, why string, ours bool) {
+// stall is what does not go on in a shard.
+type stall struct {
+	rounds int // for how many it does not
+	what   string
+	ours   bool // it is the engine or its disk; what it is not is the host, whose remedies are its own
+	commit bool
+}
+
+// tell tells of a shard that has stood still for so many rounds, and of one that
+// goes on again.
+func (n *Node) tell(i int, x stall, after int) {
+	p := &n.patients[i]
+	switch {
+	case x.rounds < after:
+		if p.stuck.Swap(nil) != nil {
+			n.cfg.Log.Warn("a shard goes on again", "shard", i)
+		}
+	case p.stuck.Load() == nil:
+		p.stuck.Store(&x.what)
+		n.cfg.Log.Error("a shard is stuck", "shard", i, "what", x.what, "seconds", x.rounds, "goroutines", goroutines(wire.ShardID(i)))
+	}
+}
+
+// fatal is why the process is to end.
+func (x stall) fatal(i int, hindrance error) error {
+	why := ""
+	if x.commit && hindrance != nil {
+		why = " (" + hindrance.Error() + ")"
+	}
+	return fault.New(fault.Internal, "watch", wire.ShardID(i).String(), "%s for %v%s: what was acknowledged is on disk; start again",
+		x.what, time.Duration(x.rounds)*watchEvery, why)
+}
+
+// look takes a pulse, and returns what has not gone on for longest.
+func (p *patient) look(now shard.Pulse) stall {
 	last := p.last
 	p.last = now
 	count := func(n *int, same bool) {
@@ -112,11 +145,11 @@ func (p *patient) look(now shard.Pulse) (rounds int, why string, ours bool) {
 	count(&p.frame, now.Frame != 0 && now.Frame == last.Frame)
 	switch max(p.beat, p.commit, p.frame) {
 	case p.beat:
-		return p.beat, "its loop does not go on", true
+		return stall{rounds: p.beat, what: "its loop does not go on", ours: true}
 	case p.commit:
-		return p.commit, "a commit does not end", true
+		return stall{rounds: p.commit, what: "a commit does not end", ours: true, commit: true}
 	}
-	return p.frame, "the program does not report a frame of turns", false
+	return stall{rounds: p.frame, what: "the program does not report a frame of turns"}
 }
 
 // Healthy returns nil, or which shard is stuck, of kind fault.Unavailable.

@@ -134,8 +134,7 @@ func loopback(a net.Addr) bool {
 	return ok && t.IP.IsLoopback()
 }
 
-// Addr returns the address for calls, Admin that for the status ("" if there
-// is none), Attach that for programs that are started by hand.
+// Addr returns the address for calls.
 func (s *Server) Addr() string { return s.doors[0].ln.Addr().String() }
 
 // Admin returns the address for status and profiles, "" if there is none.

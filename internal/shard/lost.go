@@ -1,14 +1,25 @@
 package shard
 
+// mortal is a Host that tells more of its end, when Reports is closed.
+type mortal interface {
+	// Why returns what ended it.
+	Why() error
+	// Reached reports whether user code may have got the frame with that
+	// number, which is not reported.
+	Reached(frame uint64) bool
+}
+
 // lost gives a host up that has ended.
 func (s *Shard) lost() {
-	h, ok := s.host.(interface{ Why() error })
+	c := s.core
+	h, ok := s.host.(mortal)
 	s.host = nil
-	if ok {
-		if err := h.Why(); err != nil {
-			s.core.DeadHost(err.Error())
-			return
-		}
+	if !ok {
+		c.LostHost(true)
+		return
 	}
-	s.core.LostHost(true)
+	if c.Flying() && !h.Reached(c.Frame()) {
+		c.Unsent()
+	}
+	c.DeadHost(h.Why().Error())
 }

@@ -266,7 +266,12 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 			if !c.Committing() {
 				return nil
 			}
-			return <-s.synced
+			err := <-s.synced
+			if err == nil { // who waits for it is told
+				c.Committed()
+				s.flush()
+			}
+			return err
 		}
 	}
 }

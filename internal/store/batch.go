@@ -1,6 +1,9 @@
 package store
 
 import (
+	"bytes"
+	"errors"
+
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/store/body"
 	"github.com/situ-dev/situ/internal/store/wal"
@@ -13,9 +16,17 @@ import (
 type Batch struct {
 	sh    *Shard
 	buf   []byte
+	spans []span
 	count int
 	err   error
 	done  bool // committed or refused: not to be committed again
+}
+
+// span is a range of keys to be deleted.
+type span struct {
+	at       int // where in the buffer the deletes belong
+	t        Table
+	from, to []byte
 }
 
 // keepBuf is how large a buffer may be that is used again.
@@ -46,30 +57,53 @@ func (b *Batch) Delete(t Table, key []byte) {
 }
 
 // DeleteRange removes the committed keys of [from, to) from table t; a nil to is the
-// table's end. It reads them, and costs a Delete for each.
+// table's end. Commit reads them, and writes a Delete for each.
 func (b *Batch) DeleteRange(t Table, from, to []byte) {
-	err := b.sh.Scan(t, from, to, func(k, _ []byte) (bool, error) {
-		b.Delete(t, k)
-		return true, nil
-	})
-	if err != nil && b.err == nil {
-		b.err = err
-	}
+	b.count++
+	b.spans = append(b.spans, span{len(b.buf), t, bytes.Clone(from), bytes.Clone(to)})
 }
 
-// Len returns the bytes gathered so far, as they will be logged.
+// expand puts a Delete for each key that is there in the place of each range.
+func (b *Batch) expand() error {
+	if len(b.spans) == 0 || b.err != nil {
+		return b.err
+	}
+	whole, done := b.sh.s.newBuf(len(b.buf)), wal.HeadSize
+	for _, x := range b.spans {
+		whole = append(whole, b.buf[done:x.at]...)
+		done = x.at
+		b.err = errors.Join(b.err, b.sh.Scan(x.t, x.from, x.to, func(k, _ []byte) (bool, error) {
+			whole = body.AppendDelete(whole, x.t, k)
+			return true, nil
+		}))
+	}
+	whole = append(whole, b.buf[done:]...)
+	b.sh.s.oldBuf(b.buf)
+	b.buf, b.spans = whole, nil
+	return b.err
+}
+
+// Len returns the bytes gathered so far, as they will be logged, without the
+// deletes of ranges.
 func (b *Batch) Len() int { return max(len(b.buf)-wal.HeadSize, 0) }
 
-// Count returns the number of changes gathered so far.
+// Count returns the number of changes gathered so far; a range is one.
 func (b *Batch) Count() int { return b.count }
 
 // Close gives the memory back. It may be called twice, and never while a
 // Commit of this batch runs.
 func (b *Batch) Close() {
-	if buf := b.buf; buf != nil && cap(buf) <= keepBuf {
-		b.sh.s.bufs.Put(&buf)
+	if b.buf != nil {
+		b.sh.s.oldBuf(b.buf)
 	}
-	b.buf, b.done = nil, true
+	b.buf, b.spans, b.done = nil, nil, true
+}
+
+// oldBuf takes a buffer back.
+func (s *Store) oldBuf(buf []byte) {
+	if cap(buf) <= keepBuf {
+		s.bufs.Put(&buf)
+	}
 }
 
 // newBuf returns an empty buffer with room for the head of a record.

@@ -46,8 +46,9 @@ type TableReport struct {
 
 // Check reads a closed store as far as it can and says all that is wrong
 // with it. It changes nothing. The error is for what stopped it from looking
-// at all: no such directory, no rights, or Locked, when a situ runs on it.
-// Damage is in the report. A nil fs is the real disk.
+// at all: no such directory, no rights, another format than this program reads
+// (Invalid), or Locked, when a situ runs on it. Damage is in the report. A nil
+// fs is the real disk.
 func Check(dir string, fs vfs.FS) (Report, error) {
 	o := Options{FS: fs, Logger: slog.New(slog.DiscardHandler)}.withDefaults()
 	fs = o.FS
@@ -72,6 +73,9 @@ func Check(dir string, fs vfs.FS) (Report, error) {
 	}
 	defer func() { _ = l.Close() }()
 	id, err := identity.Read(fs, dir)
+	if fault.Is(err, fault.Invalid) {
+		return r, err // it is not damaged, and says what to do
+	}
 	if err != nil {
 		r.add(fs.PathJoin(dir, layout.IdentityFile), err)
 		return r, nil

@@ -7,30 +7,28 @@ import (
 	"github.com/situ-dev/situ/internal/store/merge"
 )
 
-// Iter walks a range of a table upwards, as it was when the Iter was made.
-// One goroutine uses it. An open Iter holds disk space and keeps the store
-// from closing: close it soon.
-type Iter struct {
-	sh      *Shard
-	t       Table
-	m       *merge.Walk
-	from    []byte // full key at which the walk begins; nil: it has begun
-	reverse bool
-	epoch   uint64
-	value   []byte
-	buf     []byte // of a far value
-	done    bool
-	err     error
+// walk walks a range of a table, as it was when the walk was made. One goroutine
+// uses it. An open walk holds disk space and keeps the store from closing.
+type walk struct {
+	sh    *Shard
+	m     *merge.Walk
+	from  []byte // full key at which it begins; nil: it has begun
+	epoch uint64
+	value []byte // of the row, valid until the next move
+	buf   []byte // of a far value
+	done  bool
+	err   error // what ended the walk before its end
 }
 
-// iter makes a walk. The rows are those of one moment: between looking at
-// the memtables and at the tables, none may have become tables.
-func (sh *Shard) iter(t Table, from, to []byte, reverse bool) (*Iter, error) {
+// walk makes a walk, before its first row. The rows are those of one moment:
+// between looking at the memtables and at the tables, none may have become
+// tables.
+func (sh *Shard) walk(t Table, from, to []byte, reverse bool) (*walk, error) {
 	if err := sh.s.enter(); err != nil {
 		return nil, err
 	}
 	lo, hi := layout.Bounds(sh.id, t, from, to)
-	i := &Iter{sh: sh, t: t, from: lo, reverse: reverse, epoch: sh.s.files.Enter()}
+	i := &walk{sh: sh, from: lo, epoch: sh.s.files.Enter()}
 	for {
 		l := sh.layers.Load()
 		m := merge.New(reverse)
@@ -58,9 +56,9 @@ func (sh *Shard) iter(t Table, from, to []byte, reverse bool) (*Iter, error) {
 	}
 }
 
-// Next moves to the next row, or to the first one after Iter or SeekGE.
-// It returns false at the end and on an error; see Err.
-func (i *Iter) Next() bool {
+// next moves to the next row. It returns false at the end and on an error; see
+// err.
+func (i *walk) next() bool {
 	if i.done || i.err != nil {
 		return false
 	}
@@ -91,25 +89,11 @@ func (i *Iter) Next() bool {
 	return false
 }
 
-// SeekGE makes the following Next move to the first row whose key is not
-// less than key. It may go backwards, but not out of the Iter's range.
-func (i *Iter) SeekGE(key []byte) {
-	if !i.done {
-		i.from = layout.Key(i.sh.id, i.t, key)
-	}
-}
+// key returns the key of the row, valid until the next move.
+func (i *walk) key() []byte { return i.m.Key()[1:] }
 
-// Key returns the key of the row, valid until the next move.
-func (i *Iter) Key() []byte { return i.m.Key()[1:] }
-
-// Value returns the value of the row, valid until the next move.
-func (i *Iter) Value() []byte { return i.value }
-
-// Err returns what ended the walk before its end, or nil.
-func (i *Iter) Err() error { return i.err }
-
-// Close ends the walk and returns Err. It may be called twice.
-func (i *Iter) Close() error {
+// close ends the walk and returns what went wrong. It may be called twice.
+func (i *walk) close() error {
 	if !i.done {
 		i.done = true
 		if err := i.m.Close(); err != nil && i.err == nil {

@@ -41,7 +41,7 @@ func (m model) rows(from, to string) (out []string) {
 
 // walker is an open walk, and what it must show.
 type walker struct {
-	it   *Iter
+	it   *walk
 	want []string
 }
 
@@ -141,7 +141,7 @@ func (l *layered) look() {
 		}
 	case 1:
 		_, from := l.key()
-		it, err := sh.Iter(t, []byte(from), nil)
+		it, err := sh.walk(t, []byte(from), nil, false)
 		if err != nil {
 			l.t.Fatal(err)
 		}
@@ -152,26 +152,19 @@ func (l *layered) look() {
 	}
 }
 
-// walk walks an Iter that was made some time ago, from some place, and closes it.
+// walk walks what was made some time ago, and closes it.
 func (l *layered) walk(n int) {
 	w := l.walks[n]
 	l.walks = slices.Delete(l.walks, n, n+1)
-	for range 2 {
-		_, k := l.key()
-		w.it.SeekGE([]byte(k))
-		for _, want := range w.want {
-			if want[:4] < k {
-				continue
-			}
-			if !w.it.Next() || string(w.it.Key())+"="+string(w.it.Value()) != want {
-				l.t.Fatalf("from %s: an old walk is at %q, %v, want %.60q", k, w.it.Key(), w.it.Err(), want)
-			}
-		}
-		if w.it.Next() {
-			l.t.Fatalf("an old walk shows %q", w.it.Key())
+	for _, want := range w.want {
+		if !w.it.next() || string(w.it.key())+"="+string(w.it.value) != want {
+			l.t.Fatalf("an old walk is at %q, %v, want %.60q", w.it.key(), w.it.err, want)
 		}
 	}
-	if err := w.it.Close(); err != nil {
+	if w.it.next() {
+		l.t.Fatalf("an old walk shows %q", w.it.key())
+	}
+	if err := w.it.close(); err != nil {
 		l.t.Fatal(err)
 	}
 }
@@ -406,7 +399,7 @@ func TestFilesGo(t *testing.T) {
 	put(t, sh, Objects, "far", strings.Repeat("x", 20_000))
 	flush()
 	path := s.files.Path(s.live.Numbers()[0])
-	it, err := sh.Iter(Objects, nil, nil)
+	it, err := sh.walk(Objects, nil, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -416,10 +409,10 @@ func TestFilesGo(t *testing.T) {
 	if _, err := fs.Stat(path); err != nil {
 		t.Fatalf("a walk needs it: %v", err)
 	}
-	if !it.Next() || len(it.Value()) != 20_000 {
-		t.Errorf("the walk shows %d bytes, %v", len(it.Value()), it.Err())
+	if !it.next() || len(it.value) != 20_000 {
+		t.Errorf("the walk shows %d bytes, %v", len(it.value), it.err)
 	}
-	if err := it.Close(); err != nil {
+	if err := it.close(); err != nil {
 		t.Error(err)
 	}
 	flush()

@@ -17,8 +17,8 @@ type Options struct {
 	FS       vfs.FS       // where the directory is; nil is the real disk
 	Shards   int          // shards of a new directory; 0 is 8, or 4 on two cores. An existing one keeps its own number
 	Logger   *slog.Logger // nil discards
-	MemTable int64        // bytes of the memtables of all shards before they become tables; 0 is 32 MiB, or 1/32 of the memory limit if that is less
-	Cache    int64        // bytes of the block cache; 0 is the same
+	MemTable int64        // bytes of the memtables of all shards before they become tables; 0 is 64 MiB, or 1/32 of the memory limit if that is less, but at least 1 MiB
+	Cache    int64        // bytes of the block cache; 0 is 32 MiB, or 1/32 of the memory limit if that is less
 	MinFree  uint64       // free bytes under which Writable refuses; 0 is 64 MiB
 	// Fatal is called, possibly more than once and from any goroutine, when
 	// going on would be a lie: a sync failed, so nobody knows what is on the

@@ -59,8 +59,8 @@ func (sh *Shard) Commit(b *Batch) (wire.Seq, error) {
 	if b.buf == nil || b.done || b.sh != sh {
 		return 0, fault.New(fault.Internal, opCommit, sh.id.String(), "the batch is closed, was committed, or is another shard's")
 	}
-	if b.err != nil {
-		return 0, b.err
+	if err := b.expand(); err != nil {
+		return 0, err
 	}
 	if err := sh.fits(b.Len()); err != nil {
 		return 0, err
@@ -193,28 +193,22 @@ func (sh *Shard) ScanReverse(t Table, from, to []byte, fn func(key, value []byte
 }
 
 func (sh *Shard) scan(t Table, from, to []byte, reverse bool, fn func(key, value []byte) (bool, error)) (err error) {
-	i, err := sh.iter(t, from, to, reverse)
+	i, err := sh.walk(t, from, to, reverse)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if e := i.Close(); err == nil {
+		if e := i.close(); err == nil {
 			err = e
 		}
 	}()
-	for i.Next() {
-		more, err := fn(i.Key(), i.Value())
+	for i.next() {
+		more, err := fn(i.key(), i.value)
 		if err != nil || !more {
 			return err
 		}
 	}
-	return i.Err()
-}
-
-// Iter returns a walk over the rows of [from, to) of table t as of now,
-// before the first of them. A nil to is the end of the table. Close it.
-func (sh *Shard) Iter(t Table, from, to []byte) (*Iter, error) {
-	return sh.iter(t, from, to, false)
+	return i.err
 }
 
 // readErr gives a failed read its kind, and the name of the damaged file.

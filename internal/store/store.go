@@ -35,7 +35,6 @@ type Store struct {
 	files  *far.Files
 	shards []*Shard
 	disk   *space.Disk
-	min    uint64 // Options.MinFree
 	bufs   sync.Pool
 
 	commits, bytes, flushed, moved, filesSize atomic.Uint64
@@ -68,7 +67,7 @@ type Store struct {
 
 	between func() // of a test: called while a walk is made
 
-	users atomic.Int64 // calls and iterators under way, plus closing
+	users atomic.Int64 // calls and walks under way, plus closing
 	idle  chan struct{}
 	idled sync.Once
 	once  sync.Once
@@ -137,7 +136,7 @@ func (s *Store) Shards() int { return len(s.shards) }
 // Shard returns a shard by its number, which must be less than Shards.
 func (s *Store) Shard(id wire.ShardID) *Shard { return s.shards[id] }
 
-// Close waits for the calls and iterators under way, refuses new ones with
+// Close waits for the calls and walks under way, refuses new ones with
 // Unavailable, and gives the directory free. It may be called twice; each
 // call returns when all is done. It must not be called from within a Scan.
 func (s *Store) Close() error {

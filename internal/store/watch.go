@@ -23,6 +23,19 @@ func (s *Store) Writable() error {
 	return err
 }
 
+// Hindrance returns why commits wait, if they do, as far as it is known: an
+// error of kind Full while the disk is full, of kind Internal while rows become
+// tables and do not get there; else nil. It never waits for the disk.
+func (s *Store) Hindrance() error {
+	switch {
+	case s.disk.WasFull():
+		return fault.New(fault.Full, opCommit, s.dir, "the disk is full")
+	case s.flushing.Load():
+		return fault.New(fault.Internal, opCommit, s.dir, "the newest rows are not in tables yet; the log says if they cannot be written")
+	}
+	return nil
+}
+
 // Stats is a store's counters since it was opened, and its size.
 type Stats struct {
 	BytesWritten uint64 // of our batches, as logged
@@ -31,7 +44,6 @@ type Stats struct {
 	FlushBytes   uint64 // from memory to tables
 	CompactBytes uint64 // rewritten by compactions
 	DiskSize     uint64 // of the tables, the log and the files of values
-	MinFree      uint64 // the reserve
 	Free         uint64 // bytes free on the disk; 0 if FreeKnown is false
 	FreeKnown    bool
 	Full         bool // Writable refuses
@@ -39,7 +51,7 @@ type Stats struct {
 
 // Stats returns the counters. After Close, only those of commits.
 func (s *Store) Stats() Stats {
-	st := Stats{BytesWritten: s.bytes.Load(), Commits: s.commits.Load(), MinFree: s.min}
+	st := Stats{BytesWritten: s.bytes.Load(), Commits: s.commits.Load()}
 	d := s.disk.Look()
 	st.Free, st.FreeKnown, st.Full = d.Free, d.Known, d.Full
 	if s.enter() != nil {

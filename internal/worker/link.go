@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -44,8 +45,9 @@ var _ shard.Host = (*link)(nil)
 type flight struct {
 	frame *turn.Frame
 	at    time.Time
-	sent  int // tasks that went to the worker; the others are given back
-	apart int // detached tasks without a result
+	sent  int  // tasks that went to the worker; the others are given back
+	lost  bool // it found the worker dead
+	apart int  // detached tasks without a result
 	state []bool
 }
 
@@ -110,7 +112,11 @@ func (l *link) send(fl *flight, buf []byte) {
 	l.mu.Lock()
 	l.current, l.open[fl.frame.Seq] = fl.frame.Seq, fl
 	l.mu.Unlock()
-	l.write(buf)
+	if !l.write(buf) {
+		l.mu.Lock()
+		fl.lost = true
+		l.mu.Unlock()
+	}
 }
 
 // refuse answers for a frame whose first task no message can hold.
@@ -127,15 +133,23 @@ func (l *link) refuse(fl *flight) {
 // deliver brings a report to the shard that the worker did not make. It does
 // not block.
 func (l *link) deliver(rep *turn.Report) {
+	if !l.offer(rep) { // without the lock: the session takes it under its own
+		l.s.fail(fault.New(fault.Internal, "worker.submit", l.id.String(), "reports are not read"))
+	}
+}
+
+// offer returns false if there is no room for a report that somebody may read.
+func (l *link) offer(rep *turn.Report) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return
+		return true
 	}
 	select {
 	case l.reports <- rep:
+		return true
 	default:
-		l.s.fail(fault.New(fault.Internal, "worker.submit", l.id.String(), "reports are not read"))
+		return false
 	}
 }
 
@@ -146,22 +160,28 @@ func (fl *flight) giveBack(rep *turn.Report) {
 	}
 }
 
-// write hands a message to the socket.
-func (l *link) write(buf []byte) {
-	n := 0
+// write hands a message to the socket. It returns false if the worker gets
+// nothing of it.
+func (l *link) write(buf []byte) bool {
+	if isClosed(l.s.over) {
+		return false // reports tell
+	}
+	n, dead := 0, false
 	if l.unsaid.Load() == 0 {
 		err := l.raw.Write(func(fd uintptr) bool {
-			n, _ = syscall.Write(int(fd), buf) // an error is found again by writeRest
+			var err error
+			n, err = syscall.Write(int(fd), buf) // an error is found again by writeRest
+			dead = errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)
 			return true
 		})
 		if n = max(n, 0); err != nil {
-			return // closed: reports tell
+			return false // closed: reports tell
 		}
 		if n == len(buf) {
 			if l.buf = buf; cap(buf) > 4*workproto.PartSize {
 				l.buf = nil
 			}
-			return
+			return true
 		}
 	}
 	l.buf = nil
@@ -171,6 +191,7 @@ func (l *link) write(buf []byte) {
 	default:
 		l.s.fail(fault.New(fault.Corrupt, "worker", l.id.String(), "it reports frames that it has not read"))
 	}
+	return !dead
 }
 
 // writeRest writes what Submit left, until the session is over.
@@ -196,7 +217,7 @@ func (l *link) end() {
 	defer l.mu.Unlock()
 	for seq, fl := range l.open {
 		for i := range fl.sent {
-			if env := fl.frame.Tasks[i].Env; env != nil && (seq == l.current || fl.state != nil && fl.state[i]) {
+			if env := fl.frame.Tasks[i].Env; env != nil && (seq == l.current && !fl.lost || fl.state != nil && fl.state[i]) {
 				l.s.pool.quarantine.mark(env, false)
 			}
 		}
@@ -207,6 +228,14 @@ func (l *link) end() {
 
 // Why returns what ended the worker, when Reports is closed.
 func (l *link) Why() error { return l.s.reason() }
+
+// Reached reports whether the worker may have got a frame that is not reported.
+func (l *link) Reached(frame uint64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fl := l.open[frame]
+	return fl != nil && !fl.lost
+}
 
 // overdue returns an error if a report is due that did not come.
 func (l *link) overdue(now time.Time) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +20,10 @@ import (
 // maxSocket is how long the path of a Unix socket may be, here and on other
 // systems that Go knows.
 const maxSocket = 100
+
+// acceptPause is how long a door waits when it cannot take a connection: there
+// may be no files left, and there will be some again.
+const acceptPause = 50 * time.Millisecond
 
 // door is a socket at which programs arrive: those that the pool started, or
 // those that were started by hand.
@@ -86,8 +91,13 @@ func (d *door) addr() string { return d.ln.Addr().String() }
 func (d *door) serve() {
 	for {
 		c, err := d.ln.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			break
+		}
+		if err != nil {
+			d.pool.cfg.Log.Warn("a program cannot connect; it is tried again", "error", err)
+			time.Sleep(acceptPause)
+			continue
 		}
 		d.conns.Go(func() { d.greet(workproto.NewConn(c)) })
 	}

@@ -200,15 +200,6 @@ func (p *Pool) Status() Status {
 	return p.status
 }
 
-// AttachAddr returns where programs that were started by hand can attach, ""
-// for nowhere.
-func (p *Pool) AttachAddr() string {
-	if p.attach == nil {
-		return ""
-	}
-	return p.attach.addr()
-}
-
 func (p *Pool) replace(ctx context.Context, l *launch) {
 	if p.guest != nil {
 		p.path = l.path

@@ -86,10 +86,11 @@ func (ch *change) net() []turn.Entry {
 
 // flight is a frame that the host has, or of which tasks run on detached.
 type flight struct {
-	frame turn.Frame
-	tasks []flightTask
-	open  int
-	trial bool // one suspect, alone
+	frame  turn.Frame
+	tasks  []flightTask
+	open   int
+	trial  bool // one suspect, alone
+	unsent bool // nobody got it
 }
 
 type flightTask struct {
@@ -248,7 +249,7 @@ func (c *Core) Running() bool { return len(c.frames) > 0 }
 func (c *Core) Committing() bool { return c.flown != nil }
 
 // Full reports whether the core takes no more messages until some are done.
-func (c *Core) Full() bool { return c.mail >= c.cfg.MaxQueued }
+func (c *Core) Full() bool { return c.mail >= c.cfg.MaxQueued || c.held >= c.cfg.MaxQueuedBytes }
 
 // object returns the object that gets work to do, making it known if needed.
 func (c *Core) object(id wire.ObjectID) *object {

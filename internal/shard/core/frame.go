@@ -266,6 +266,14 @@ func (c *Core) LostHost(died bool) { c.lost(died, "") }
 // DeadHost is LostHost(true) when it is known why.
 func (c *Core) DeadHost(why string) { c.lost(true, ": "+why) }
 
+// Unsent notes, before DeadHost, that nobody got the frame under way: the host
+// was dead already.
+func (c *Core) Unsent() {
+	if fl := c.frames[c.frame]; fl != nil && c.flying {
+		fl.unsent = true
+	}
+}
+
 func (c *Core) lost(died bool, why string) {
 	for _, seq := range slices.Sorted(maps.Keys(c.frames)) { // older work first
 		fl := c.frames[seq]
@@ -275,7 +283,7 @@ func (c *Core) lost(died bool, why string) {
 		}
 		for i := range fl.tasks {
 			if t := &fl.tasks[i]; t.env != nil { // not reported
-				c.lostTask(t, died, fl.trial, why)
+				c.lostTask(t, fl, died, why)
 			}
 		}
 	}
@@ -290,13 +298,13 @@ func (c *Core) lost(died bool, why string) {
 	c.slots, c.free = c.slots[:1], c.free[:0]
 }
 
-func (c *Core) lostTask(t *flightTask, died, trial bool, why string) {
+func (c *Core) lostTask(t *flightTask, fl *flight, died bool, why string) {
 	var crash *wire.Failure
-	if died {
+	if died && (fl.trial || !fl.unsent) { // one that was to be tried still is
 		c.suspect(t.env)
-		if trial {
-			crash = &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.env.To.String() + why}
-		}
+	}
+	if died && fl.trial && !fl.unsent {
+		crash = &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.env.To.String() + why}
 	}
 	switch {
 	case t.ro:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/core"
@@ -89,5 +90,43 @@ func TestKeyUsedAgainAsItExpires(t *testing.T) {
 		if got := s.call("k"); got != c.want {
 			t.Errorf("%v later: %q, want %q", c.after, got, c.want)
 		}
+	}
+}
+
+// TestRefusalWaits uses a key again before the first call with it is durable:
+// what the second is told, that there is a first, is not said before it is
+// true (law 1).
+func TestRefusalWaits(t *testing.T) {
+	for name, c := range map[string]struct {
+		body string
+		want fault.Kind
+	}{"the same call": {"1", fault.Conflict}, "another payload": {"2", fault.Mismatch}} {
+		t.Run(name, func(t *testing.T) {
+			s := newShard(t, conf.Config{})
+			var got error
+			call := func(body string, w *core.Waiter) {
+				s.c.TakeRequest(&wire.Request{To: wire.Address{Method: "f"}, Key: "k", Body: wire.Payload{Format: wire.JSON, Data: []byte(body)}}, w)
+			}
+			tell := func() {
+				for _, a := range s.c.Effects().Answers {
+					a.To.Done(a.Resp, a.Err)
+				}
+			}
+			call("1", &core.Waiter{Done: func(*wire.Response, error) { t.Error("the first was answered") }})
+			call(c.body, &core.Waiter{Done: func(_ *wire.Response, err error) { got = err }})
+			if tell(); got != nil {
+				t.Errorf("it was refused before the first call was durable: %v", got)
+			}
+			b := s.sh.NewBatch(0)
+			defer b.Close()
+			s.c.Seal(b)
+			if _, err := s.sh.Commit(b); err != nil {
+				t.Fatal(err)
+			}
+			s.c.Committed()
+			if tell(); !fault.Is(got, c.want) {
+				t.Errorf("it was refused with %v, want %v", got, c.want)
+			}
+		})
 	}
 }

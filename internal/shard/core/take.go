@@ -55,22 +55,21 @@ func (c *Core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *Wa
 	if rec == nil {
 		return false
 	}
+	tell := c.batch.answer // what is told, that there was such a call, must be durable
+	if durable {
+		tell = c.AnswerNow
+	}
 	switch {
 	case !bytes.Equal(rec.Digest, digest):
-		c.AnswerNow(w, nil, fault.New(fault.Mismatch, "call", r.To.String(), "the idempotency key %q was used with another payload: use a new key for a new request", r.Key))
+		tell(w, nil, fault.New(fault.Mismatch, "call", r.To.String(), "the idempotency key %q was used with another payload: use a new key for a new request", r.Key))
 	case rec.Finished == 0 && r.Async:
-		c.batch.answer(w, &wire.Response{ID: id}, nil)
+		tell(w, &wire.Response{ID: id}, nil)
 	case rec.Finished == 0:
 		e := fault.New(fault.Conflict, "call", r.To.String(), "a call with the idempotency key %q is being worked on: its answer will be at /v1/invocations/%s", r.Key, id)
 		e.Retry = 1e9
-		c.AnswerNow(w, nil, e)
+		tell(w, nil, e)
 	default:
-		resp := &wire.Response{ID: id, Done: true, Body: rec.Body, Fail: rec.Fail, Again: true}
-		if durable {
-			c.AnswerNow(w, resp, nil)
-		} else {
-			c.batch.answer(w, resp, nil)
-		}
+		tell(w, &wire.Response{ID: id, Done: true, Body: rec.Body, Fail: rec.Fail, Again: true}, nil)
 	}
 	return true
 }
@@ -116,7 +115,7 @@ func (c *Core) TakeSegment(s rows.Segment) { c.events.Acks = c.in.Put(s, c.event
 // takeChannels accepts queued messages while there is room for their work.
 func (c *Core) takeChannels(room int) {
 	c.in.Round()
-	for room > 0 && c.mail < c.cfg.MaxQueued && c.held < c.cfg.MaxQueuedBytes {
+	for room > 0 && !c.Full() {
 		envs, err := c.in.Next(room)
 		c.Fail(err)
 		if len(envs) == 0 {
@@ -159,7 +158,7 @@ func (c *Core) TakeTime(now wire.Time) {
 		delete(c.paused, it.Value)
 		c.funcs = append(c.funcs, it.Value)
 	}
-	for n := 0; n < c.cfg.FrameTasks && c.mail < c.cfg.MaxQueued; n++ {
+	for n := 0; n < c.cfg.FrameTasks && !c.Full(); n++ {
 		env, ok, err := c.timers.Pop(c.now)
 		c.Fail(err)
 		if !ok {
@@ -172,7 +171,8 @@ func (c *Core) TakeTime(now wire.Time) {
 	c.evict()
 }
 
-// NextTime returns when TakeTime has something to do, 0 for never.
+// NextTime returns when TakeTime has something to do, at the latest when
+// records are to be looked at.
 func (c *Core) NextTime() wire.Time {
 	next := c.records.NextLook()
 	if t, ok := c.timers.Next(); ok && t < next {

@@ -41,7 +41,7 @@ func (w *Waiter) left() bool { return w.gone.Load() }
 type Records struct {
 	rows   Rows
 	keep   wire.Time
-	open   map[wire.InvocationID]*entry  // not finished, or not committed since
+	open   map[wire.InvocationID]*entry  // changed and not committed since, or awaited
 	expect map[wire.InvocationID]*Waiter // callers of invocations without a record
 	fresh  []*entry                      // changed since the last Seal
 	flown  []*entry                      // in the commit under way
@@ -52,7 +52,8 @@ type Records struct {
 // entry is a record that changes.
 type entry struct {
 	rec     *wire.Invocation
-	fresh   bool
+	fresh   bool // in Records.fresh
+	flown   bool // in Records.flown
 	waiters []*Waiter
 }
 
@@ -234,6 +235,15 @@ func (r *Records) forgetLeft() {
 	maps.DeleteFunc(r.expect, func(_ wire.InvocationID, w *Waiter) bool { return w.left() })
 	for _, e := range r.open {
 		e.waiters = slices.DeleteFunc(e.waiters, (*Waiter).left)
+		r.rest(e)
+	}
+}
+
+// rest forgets an entry that says no more than its row, and for which nobody
+// waits: calls that are answered late, if ever, must not fill the memory.
+func (r *Records) rest(e *entry) {
+	if !e.fresh && !e.flown && len(e.waiters) == 0 && r.open[e.rec.ID] == e {
+		delete(r.open, e.rec.ID)
 	}
 }
 
@@ -250,7 +260,7 @@ func (r *Records) Seal(w *store.Batch) {
 		}
 	}
 	for _, e := range r.fresh {
-		e.fresh = false
+		e.fresh, e.flown = false, true
 		w.Set(store.Invocations, []byte(e.rec.ID), rows.EncodeInvocation(e.rec))
 		if e.rec.Finished != 0 {
 			w.Set(store.Expiry, rows.ExpiryKey(e.rec.Expires, e.rec.ID), nil)
@@ -261,13 +271,12 @@ func (r *Records) Seal(w *store.Batch) {
 	r.fresh, r.flown = r.flown, r.fresh
 }
 
-// Committed says that the commit sealed last is durable. Finished records are
-// rows only from now on.
+// Committed says that the commit sealed last is durable. Its records are rows
+// only from now on, but for those that somebody waits for.
 func (r *Records) Committed() {
 	for _, e := range r.flown {
-		if e.rec.Finished != 0 && !e.fresh && r.open[e.rec.ID] == e {
-			delete(r.open, e.rec.ID)
-		}
+		e.flown = false
+		r.rest(e)
 	}
 	clear(r.flown)
 	r.flown = r.flown[:0]

@@ -143,10 +143,6 @@ func AppendObjectHead(b []byte, modified wire.Time, size int) []byte {
 	return binary.AppendUvarint(b, uint64(size))
 }
 
-func AppendObject(b []byte, r Object) []byte {
-	return append(AppendObjectHead(b, r.Modified, r.Size), r.Root...)
-}
-
 func DecodeObject(b []byte) (Object, error) {
 	if len(b) < 10 || b[0] != objectVersion {
 		return Object{}, fault.New(fault.Corrupt, "rows.object", "", "an object's row has an unknown version or is cut short")

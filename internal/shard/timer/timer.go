@@ -1,6 +1,6 @@
 // Package timer keeps the timers of one shard: messages that are not due yet.
-// Each is a row, and memory holds the next of them. A timer that fires before
-// it was a row never becomes one. Package core drives it from its goroutine;
+// Each is a row, and memory holds the next of them, large ones without what
+// they bring. A timer that fires before it was a row never becomes one. Package core drives it from its goroutine;
 // it never asks for the time, and runs nothing.
 package timer
 
@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/situ-dev/situ/internal/due"
+	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
@@ -17,6 +18,7 @@ import (
 
 // Rows is what is read of the shard's committed state.
 type Rows interface {
+	Get(t store.Table, key []byte) ([]byte, bool, error)
 	Scan(t store.Table, from, to []byte, fn func(key, value []byte) (bool, error)) error
 }
 
@@ -24,10 +26,16 @@ type Rows interface {
 type Timers struct {
 	rows   Rows
 	window int
-	queue  *due.Queue[*wire.Envelope]
+	queue  *due.Queue[*wire.Envelope]  // nil for one of which memory has the time only
 	fresh  map[*wire.Envelope]struct{} // not rows yet
 	flown  []*wire.Envelope            // in the commit under way
+	large  []*wire.Envelope            // of them, those with a row of more than keepRow bytes
 }
+
+// keepRow is how long the row of a timer may be that is in memory as a whole. A
+// longer one is read again when it is due: a window of long ones would be more
+// than all else that a shard holds.
+const keepRow = 256
 
 // New returns timers of which at most about window are in memory. The others
 // are read from committed when their time comes near.
@@ -70,10 +78,39 @@ func (t *Timers) Pop(now wire.Time) (env *wire.Envelope, ok bool, err error) {
 		err = t.refill()
 	}
 	it, ok := t.queue.Pop(now)
-	if ok {
-		delete(t.fresh, it.Value)
+	if !ok || err != nil {
+		return nil, false, err
 	}
-	return it.Value, ok, err
+	if env = it.Value; env == nil {
+		if env, err = t.read(it.Due, it.Seq); err != nil {
+			return nil, false, err
+		}
+	}
+	delete(t.fresh, env)
+	return env, true, nil
+}
+
+// read reads a timer from its row.
+func (t *Timers) read(when wire.Time, seq wire.Seq) (*wire.Envelope, error) {
+	key := rows.TimerKey(when, seq)
+	b, ok, err := t.rows.Get(store.Timers, key)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fault.New(fault.Corrupt, "timer.read", "", "the row %x of a timer is gone", key)
+	}
+	return decode(when, seq, b)
+}
+
+// decode decodes a row, whose bytes become the envelope's.
+func decode(when wire.Time, seq wire.Seq, b []byte) (*wire.Envelope, error) {
+	env, err := wire.DecodeEnvelope(b)
+	if err != nil {
+		return nil, err
+	}
+	env.Due, env.Seq, env.Note = when, seq, wire.InTimers
+	return env, nil
 }
 
 // refill reads the next timers from their rows, and from those that are not
@@ -90,16 +127,13 @@ func (t *Timers) refill() error {
 			more = true
 			return false, nil
 		}
-		env, err := wire.DecodeEnvelope(bytes.Clone(v))
-		if err != nil {
-			return false, err
+		it := due.Item[*wire.Envelope]{}
+		var err error
+		if it.Due, it.Seq, err = rows.SplitTimer(k); err == nil && len(v) <= keepRow {
+			it.Value, err = decode(it.Due, it.Seq, bytes.Clone(v))
 		}
-		if env.Due, env.Seq, err = rows.SplitTimer(k); err != nil {
-			return false, err
-		}
-		env.Note = wire.InTimers
-		items = append(items, item(env))
-		return true, nil
+		items = append(items, it)
+		return err == nil, err
 	})
 	add := func(env *wire.Envelope) {
 		if env.Due > when || env.Due == when && env.Seq >= seq {
@@ -134,15 +168,26 @@ func (t *Timers) Dirty() bool { return len(t.fresh) > 0 }
 // Seal writes the timers that are not rows yet into the commit.
 func (t *Timers) Seal(w *store.Batch) {
 	for env := range t.fresh {
-		w.Set(store.Timers, rows.TimerKey(env.Due, env.Seq), wire.AppendEnvelope(nil, env))
+		b := wire.AppendEnvelope(nil, env)
+		w.Set(store.Timers, rows.TimerKey(env.Due, env.Seq), b)
 		env.Note |= wire.InTimers
 		t.flown = append(t.flown, env)
+		if len(b) > keepRow {
+			t.large = append(t.large, env)
+		}
 	}
 	clear(t.fresh)
 }
 
-// Committed says that the commit sealed last is durable.
+// Committed says that the commit sealed last is durable. Of the large timers in
+// it memory keeps the time only.
 func (t *Timers) Committed() {
+	for _, env := range t.large {
+		if t.queue.Remove(env.Due, env.Seq) { // else it has fired, or the window is full of earlier ones
+			t.queue.Add(due.Item[*wire.Envelope]{Due: env.Due, Seq: env.Seq})
+		}
+	}
 	clear(t.flown)
-	t.flown = t.flown[:0]
+	clear(t.large)
+	t.flown, t.large = t.flown[:0], t.large[:0]
 }

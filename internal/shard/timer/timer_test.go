@@ -1,11 +1,14 @@
 package timer_test
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
+	"weak"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -48,9 +51,19 @@ func newWorld(t *testing.T) *world {
 	return &world{t: t, sh: st.Shard(0), timers: timer.New(window, st.Shard(0))}
 }
 
+// input is what the timer with that number brings: every third brings much.
+func input(seq wire.Seq) []byte {
+	size := 10
+	if seq%3 == 0 {
+		size = 300 + int(seq)
+	}
+	return bytes.Repeat([]byte{byte(seq)}, size)
+}
+
 func (w *world) add(after wire.Time) {
 	w.seq++
-	env := &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: "x", Key: "k", Method: "m"}, Due: w.now + after, Seq: w.seq}
+	env := &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: "x", Key: "k", Method: "m"}, Due: w.now + after, Seq: w.seq,
+		Body: wire.Payload{Format: wire.CBOR, Data: input(w.seq)}}
 	w.timers.Add(env)
 	k := key{env.Due, env.Seq}
 	w.model = append(w.model, k)
@@ -75,6 +88,9 @@ func (w *world) pop(most int) {
 		k := key{env.Due, env.Seq}
 		if k != w.model[0] {
 			w.t.Fatalf("at %d %v fires, want %v", w.now, k, w.model[0])
+		}
+		if !bytes.Equal(env.Body.Data, input(env.Seq)) || env.To.Method != "m" {
+			w.t.Fatalf("%v brings %d bytes for %v", k, len(env.Body.Data), env.To)
 		}
 		w.model = w.model[1:]
 		if env.Note&wire.InTimers != 0 {
@@ -178,4 +194,46 @@ func TestNeverARow(t *testing.T) {
 		t.Errorf("%d changes are written", w.open.Count())
 	}
 	w.commit()
+}
+
+// TestLargeOnDisk checks that timers with large inputs are not in memory once
+// they are rows: a window of them would be more than there is.
+func TestLargeOnDisk(t *testing.T) {
+	w := newWorld(t)
+	var large, small []weak.Pointer[wire.Envelope]
+	for range 6 {
+		w.seq++
+		env := &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: "x", Key: "k", Method: "m"}, Due: 10, Seq: w.seq,
+			Body: wire.Payload{Format: wire.CBOR, Data: input(w.seq)}}
+		w.timers.Add(env)
+		w.model = append(w.model, key{env.Due, env.Seq})
+		if w.seq%3 == 0 {
+			large = append(large, weak.Make(env))
+		} else {
+			small = append(small, weak.Make(env))
+		}
+	}
+	held := func(all []weak.Pointer[wire.Envelope]) (n int) {
+		runtime.GC()
+		for _, p := range all {
+			if p.Value() != nil {
+				n++
+			}
+		}
+		return n
+	}
+	w.seal()
+	if n := held(large); n != len(large) {
+		t.Errorf("%d of %d large ones are there before the commit", n, len(large))
+	}
+	w.commit()
+	if n := held(large); n != 0 {
+		t.Errorf("%d large ones are in memory after the commit", n)
+	}
+	if n := held(small); n != len(small) || w.timers.Len() != 6 {
+		t.Errorf("%d of %d small ones are in memory, %d in all", n, len(small), w.timers.Len())
+	}
+	w.now = 10
+	w.pop(10)
+	w.restart()
 }

@@ -61,8 +61,8 @@ func sum(body []byte) string {
 	return fmt.Sprintf(`,"sum":"%08x"}`+"\n", crc32.Checksum(body, castagnoli))
 }
 
-// Decode is the reverse of encode; path is for messages. Its error is of kind Corrupt for
-// damaged bytes and Invalid for a format of a later program.
+// Decode is the reverse of Encode; path is for messages. Its error is of kind Corrupt for
+// damaged bytes and Invalid for another format, of a later program or an earlier one.
 func Decode(path string, p []byte) (Identity, error) {
 	bad := func(f string, a ...any) (Identity, error) {
 		return Identity{}, fault.New(fault.Corrupt, op, path, f, a...)
@@ -78,8 +78,8 @@ func Decode(path string, p []byte) (Identity, error) {
 	}
 	if head.Format >= 1 && head.Format < Format {
 		return Identity{}, fault.New(fault.Invalid, op, path,
-			"the directory has format %d, which only development versions of situ before this one have made and can read: "+
-				"use a new directory, and if its data is needed, read it with the version that made it", head.Format)
+			"the directory has format %d, which was never released: an earlier build of situ made it, and only such a build can read it. "+
+				"It is not damaged. Use a new directory, and if its data is needed, read it with that build", head.Format)
 	}
 	if head.Format > Format {
 		return Identity{}, fault.New(fault.Invalid, op, path,

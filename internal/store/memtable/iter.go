@@ -58,15 +58,14 @@ func (i *Iter) Prev() bool {
 // SeekGE goes to the first row whose key is not less than key, which may be
 // outside the range.
 func (i *Iter) SeekGE(key []byte) bool {
-	i.seek(key)
+	i.at, i.before = i.order.search(i.keys, key), false
+	if i.at.less(i.begin) {
+		i.at = i.begin
+	}
+	if i.end.less(i.at) {
+		i.at = i.end
+	}
 	return i.load()
-}
-
-// SeekLT goes to the last row whose key is less than key, which may be outside
-// the range.
-func (i *Iter) SeekLT(key []byte) bool {
-	i.seek(key)
-	return i.Prev()
 }
 
 // Key returns the key of the row, nil if the Iter is on none. It must not be
@@ -79,18 +78,6 @@ func (i *Iter) Value() []byte { return i.value }
 
 // Kind returns the kind of the row, 0 if the Iter is on none.
 func (i *Iter) Kind() Kind { return i.kind }
-
-// seek goes to the place of the first key of the range that is not less than
-// key.
-func (i *Iter) seek(key []byte) {
-	i.at, i.before = i.order.search(i.keys, key), false
-	if i.at.less(i.begin) {
-		i.at = i.begin
-	}
-	if i.end.less(i.at) {
-		i.at = i.end
-	}
-}
 
 // load fetches the row where the Iter stands, and reports whether there is one.
 func (i *Iter) load() bool {

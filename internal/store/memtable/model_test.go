@@ -209,11 +209,7 @@ func (m *model) move(w *walk) {
 			k := m.keys(m)
 			w.at = sort.SearchStrings(w.keys, k)
 			m.check(w, w.it.SeekGE([]byte(k)), "SeekGE "+k)
-		case 3:
-			k := m.keys(m)
-			w.at = sort.SearchStrings(w.keys, k) - 1
-			m.check(w, w.it.SeekLT([]byte(k)), "SeekLT "+k)
-		case 4, 5:
+		case 3, 4, 5:
 			w.at = min(w.at+1, n)
 			m.check(w, w.it.Next(), "Next")
 		default:

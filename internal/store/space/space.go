@@ -28,6 +28,7 @@ const (
 	tryEvery   = 20 * time.Millisecond  // a write that waits for room tries again
 	metFor     = time.Second            // a disk counts as full after a write met its end
 	flushAfter = 2 * time.Second        // between tables of the log that find no room
+	lately     = 5 * time.Second        // what waits for room looks more often
 )
 
 // Disk is the room on the disk of one directory. Its methods may be called by
@@ -54,6 +55,8 @@ type Disk struct {
 	tables  time.Time // when a table last found no room
 	stuck   bool      // it was a compaction's
 	base    uint64    // free bytes after that
+
+	full atomic.Pointer[time.Time] // when a look last found it full, nil if the last did not
 }
 
 // State is what is known of the room on a disk.
@@ -130,6 +133,13 @@ func (d *Disk) Look() State {
 	return d.now
 }
 
+// WasFull reports whether the last look was just now and found the disk full,
+// as it does while something waits for room. It never waits for the disk.
+func (d *Disk) WasFull() bool {
+	at := d.full.Load()
+	return at != nil && time.Since(*at) < lately
+}
+
 func (d *Disk) look() {
 	now := time.Now()
 	if now.Before(d.until) {
@@ -155,6 +165,10 @@ func (d *Disk) look() {
 	}
 	d.unstick(&s)
 	s.Full = s.Known && s.Free < s.Need || !d.met.IsZero() && now.Sub(d.met) < metFor
+	d.full.Store(nil)
+	if s.Full {
+		d.full.Store(&now)
+	}
 	if !s.Full && !d.held && d.patient {
 		d.held = d.hold()
 	}

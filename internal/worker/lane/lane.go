@@ -108,13 +108,14 @@ func (a *Lane) report(rep *turn.Report) {
 	a.mu.Lock()
 	calls := a.out[rep.Frame]
 	told := make([]turn.Taker, len(rep.Results))
+	var skipped []call
 	open := 0
 	for i := range rep.Results {
 		c := &calls[rep.Results[i].Index]
 		switch rep.Results[i].Outcome {
 		case turn.Detached:
-		case turn.Skipped: // there was no time left for it: first in the next frame
-			a.waiting = append(a.waiting, *c)
+		case turn.Skipped: // there was no time left for it
+			skipped = append(skipped, *c)
 			c.later = nil
 		default:
 			told[i], c.later = c.later, nil
@@ -128,6 +129,9 @@ func (a *Lane) report(rep *turn.Report) {
 	}
 	if open == 0 {
 		delete(a.out, rep.Frame)
+	}
+	if len(skipped) > 0 { // first in the next frame, or those who call again would pass them for ever
+		a.waiting = append(skipped, a.waiting...)
 	}
 	if !rep.Late {
 		a.flying = false
