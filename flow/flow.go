@@ -175,7 +175,7 @@ type Future[O any] struct {
 	e error // it could not be begun
 }
 
-// Pending is any Future.
+// Pending is any Future or Receipt.
 type Pending interface {
 	// Done reports whether the result is there. In code between two waits it does
 	// not change.
@@ -324,12 +324,29 @@ func errorOf(f *wire.Failure) error {
 
 // Wait waits for a signal and returns what it brings. Signals of one name are
 // taken in the order in which they came, each once.
-func Wait[T any](f *Flow, s Signal[T]) (out T, err error) {
-	var e journal.Entry
-	err = f.wait(func() (ok bool) { e, ok = f.j.Signal(s.name); return ok })
-	if err != nil {
+func Wait[T any](f *Flow, s Signal[T]) (T, error) { return Next(f, s).Get() }
+
+// A Receipt is the next signal of a name, when it is there. Only Get takes it.
+type Receipt[T any] struct {
+	f    *Flow
+	name string
+}
+
+// Next returns the next signal of a name, to be waited for beside others.
+func Next[T any](f *Flow, s Signal[T]) Receipt[T] { return Receipt[T]{f, s.name} }
+
+// Done reports whether the signal is there.
+func (r Receipt[T]) Done() bool { return r.f.j.Waits(r.name) }
+
+func (r Receipt[T]) flow() *Flow { return r.f }
+
+// Get waits for the signal and takes it. The error is ErrCancelled, or the signal
+// does not fit.
+func (r Receipt[T]) Get() (out T, err error) {
+	if err := r.f.wait(r.Done); err != nil {
 		return out, err
 	}
+	e, _ := r.f.j.Signal(r.name)
 	return unpack[T](e)
 }
 

@@ -120,11 +120,9 @@ func TestWaits(t *testing.T) {
 			rt.Pass(time.Minute)
 			again(nil)
 			rt.Pass(time.Minute)
-			get := func() (string, error) { return situ.Do(t.Context(), rt, run.To("1", "x ")) }
-			got, err := get()
-			for ; again(err); got, err = get() {
-			}
-			if got != want {
+			again(nil)
+			rt.CrashAt(0) // never more
+			if got := situtest.Do(rt, run.To("1", "x ")); got != want {
 				t.Errorf("crash at commit %d: result %q, want %q", crash, got, want)
 			}
 			if got := strings.Join(steps, " "); got != "one two three" {

@@ -159,6 +159,9 @@ func (j *Journal) Signal(name string) (e Entry, ok bool) {
 	return all[0], true
 }
 
+// Waits reports whether a signal of that name was delivered and not taken.
+func (j *Journal) Waits(name string) bool { return len(j.signals[name]) > 0 }
+
 // Untaken returns the signals that the code has not taken, in the order in
 // which they came.
 func (j *Journal) Untaken() (all []Entry) {
