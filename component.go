@@ -14,10 +14,16 @@ import (
 // A Component is a piece of user code that can be hosted: the code of an
 // object type or of a function.
 type Component struct {
-	typ *host.Type
-	fn  *host.Function
-	err error
+	typ    *host.Type
+	fn     *host.Function
+	err    error
+	closed func()
 }
+
+// WhenClosed returns a component that is the same and has f called whenever its
+// code leaves the hands of a platform: for what it keeps beside the objects. F may be called more
+// than once, and while other code of the component runs.
+func (c Component) WhenClosed(f func()) Component { c.closed = f; return c }
 
 // A Binding ties a method of a contract to the code that runs it.
 type Binding[S any] struct {
@@ -156,6 +162,9 @@ func Assemble(components ...Component) (*host.Set, error) {
 	set := &host.Set{Types: map[string]*host.Type{}, Functions: map[string]*host.Function{}, Turns: newTurns}
 	var wrong []string
 	for _, c := range components {
+		if c.closed != nil {
+			set.Closed = append(set.Closed, c.closed)
+		}
 		switch {
 		case c.err != nil:
 			wrong = append(wrong, c.err.Error())

@@ -173,6 +173,8 @@ type Call[O any] struct {
 	policy *wire.Policy
 	key    string
 	err    error // the input cannot be encoded: told by the verb
+
+	settled bool // delivered when what sends it is durable
 }
 
 func newCall[O any](to wire.Address, in any) Call[O] {
@@ -188,6 +190,11 @@ func (c Call[O]) After(d time.Duration) Call[O] { c.after, c.at = d, time.Time{}
 // After.
 func (c Call[O]) At(t time.Time) Call[O] { c.at, c.after = t, 0; return c }
 
+// Settled delays delivery until the turn that makes the call is durable. Without
+// it, turns run ahead of the commit that they share: what they do to state is
+// taken back with them in a crash, but not what their handlers do elsewhere.
+func (c Call[O]) Settled() Call[O] { c.settled = true; return c }
+
 // Retry sets the retry policy of this call. A Client cannot carry it: there the
 // verb's error has Kind "invalid".
 func (c Call[O]) Retry(r Retry) Call[O] { p := r.policy(); c.policy = &p; return c }
@@ -198,6 +205,15 @@ func (c Call[O]) Retry(r Retry) Call[O] { p := r.policy(); c.policy = &p; return
 // "key-reused", and while the call is under way "in-progress". Calls made in a
 // turn have their effect once anyway, and need no key.
 func (c Call[O]) Idempotent(key string) Call[O] { c.key = key; return c }
+
+// Err returns why the call cannot be made, nil if it can: what the verb would
+// say.
+func (c Call[O]) Err() error {
+	if c.err == nil {
+		return nil
+	}
+	return publicError(c.err)
+}
 
 // String returns what is called, as "type/key.method" or a function's name.
 func (c Call[O]) String() string { return c.to.String() }

@@ -23,7 +23,7 @@ import (
 const floors = `
 	internal/fault internal/near internal/heap internal/proc internal/frugal internal/golden internal/clean internal/seed
 	internal/wire internal/invariants internal/schema
-	internal/place internal/due internal/turn
+	internal/place internal/due internal/turn internal/flow
 	internal/host internal/view internal/codec
 	internal/workproto internal/element
 	internal/guest
@@ -35,6 +35,7 @@ const floors = `
 	internal/store/inspect
 	internal/store internal/client
 	.
+	flow
 	internal/shard/rows internal/shard/conf
 	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail
 	internal/shard/core

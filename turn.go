@@ -157,22 +157,33 @@ func (f Func[I, O]) types(I) (zero O)                  { return zero }
 // other messages of the object are taken in between.
 func Then[R, O, C any](t *Turn, c Call[R], back Continuation[R, C, O], carry C) (zero O, err error) {
 	t.move("Then")
-	kept, err := codec.Encode(&carry)
+	request(t, "Then", c, back.address(t.h.Env.To), &carry, t.h.Env.Back)
+	return zero, errMoved
+}
+
+// Ask makes a call whose result arrives as a later turn at back, with carry, as
+// with Then. But the turn goes on, and keeps its caller's callback: it may ask
+// more than once, answer, or give the callback away with another verb. What
+// back returns is nobody's answer.
+func Ask[R, O, C any](t *Turn, c Call[R], back Continuation[R, C, O], carry C) {
+	request(t, "Ask", c, back.address(t.h.Env.To), &carry, nil)
+}
+
+func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *C, parent *wire.Callback) {
+	kept, err := codec.Encode(carry)
 	if c.err != nil {
 		err = c.err
 	}
 	self := t.h.Env.To
-	to := back.address(self)
 	if !to.Function() && to.Type != self.Type {
-		err = fault.New(fault.Crashed, "Then", to.String(), "a continuation is a method of the same object, or a function")
+		err = fault.New(fault.Crashed, verb, to.String(), "a continuation is a method of the same object, or a function")
 	}
 	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: wire.CBOR,
-		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: t.h.Env.Back}
+		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: parent}
 	if cb.Depth() > wire.MaxChain {
-		err = fault.New(fault.TooLarge, "Then", self.String(), "more than %d turns wait for each other", wire.MaxChain)
+		err = fault.New(fault.TooLarge, verb, self.String(), "more than %d turns wait for each other", wire.MaxChain)
 	}
 	t.send(c.envelope(t, cb), err)
-	return zero, errMoved
 }
 
 // A Promise is a caller's callback kept in an object's state, to be resolved
@@ -238,7 +249,7 @@ func Reject[O any](t *Turn, p *Promise[O], err error) {
 
 func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
 	return &wire.Envelope{Kind: wire.Call, To: c.to, Body: c.in, Back: back, Due: c.due(t.h.Now),
-		Policy: c.policy, Trace: t.h.Env.Trace, Made: t.h.Now}
+		Policy: c.policy, Trace: t.h.Env.Trace, Made: t.h.Now, Settled: c.settled}
 }
 
 func (t *Turn) send(env *wire.Envelope, err error) {

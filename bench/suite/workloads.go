@@ -15,6 +15,7 @@ import (
 	"github.com/situ-dev/situ/bench/recovery"
 	"github.com/situ-dev/situ/bench/report"
 	"github.com/situ-dev/situ/bench/web"
+	"github.com/situ-dev/situ/bench/workflow"
 	"github.com/situ-dev/situ/examples/airline/airgen"
 )
 
@@ -96,6 +97,14 @@ func Chain(k chain.Config) Workload {
 	return Workload{name: "chain", size: k.Size(), run: inside{components: chain.Components(),
 		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
 			return chain.Run(ctx, p, k, m, show)
+		}}.once}
+}
+
+// Flow runs workflows.
+func Flow(k workflow.Config) Workload {
+	return Workload{name: "workflow", size: k.Size(), bars: k.Bars, run: inside{components: workflow.Components(),
+		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
+			return workflow.RunOn(ctx, p, k, m, show)
 		}}.once}
 }
 

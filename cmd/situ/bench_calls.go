@@ -9,6 +9,7 @@ import (
 	"github.com/situ-dev/situ/bench/counter"
 	"github.com/situ-dev/situ/bench/payload"
 	"github.com/situ-dev/situ/bench/suite"
+	"github.com/situ-dev/situ/bench/workflow"
 	"github.com/situ-dev/situ/examples/airline/airgen"
 )
 
@@ -115,5 +116,21 @@ An input has 64 bytes less data than its name says, for what is around it.`,
 	cmd.Flags().IntVar(&c.Callers, "callers", c.Callers, "callers, each with objects of its own; fewer if they would wait with more than 64 MiB")
 	cmd.Flags().IntVar(&c.Bytes, "bytes", c.Bytes, "bytes to store of each size, after as many to warm up")
 	cmd.Flags().IntSliceVar(&c.Sizes, "sizes", c.Sizes, "sizes of inputs in bytes")
+	return cmd
+}
+
+func (b *bench) workflowCommand() *cobra.Command {
+	c := workflow.Config{Steps: 3, Callers: 512, Workflows: 20_000}
+	cmd := &cobra.Command{
+		Use:   "workflow",
+		Short: "Run workflows of steps",
+		Long: `Workflow runs workflows that do three steps, one after another, each durable
+before the next is run, until the caller has the result.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Flow(c)) },
+	}
+	cmd.Flags().IntVar(&c.Steps, "steps", c.Steps, "steps of a workflow")
+	cmd.Flags().IntVar(&c.Callers, "callers", c.Callers, "callers, who start workflows one after another")
+	cmd.Flags().IntVar(&c.Workflows, "workflows", c.Workflows, "workflows, in all")
 	return cmd
 }

@@ -22,6 +22,8 @@ type Set struct {
 	// Turns, if set, makes n turns that are not used yet, with User as their
 	// code wants it.
 	Turns func(n int) []*Turn
+	// Closed are called when a runner of the set was closed.
+	Closed []func()
 }
 
 func (s *Set) turns(n int) []*Turn {

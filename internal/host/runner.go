@@ -147,6 +147,9 @@ func (r *Runner) Close() {
 	r.stop()
 	r.owner.Wait()
 	r.timer.Stop()
+	for _, f := range r.set.Closed {
+		f()
+	}
 }
 
 // work runs frames, beginning with the rest of p, until Close or until the

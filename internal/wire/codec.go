@@ -190,6 +190,9 @@ func (e *Encoder) envelope(env *Envelope) {
 	e.String(14, env.Trace)
 	e.Int(15, uint64(env.Seq))
 	e.Int(16, uint64(env.Made))
+	if env.Settled {
+		e.Int(17, 1)
+	}
 }
 
 func (env *Envelope) decode(d *Decoder) {
@@ -230,6 +233,8 @@ func (env *Envelope) decode(d *Decoder) {
 			env.Seq = Seq(d.Int())
 		case 16:
 			env.Made = Time(d.Int())
+		case 17:
+			env.Settled = d.Int() != 0
 		}
 	}
 }

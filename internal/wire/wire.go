@@ -189,6 +189,7 @@ const (
 type Envelope struct {
 	Kind    EnvelopeKind
 	Note    Note   // of the shard that holds it; it does not travel
+	Settled bool   // not delivered before the turn that sent it is durable
 	Attempt uint32 // runs that have failed
 	To      Address
 	Body    Payload   // the input, or the value of a reply

@@ -167,6 +167,9 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	if c.cfg.Trace != nil {
 		c.cfg.Trace(env, res.Fail)
 	}
+	if w, ok := env.Local.(*Waiter); ok && res.Moved { // what it sent may be the answer already
+		c.records.Expect(env.Back.ID, w)
+	}
 	for _, out := range res.Sends {
 		c.send(out)
 	}
@@ -174,9 +177,6 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	relaxed := m != nil && m.Relaxed
 	switch {
 	case res.Moved:
-		if w, ok := env.Local.(*Waiter); ok {
-			c.records.Expect(env.Back.ID, w)
-		}
 	case env.Back == nil:
 		if res.Fail != nil {
 			c.unheard(env, res.Fail)

@@ -270,11 +270,27 @@ func (c *Core) object(id wire.ObjectID) *object {
 // put gives an envelope to the mailbox of its object, or to the queue of
 // functions.
 func (c *Core) put(env *wire.Envelope) {
+	c.hold(env)
+	c.sort(env)
+}
+
+// later keeps an envelope until the batch is durable.
+func (c *Core) later(env *wire.Envelope) {
+	c.hold(env)
+	c.batch.later = append(c.batch.later, env)
+}
+
+// hold counts an envelope that is to be run.
+func (c *Core) hold(env *wire.Envelope) {
 	c.mail++
 	c.held += envelopeSize(env)
 	if mail.Unsaved(env) {
 		c.post.Add(env)
 	}
+}
+
+// sort brings an envelope that is held to where it waits for its turn.
+func (c *Core) sort(env *wire.Envelope) {
 	if env.To.Function() {
 		c.funcs = append(c.funcs, env)
 		return

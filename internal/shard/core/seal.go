@@ -11,8 +11,9 @@ type batch struct {
 	objects []*object // with a pending change
 	drops   []rowKey  // rows that go with the effects
 	answers []Answer
-	size    int       // bytes, roughly
-	since   wire.Time // tick at which the first turn's effects came in
+	later   []*wire.Envelope // to be run when the batch is durable
+	size    int              // bytes, roughly
+	since   wire.Time        // tick at which the first turn's effects came in
 }
 
 type rowKey struct {
@@ -25,7 +26,8 @@ func (b *batch) reset() {
 	clear(b.objects)
 	clear(b.answers)
 	clear(b.drops)
-	*b = batch{objects: b.objects[:0], drops: b.drops[:0], answers: b.answers[:0]}
+	clear(b.later)
+	*b = batch{objects: b.objects[:0], drops: b.drops[:0], answers: b.answers[:0], later: b.later[:0]}
 }
 
 func (b *batch) answer(w *Waiter, resp *wire.Response, err error) {
@@ -37,7 +39,7 @@ func (b *batch) drop(t store.Table, key []byte) { b.drops = append(b.drops, rowK
 // Wanted reports whether the batch has anything that must become durable.
 func (c *Core) Wanted() bool {
 	b := c.batch
-	if len(b.objects)+len(b.drops)+len(b.answers) > 0 {
+	if len(b.objects)+len(b.drops)+len(b.answers)+len(b.later) > 0 {
 		return true
 	}
 	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.post.Dirty()
@@ -151,6 +153,9 @@ func (c *Core) Committed() {
 	c.timers.Committed()
 	c.records.Committed()
 	c.dead.Committed()
+	for _, env := range b.later {
+		c.sort(env)
+	}
 	for _, o := range b.objects {
 		o.sealed = nil
 		c.settle(o)

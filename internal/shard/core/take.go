@@ -88,6 +88,15 @@ func (c *Core) accept(env *wire.Envelope) {
 		c.timers.Add(env)
 		return
 	}
+	c.arrive(env)
+}
+
+// arrive takes an envelope whose time has come.
+func (c *Core) arrive(env *wire.Envelope) {
+	if env.Settled {
+		c.later(env)
+		return
+	}
 	c.put(env)
 }
 
@@ -122,6 +131,7 @@ func (c *Core) takeChannels(room int) {
 			return
 		}
 		for _, env := range envs {
+			env.Settled = false // its sender has committed it
 			c.accept(env)
 		}
 		room -= len(envs)
@@ -165,7 +175,7 @@ func (c *Core) TakeTime(now wire.Time) {
 			break
 		}
 		c.stats.Fired++
-		c.put(env)
+		c.arrive(env)
 	}
 	c.Fail(c.records.Expire(c.now))
 	c.evict()
