@@ -151,6 +151,12 @@ func TestDiskFull(t *testing.T) {
 		if got := do(r, logged.To("a", situ.None{})); len(got) != 1 {
 			t.Errorf("read: %v", got)
 		}
+		if _, err := situ.Do(context.Background(), r, logged.To("a", situ.None{}).Idempotent("k")); kindOf(err) != "disk-full" {
+			t.Errorf("a read that is recorded: %v", err)
+		}
+		if err := r.node.RetryDead(context.Background(), "0-1"); fault.KindOf(err) != fault.Full {
+			t.Errorf("a dead letter that is to be run again: %v", err)
+		}
 		r.fs.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1 << 29, TotalBytes: 1 << 30})
 		pass(time.Second)
 		do(r, push.To("a", 1))

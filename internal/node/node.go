@@ -307,8 +307,8 @@ func (n *Node) admit(r *wire.Request) error {
 	if err != nil {
 		return err
 	}
-	if m.ReadOnly {
-		return nil
+	if m.ReadOnly && r.Key == "" && !r.Async && r.Due == 0 {
+		return nil // nothing of it is written
 	}
 	return n.store.Writable()
 }

@@ -168,7 +168,7 @@ func (n *Node) DeadLetter(_ context.Context, id string) (found *wire.DeadLetter,
 // RetryDead runs a dead letter's message again.
 func (n *Node) RetryDead(ctx context.Context, id string) error {
 	sh, _, err := n.deadHome(id)
-	if err != nil {
+	if err := cmp.Or(err, n.store.Writable()); err != nil {
 		return err
 	}
 	return sh.Redrive(ctx, id)

@@ -142,6 +142,7 @@ func (s *Store) moveFrom(w *wal.Writer, from, to uint64, live far.Usages, rows *
 			b := &Batch{buf: s.newBuf(len(c.Value) + len(c.Key) + 32)}
 			b.Set(Table(c.Key[0]), c.Key[1:], c.Value)
 			put, err := w.Write(&wal.Record{Shard: r.Shard, Seq: wire.Seq(len(*rows) + 1)}, b.buf)
+			defer s.oldBuf(b.buf)
 			if err != nil {
 				return err
 			}

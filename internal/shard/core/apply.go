@@ -40,7 +40,7 @@ func (c *Core) Apply(rep *turn.Report) {
 		}
 		if rep.Results[i].Outcome != turn.Skipped {
 			o.ran = true
-			o.pace.done++
+			o.pace.Left()
 		}
 	}
 	c.letGo()
@@ -71,7 +71,7 @@ func (c *Core) letGo() {
 	}
 	for _, o := range c.hands {
 		if o != nil {
-			c.pace.done++
+			c.pace.Left()
 			c.goOn(o)
 		}
 	}

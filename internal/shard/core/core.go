@@ -52,7 +52,7 @@ type work struct {
 	touched  bool      // by the report being applied
 	ran      bool      // in that: it was not all skipped
 	paused   wire.Time // the end of the pause it waits for
-	pace     pace      // of its mailbox
+	pace     turn.Pace // of its mailbox
 }
 
 func (o *object) id() wire.ObjectID { return wire.ObjectID{Type: *o.typ, Key: o.key} }
@@ -119,7 +119,7 @@ type Core struct {
 	free    []turn.Slot
 	drops   []turn.Slot
 	ready   []*object // in the order in which they became so
-	pace    pace      // of ready, with what the frame under way has of it
+	pace    turn.Pace // of ready, with what the frame under way has of it
 	aloft   int       // objects in that frame
 	busy    []*object // with a mailbox that is not empty
 	idle    object    // ring of resident objects without work
@@ -315,7 +315,7 @@ func (c *Core) mailTo(o *object, env *wire.Envelope) {
 		c.unlink(o)
 		o.busy = int32(len(c.busy))
 		c.busy = append(c.busy, o)
-		o.pace.begin(c.tick)
+		o.pace.Begin(c.tick)
 	}
 	c.wake(o)
 }
@@ -344,7 +344,7 @@ func (c *Core) wake(o *object) {
 		}
 		o.ready = true
 		if len(c.ready)+c.aloft == 0 {
-			c.pace.begin(c.tick)
+			c.pace.Begin(c.tick)
 		}
 		c.ready = append(c.ready, o)
 		return

@@ -104,7 +104,7 @@ func (c *Core) clear(env *wire.Envelope) {
 // ready, a fair share each. Suspects stay for a frame of their own.
 func (c *Core) addObjects(f *turn.Frame, fl *flight) {
 	var later []*object
-	c.pace.look(c.tick)
+	c.pace.Look(c.tick)
 	for len(c.ready) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
 		o := c.ready[0]
 		c.ready[0] = nil
@@ -122,7 +122,7 @@ func (c *Core) addObjects(f *turn.Frame, fl *flight) {
 }
 
 func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
-	o.pace.look(c.tick)
+	o.pace.Look(c.tick)
 	env := o.box.Queue()
 	if c.suspects > 0 {
 		for i, e := 0, env; i < n && e != nil; i, e = i+1, e.Next {

@@ -8,7 +8,7 @@ import (
 
 // room refuses what is over a bound, before anything is written.
 func (c *Core) room(r *wire.Request) error {
-	if c.mail >= c.cfg.MaxQueued || c.held >= c.cfg.MaxQueuedBytes || c.slow() && waits(r) {
+	if c.Full() || c.slow() && waits(r) {
 		return shardFull(r.To)
 	}
 	if c.out.Unacked() > c.cfg.MaxOutbox {
@@ -52,14 +52,14 @@ func (c *Core) crowded(id wire.ObjectID) (full, long bool) {
 		return false, false
 	}
 	n := o.box.Len()
-	return n >= c.cfg.MaxMailbox, o.pace.wait(n, c.tick) > wire.Time(c.cfg.MaxWait)
+	return n >= c.cfg.MaxMailbox, o.pace.Wait(n, c.tick) > wire.Time(c.cfg.MaxWait)
 }
 
 // slow reports whether an object that becomes ready now waits for longer than
 // MaxWait until it is its turn, because of the other objects that are ready.
 func (c *Core) slow() bool {
 	n := len(c.ready) + c.aloft
-	return n >= c.cfg.LongQueue && wire.Time(n)*c.pace.each > wire.Time(c.cfg.MaxWait)
+	return n >= c.cfg.LongQueue && wire.Time(n)*c.pace.Each() > wire.Time(c.cfg.MaxWait)
 }
 
 func mailboxFull(to wire.Address) error {
