@@ -15,6 +15,10 @@ BENCHOUT    ?= /tmp/situ-bench
 BENCHREPEAT ?= 3
 TESTFLAGS   ?=
 
+# What programs to be kept are built with: some percent, for a build that takes
+# twice as long. `go run` and tests do without. tools/profile makes it anew.
+PROFILE ?= bench/profiles/pgo.pb.gz
+
 # What the tests need besides Go: the race detector needs a C compiler, and a
 # disk whose syncs fail is made by strace.
 DEBIAN_PACKAGES := gcc libc6-dev curl strace

@@ -441,7 +441,7 @@ func Each[O any](f *Flow, limit int, calls ...situ.Call[O]) []Outcome[O] {
 			open = append(open, next)
 		}
 		n := len(open)
-		f.wait(func() bool { // if it is cancelled, nothing more is begun
+		_ = f.wait(func() bool { // of a workflow that is cancelled, Get says so
 			open = slices.DeleteFunc(open, func(i int) bool { return all[i].Done() })
 			return len(open) < n || next == len(calls)
 		})

@@ -18,7 +18,7 @@ func (c *Core) Apply(rep *turn.Report) {
 		return // of a host that was given up
 	}
 	if !rep.Late {
-		c.flying, c.aloft = false, 0
+		c.flying = false
 		if fl.trial {
 			c.cfg.Trials.End()
 		}
@@ -40,7 +40,7 @@ func (c *Core) Apply(rep *turn.Report) {
 		}
 		if rep.Results[i].Outcome != turn.Skipped {
 			o.ran = true
-			o.pace.Left()
+			o.pace.Left(c.tick)
 		}
 	}
 	c.letGo()
@@ -71,7 +71,6 @@ func (c *Core) letGo() {
 	}
 	for _, o := range c.hands {
 		if o != nil {
-			c.pace.Left()
 			c.goOn(o)
 		}
 	}

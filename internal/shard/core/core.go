@@ -51,6 +51,7 @@ type work struct {
 	ready    bool
 	touched  bool      // by the report being applied
 	ran      bool      // in that: it was not all skipped
+	since    wire.Time // tick at which it became ready
 	paused   wire.Time // the end of the pause it waits for
 	pace     turn.Pace // of its mailbox
 }
@@ -119,8 +120,6 @@ type Core struct {
 	free    []turn.Slot
 	drops   []turn.Slot
 	ready   []*object // in the order in which they became so
-	pace    turn.Pace // of ready, with what the frame under way has of it
-	aloft   int       // objects in that frame
 	busy    []*object // with a mailbox that is not empty
 	idle    object    // ring of resident objects without work
 	nidle   int
@@ -342,10 +341,7 @@ func (c *Core) wake(o *object) {
 		if c.cfg.Lose != nil && c.cfg.Lose(conf.Ready) {
 			return
 		}
-		o.ready = true
-		if len(c.ready)+c.aloft == 0 {
-			c.pace.Begin(c.tick)
-		}
+		o.ready, o.since = true, c.tick
 		c.ready = append(c.ready, o)
 		return
 	}

@@ -104,7 +104,6 @@ func (c *Core) clear(env *wire.Envelope) {
 // ready, a fair share each. Suspects stay for a frame of their own.
 func (c *Core) addObjects(f *turn.Frame, fl *flight) {
 	var later []*object
-	c.pace.Look(c.tick)
 	for len(c.ready) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
 		o := c.ready[0]
 		c.ready[0] = nil
@@ -114,7 +113,6 @@ func (c *Core) addObjects(f *turn.Frame, fl *flight) {
 			continue
 		}
 		o.ready = false
-		c.aloft++
 		share := max(c.cfg.FrameTasks/(len(c.ready)+1), 16)
 		c.addMail(f, fl, o, min(share, c.cfg.FrameTasks-len(f.Tasks)))
 	}
@@ -287,7 +285,7 @@ func (c *Core) lost(died bool, why string) {
 			}
 		}
 	}
-	c.flying, c.aloft, c.set, c.drops = false, 0, nil, nil
+	c.flying, c.set, c.drops = false, nil, nil
 	for _, o := range c.slots {
 		if o != nil {
 			c.unlink(o)

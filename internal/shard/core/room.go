@@ -51,15 +51,16 @@ func (c *Core) crowded(id wire.ObjectID) (full, long bool) {
 	if o.resting() || o.box.Len() < least {
 		return false, false
 	}
-	n := o.box.Len()
-	return n >= c.cfg.MaxMailbox, o.pace.Wait(n, c.tick) > wire.Time(c.cfg.MaxWait)
+	n, most := o.box.Len(), wire.Time(c.cfg.MaxWait)
+	return n >= c.cfg.MaxMailbox, c.now-o.box.First().Made > most/10 && o.pace.Wait(n, c.tick) > most
 }
 
-// slow reports whether an object that becomes ready now waits for longer than
-// MaxWait until it is its turn, because of the other objects that are ready.
+// slow reports whether an object that becomes ready is likely to wait for much
+// longer than MaxWait until it is its turn: the one that became so first waits
+// for twice as long already. What turns take differs too much between objects
+// to tell it from how many there are.
 func (c *Core) slow() bool {
-	n := len(c.ready) + c.aloft
-	return n >= c.cfg.LongQueue && wire.Time(n)*c.pace.Each() > wire.Time(c.cfg.MaxWait)
+	return len(c.ready) >= c.cfg.LongQueue && c.tick-c.ready[0].since > 2*wire.Time(c.cfg.MaxWait)
 }
 
 func mailboxFull(to wire.Address) error {
