@@ -55,7 +55,7 @@ func TestIdleConnectionsHoldNoBody(t *testing.T) {
 		t.Errorf("%d idle connections hold %d bytes", conns, held)
 	}
 	_ = s.Close() // so that Serve ends
-	_ = <-ended // it says that it was closed
+	_ = <-ended   // it says that it was closed
 }
 
 func alive() int {
