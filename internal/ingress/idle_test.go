@@ -55,7 +55,9 @@ func TestIdleConnectionsHoldNoBody(t *testing.T) {
 		t.Errorf("%d idle connections hold %d bytes", conns, held)
 	}
 	_ = s.Close() // so that Serve ends
-	_ = <-ended   // it says that it was closed
+	if err := <-ended; err == nil {
+		t.Error("a server that was closed says nothing")
+	}
 }
 
 func alive() int {
