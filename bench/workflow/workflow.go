@@ -87,7 +87,7 @@ func RunOn(ctx context.Context, p platform.Platform, c Config, m *platform.Meter
 	p50, _ := report.Quantiles(took...)
 	r.Add(alone, p50, "ms")
 	// In a worker the steps are counted in another process.
-	if n, want := ran.Load()-before, int64(c.Steps*(c.Workflows+n)); n != 0 && n < want {
+	if n, want := ran.Load()-before, int64(c.Steps*(c.Workflows+n)); len(p.PIDs()) == 1 && n < want {
 		r.Notes = append(r.Notes, fmt.Sprintf("WRONG: steps were run %d times, want %d at least", n, want))
 		return r, nil
 	}
