@@ -18,15 +18,15 @@ var (
 	halt      = flow.NewSignal[situ.None](meterType, "halt")
 )
 
-// meter reads once a day, for ever.
+// meter reads once a minute, for ever.
 func meter(f *flow.Flow, total int) (int, error) {
 	greeting := "hello"
 	if flow.Version(f, "be formal", 1) >= 1 {
 		greeting = "good morning"
 	}
 	stop := flow.Next(f, halt)
-	for day := 0; ; day++ {
-		first, err := flow.First(stop, flow.Timer(f, 24*time.Hour))
+	for round := 0; ; round++ {
+		first, err := flow.First(stop, flow.Timer(f, time.Minute))
 		if err != nil || first == 0 {
 			return total, err
 		}
@@ -35,7 +35,7 @@ func meter(f *flow.Flow, total int) (int, error) {
 			return 0, err
 		}
 		total += n
-		if day == 30 {
+		if round == 30 {
 			return flow.ContinueAsNew[int](f, total)
 		}
 	}
@@ -46,11 +46,11 @@ func TestMeter(t *testing.T) {
 		if _, err := situ.Start(t.Context(), rt, read30.To("1", 0)); err != nil {
 			t.Fatal(err)
 		}
-		const days = 100
-		rt.Pass(days*24*time.Hour + time.Hour)
+		const rounds = 100
+		rt.Pass(rounds*time.Minute + time.Second)
 		rt.Crash()
 		situtest.Do(rt, halt.To("1", situ.None{}))
-		if got, want := situtest.Do(rt, read30.To("1", 0)), days*len("good morning"); got != want {
+		if got, want := situtest.Do(rt, read30.To("1", 0)), rounds*len("good morning"); got != want {
 			t.Errorf("total %d, want %d", got, want)
 		}
 	})
