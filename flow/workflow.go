@@ -52,17 +52,17 @@ func methodsOf(t *situ.Type) *methods {
 	m := known[t]
 	if m == nil {
 		m = &methods{
-			reply:  situ.NewMethod[situ.Reply[raw, ticket], situ.None](t, "flow.reply"),
-			fired:  situ.NewMethod[ticket, situ.None](t, "flow.fired", situ.Doc("A timer of the workflow. The platform calls it.")),
-			wake:   situ.NewMethod[ticket, situ.None](t, "flow.wake", situ.Doc("Runs a step. The platform calls it."), situ.Timeout(stepTimeout)),
-			expire: situ.NewMethod[ticket, situ.None](t, "flow.expire", situ.Doc("Forgets a workflow that is over. The platform calls it.")),
+			reply:  situ.NewMethod[situ.Reply[raw, ticket], situ.None](t, "flow-reply"),
+			fired:  situ.NewMethod[ticket, situ.None](t, "flow-fired", situ.Doc("A timer of the workflow. The platform calls it.")),
+			wake:   situ.NewMethod[ticket, situ.None](t, "flow-wake", situ.Doc("Runs a step. The platform calls it."), situ.Timeout(stepTimeout)),
+			expire: situ.NewMethod[ticket, situ.None](t, "flow-expire", situ.Doc("Forgets a workflow that is over. The platform calls it.")),
 
-			info:      situ.NewMethod[situ.None, Info](t, "flow.info", situ.ReadOnly, situ.Doc("How the workflow is, and what it waits for.")),
-			cancel:    situ.NewMethod[situ.None, situ.None](t, "flow.cancel", situ.Doc("Asks the workflow to end: what its code waits for returns an error.")),
-			terminate: situ.NewMethod[string, situ.None](t, "flow.terminate", situ.Doc("Ends the workflow without its code. The input says why.")),
-			resume:    situ.NewMethod[situ.None, situ.None](t, "flow.resume", situ.Doc("Has a parked workflow try again.")),
-			reset:     situ.NewMethod[int, situ.None](t, "flow.reset", situ.Doc("Takes the workflow back to before a command, by its number. What came later is forgotten.")),
-			purge:     situ.NewMethod[situ.None, situ.None](t, "flow.purge", situ.Doc("Forgets a workflow that is over.")),
+			info:      situ.NewMethod[situ.None, Info](t, "flow-info", situ.ReadOnly, situ.Doc("How the workflow is, and what it waits for.")),
+			cancel:    situ.NewMethod[situ.None, situ.None](t, "flow-cancel", situ.Doc("Asks the workflow to end: what its code waits for returns an error.")),
+			terminate: situ.NewMethod[string, situ.None](t, "flow-terminate", situ.Doc("Ends the workflow without its code. The input says why.")),
+			resume:    situ.NewMethod[situ.None, situ.None](t, "flow-resume", situ.Doc("Has a parked workflow try again.")),
+			reset:     situ.NewMethod[int, situ.None](t, "flow-reset", situ.Doc("Takes the workflow back to before a command, by its number. What came later is forgotten.")),
+			purge:     situ.NewMethod[situ.None, situ.None](t, "flow-purge", situ.Doc("Forgets a workflow that is over.")),
 		}
 		known[t] = m
 	}
