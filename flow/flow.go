@@ -8,7 +8,7 @@
 // beginning, and everything that is in the journal is answered from there. So
 // between two waits the code must do the same in every run: it uses Now and Rand
 // of its Flow instead of those of Go, does I/O in a Step, and starts no
-// goroutines. `situ vet` finds what does not.
+// goroutines.
 //
 //	var Order = situ.NewType("order")
 //	var Run = situ.NewMethod[Cart, Receipt](Order, "run")
