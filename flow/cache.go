@@ -2,7 +2,6 @@ package flow
 
 import (
 	"container/list"
-	"iter"
 	"sync"
 
 	"github.com/situ-dev/situ"
@@ -69,8 +68,6 @@ func (c *cache) clear() {
 		co.leave()
 	}
 }
-
-func pull(seq iter.Seq[struct{}]) (next func() (struct{}, bool), stop func()) { return iter.Pull(seq) }
 
 // enter returns the coroutine of a workflow for turn t: where it stands, or at its
 // beginning.

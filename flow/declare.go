@@ -108,6 +108,7 @@ func (s *state) query(t *situ.Turn, name string, in []byte) (v any, err error) {
 		return nil, conflict("the workflow %s is parked and answers no queries: %s", t.Key(), s.Reason)
 	}
 	co := s.enter(t)
+	defer co.release()
 	fresh := !co.stands
 	if fresh {
 		_, err = co.goOn()

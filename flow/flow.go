@@ -36,6 +36,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
+
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/fault"
@@ -220,18 +222,7 @@ func unpack[O any](e journal.Entry) (out O, err error) {
 }
 
 // raw is CBOR that is left as it is.
-type raw []byte
-
-// MarshalCBOR implements the encoding of values.
-func (r raw) MarshalCBOR() ([]byte, error) {
-	if len(r) == 0 {
-		return []byte{0xf6}, nil // null
-	}
-	return r, nil
-}
-
-// UnmarshalCBOR implements the decoding of values.
-func (r *raw) UnmarshalCBOR(b []byte) error { *r = append((*r)[:0], b...); return nil }
+type raw = cbor.RawMessage
 
 // ticket is what a message of a workflow to itself brings back.
 type ticket struct {

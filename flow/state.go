@@ -3,6 +3,7 @@ package flow
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"runtime/debug"
 	"time"
 
@@ -97,11 +98,7 @@ func (s *state) advance(t *situ.Turn) {
 		return
 	}
 	co := s.enter(t)
-	defer func() {
-		if co.held { // something panicked
-			co.leave()
-		}
-	}()
+	defer co.release()
 	over, why := co.goOn()
 	switch {
 	case why != nil:
@@ -313,7 +310,7 @@ func (p *program) begin(s *state, t *situ.Turn) *coroutine {
 	}
 	co := &coroutine{f: f}
 	input := s.Input
-	co.next, co.halt = pull(func(yield func(struct{}) bool) {
+	co.next, co.halt = iter.Pull(func(yield func(struct{}) bool) {
 		f.yield = yield
 		defer func() {
 			switch v := recover(); {
@@ -330,6 +327,13 @@ func (p *program) begin(s *state, t *situ.Turn) *coroutine {
 		}
 	})
 	return co
+}
+
+// release is called when a turn is over: one that panicked holds its coroutine.
+func (co *coroutine) release() {
+	if co.held {
+		co.leave()
+	}
 }
 
 // leave lets go of the code where it stands.

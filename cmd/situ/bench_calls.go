@@ -126,7 +126,7 @@ func (b *bench) workflowCommand() *cobra.Command {
 		Short: "Run workflows of steps",
 		Long: `Workflow runs workflows that do three steps, one after another, each durable
 before the next is run, until the caller has the result.`,
-		Args: cobra.NoArgs,
+		Args: between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Flow(c)) },
 	}
 	cmd.Flags().IntVar(&c.Steps, "steps", c.Steps, "steps of a workflow")

@@ -21,5 +21,9 @@ func (s *Shard) lost() {
 	if c.Flying() && !h.Reached(c.Frame()) {
 		c.Unsent()
 	}
-	c.DeadHost(h.Why().Error())
+	if err := h.Why(); err != nil {
+		c.DeadHost(err.Error())
+		return
+	}
+	c.LostHost(true)
 }
