@@ -29,6 +29,7 @@ package flow
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"log/slog"
 	"math/rand/v2"
@@ -296,9 +297,16 @@ func Step[T any](f *Flow, name string, fn func(context.Context) (T, error)) (out
 	} else if e.Body, err = codec.Encode(&out); err != nil {
 		panic("the result of step " + name + " cannot be kept: " + err.Error())
 	}
+	if len(e.Body) > maxBody {
+		e.Fail, e.Body = failure(tooLarge(len(e.Body))), nil
+	}
 	f.write(e)
 	f.now = f.t.Now()
 	return unpack[T](e)
+}
+
+func tooLarge(n int) error {
+	return &situ.Error{Kind: fault.TooLarge.String(), Message: fmt.Sprintf("the result has %d bytes, and a journal keeps %d at most: return where it is kept", n, maxBody)}
 }
 
 // failure makes of an error what is kept of it.

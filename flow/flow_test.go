@@ -495,3 +495,76 @@ func TestSame(t *testing.T) {
 		}
 	})
 }
+
+// What is too large for a journal is an error, and a journal that is full of
+// bytes parks the workflow: no turn is lost because its state would be too large.
+func TestLarge(t *testing.T) {
+	code := func(f *flow.Flow, in string) (string, error) {
+		size := 900_000
+		if in == "one" {
+			size = 2 << 20
+		}
+		for range 30 {
+			if _, err := flow.Step(f, "large", func(context.Context) ([]byte, error) { return make([]byte, size), nil }); err != nil {
+				return "", err
+			}
+		}
+		return "all", nil
+	}
+	situtest.Run(t, host(code), func(t *testing.T, rt *situtest.Runtime) {
+		if err := situtest.DoErr(rt, run.To("1", "one")); err == nil || !strings.Contains(err.Error(), "the result has 20971") {
+			t.Errorf("one large result: %v", err)
+		}
+		if _, err := situ.Start(t.Context(), rt, run.To("2", "many")); err != nil {
+			t.Fatal(err)
+		}
+		rt.Pass(time.Minute)
+		if in := info(rt, "2"); in.Status != flow.Parked || in.Entries != 10 || !strings.Contains(in.Reason, "bytes") {
+			t.Errorf("many: %+v", in)
+		}
+		situtest.Do(rt, flow.Of(orderType, "2").Terminate(""))
+	})
+}
+
+// A step that never ends parks the workflow, after it was tried again.
+func TestStepTakesTooLong(t *testing.T) {
+	tries := 0
+	code := func(f *flow.Flow, _ string) (string, error) {
+		return flow.Step(f, "slow", func(ctx context.Context) (string, error) {
+			tries++
+			<-ctx.Done()
+			return "", nil
+		})
+	}
+	situtest.Run(t, host(code), func(t *testing.T, rt *situtest.Runtime) {
+		if _, err := situ.Start(t.Context(), rt, run.To("1", "")); err != nil {
+			t.Fatal(err)
+		}
+		rt.Pass(2 * time.Hour)
+		if in := info(rt, "1"); in.Status != flow.Parked || tries != 3 || !strings.Contains(in.Reason, "took too long") {
+			t.Errorf("after %d tries: %+v", tries, in)
+		}
+	})
+}
+
+// A wish that the workflow ends is not lost when it continues as new.
+func TestCancelBeforeContinueAsNew(t *testing.T) {
+	code := func(f *flow.Flow, in string) (string, error) {
+		if f.Run() > 0 {
+			return in, flow.Sleep(f, time.Hour)
+		}
+		if _, err := flow.Wait(f, approve); err == nil {
+			return "", situ.Errorf("approved", "it should have been cancelled")
+		}
+		return flow.ContinueAsNew[string](f, in)
+	}
+	situtest.Run(t, host(code), func(t *testing.T, rt *situtest.Runtime) {
+		if _, err := situ.Start(t.Context(), rt, run.To("1", "in")); err != nil {
+			t.Fatal(err)
+		}
+		situtest.Do(rt, flow.Of(orderType, "1").Cancel())
+		if err := situtest.DoErr(rt, run.To("1", "in")); situ.CodeOf(err) != "cancelled" {
+			t.Errorf("%v", err)
+		}
+	})
+}

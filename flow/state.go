@@ -75,17 +75,28 @@ func (s *state) event(t *situ.Turn, e journal.Entry) {
 	s.advance(t)
 }
 
+// What a journal may hold is well below what the state of an object may be: a
+// turn that would make it larger is refused, and what it brought is lost.
+const (
+	maxBytes = 8 << 20 // in all
+	maxBody  = 1 << 20 // of one line; what is larger becomes an error
+)
+
+// lost is how often a turn was run in vain, because its code took too long or
+// ended its worker, before the workflow is parked.
+const lost = 3
+
 // full returns why the journal takes no more of the code, "" if it does.
 func (s *state) full(t *situ.Turn) string {
 	n, most := s.Journal.Len(), s.p.limit
 	if n == most/2 {
 		t.Log().Warn("the journal of a workflow is half full: have its code return flow.ContinueAsNew", "entries", n, "limit", most)
 	}
-	if n < most {
+	if n < most && s.Bytes < maxBytes {
 		return ""
 	}
-	return fmt.Sprintf("its journal has %d entries, and %d are allowed: terminate it, or resume it with code that has a higher flow.Limit; "+
-		"code that returns flow.ContinueAsNew in time begins a new journal", n, most)
+	return fmt.Sprintf("its journal has %d entries and %d bytes, and %d and %d are allowed: terminate it, or resume it with code that has a higher flow.Limit; "+
+		"code that returns flow.ContinueAsNew in time begins a new journal", n, s.Bytes, most, maxBytes)
 }
 
 // advance lets the code go on as far as it can.
@@ -93,8 +104,12 @@ func (s *state) advance(t *situ.Turn) {
 	if s.Status != Running {
 		return
 	}
-	if why := s.full(t); why != "" {
-		s.park(t, why)
+	reason := s.full(t)
+	if reason == "" && t.Attempt() >= lost {
+		reason = fmt.Sprintf("its code was run %d times, and took too long or ended its worker", lost)
+	}
+	if reason != "" {
+		s.park(t, reason)
 		return
 	}
 	co := s.enter(t)
@@ -209,8 +224,13 @@ func (s *state) park(t *situ.Turn, reason string) {
 func (s *state) end(t *situ.Turn, co *coroutine) {
 	s.drop()
 	if next, ok := errors.AsType[*again](co.err); ok {
+		stop := s.Stop
+		s.refuseUpdates(t, "the workflow continued as new before it took the update: make it again")
 		s.begin(t, next.input)
 		s.Run++
+		if s.Stop = stop; stop {
+			s.append(journal.Entry{Kind: journal.Cancelled, At: t.Now().UnixNano()})
+		}
 		for _, e := range co.f.j.Untaken() {
 			s.append(e)
 		}
@@ -237,13 +257,18 @@ func (s *state) close(t *situ.Turn) {
 		}
 	}
 	s.Callers = nil
-	for _, p := range s.Updates {
-		situ.Reject(t, &p, &situ.Error{Kind: fault.Conflict.String(), Message: "the workflow ended before it took the update"})
-	}
-	s.Updates = nil
+	s.refuseUpdates(t, "the workflow ended before it took the update")
 	if s.p.keep > 0 {
 		situ.Send(t, s.p.expire.To(t.Key(), ticket{Gen: s.Gen}).After(s.p.keep))
 	}
+}
+
+// refuseUpdates answers those whose updates will not be delivered.
+func (s *state) refuseUpdates(t *situ.Turn, why string) {
+	for _, p := range s.Updates {
+		situ.Reject(t, &p, conflict("%s", why))
+	}
+	s.Updates = nil
 }
 
 // command returns the number of the command with that ID, and whether there is
@@ -274,6 +299,9 @@ func (s *state) result(t *situ.Turn, id int, body []byte, fail error) {
 		return // it was asked for before a reset, or by an earlier run
 	}
 	e := journal.Entry{Kind: journal.Done, N: n, Body: body}
+	if len(body) > maxBody {
+		fail = tooLarge(len(body))
+	}
 	if fail != nil {
 		e.Fail, e.Body = failure(fail), nil
 	}

@@ -104,7 +104,11 @@ func Workflow[I, O any](t *situ.Type, run situ.Method[I, O], code func(*Flow, I)
 		if err != nil {
 			return nil, err
 		}
-		return codec.Encode(&out)
+		b, err := codec.Encode(&out)
+		if len(b) > maxBody {
+			return nil, tooLarge(len(b))
+		}
+		return b, err
 	}
 	p.resolve = func(t *situ.Turn, c *situ.Promise[situ.None], result []byte) {
 		var out O
@@ -265,6 +269,7 @@ func (s *state) resetTo(t *situ.Turn, n int) error {
 		return &situ.Error{Kind: fault.Invalid.String(), Message: fmt.Sprintf("the journal has commands 0 to %d, and no %d", commands-1, n)}
 	}
 	s.drop()
+	s.refuseUpdates(t, "the workflow was reset before it took the update: make it again")
 	s.Journal.Truncate(at)
 	s.Bytes = 0
 	for _, e := range s.Journal.All() {
