@@ -78,13 +78,18 @@ func (c *Core) letGo() {
 	c.hands = c.hands[:0]
 }
 
-// goOn makes an object that a report touched ready, or lets it rest.
+// goOn makes an object that a report touched ready, or lets it rest. One for
+// which there was no time has been ready since before.
 func (c *Core) goOn(o *object) {
+	ran, since := o.ran, o.since
 	o.touched, o.ran = false, false
 	if o.detached == 0 && o.box.Running() {
 		o.box.Return(o.box.Until())
 	}
 	c.wake(o)
+	if !ran {
+		o.since = since
+	}
 	c.rest(o)
 }
 

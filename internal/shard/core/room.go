@@ -51,8 +51,8 @@ func (c *Core) crowded(id wire.ObjectID) (full, long bool) {
 	if o.resting() || o.box.Len() < least {
 		return false, false
 	}
-	n, most := o.box.Len(), wire.Time(c.cfg.MaxWait)
-	return n >= c.cfg.MaxMailbox, c.now-o.box.First().Made > most/10 && o.pace.Wait(n, c.tick) > most
+	n, most, first := o.box.Len(), wire.Time(c.cfg.MaxWait), o.box.First()
+	return n >= c.cfg.MaxMailbox, c.now-max(first.Made, first.Due) > most/10 && o.pace.Wait(n, c.tick) > most
 }
 
 // slow reports whether an object that becomes ready is likely to wait for much
