@@ -179,7 +179,7 @@ func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *
 		err = fault.New(fault.Crashed, verb, to.String(), "a continuation is a method of the same object, or a function")
 	}
 	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: wire.CBOR,
-		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: parent}
+		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: parent, Chain: t.h.Env.Chain}
 	if cb.Depth() > wire.MaxChain {
 		err = fault.New(fault.TooLarge, verb, self.String(), "more than %d turns wait for each other", wire.MaxChain)
 	}
@@ -249,7 +249,8 @@ func Reject[O any](t *Turn, p *Promise[O], err error) {
 
 func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
 	return &wire.Envelope{Kind: wire.Call, To: c.to, Body: c.in, Back: back, Due: c.due(t.h.Now),
-		Policy: c.policy, Trace: t.h.Env.Trace, Made: t.h.Now, Settled: c.settled}
+		Policy: c.policy, Trace: t.h.Env.Trace, Made: t.h.Now, Settled: c.settled,
+		Chain: t.h.Env.Chain, Deadline: t.h.Env.Deadline}
 }
 
 func (t *Turn) send(env *wire.Envelope, err error) {

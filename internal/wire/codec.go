@@ -193,6 +193,8 @@ func (e *Encoder) envelope(env *Envelope) {
 	if env.Settled {
 		e.Int(17, 1)
 	}
+	e.String(18, string(env.Chain))
+	e.Int(19, uint64(env.Deadline))
 }
 
 func (env *Envelope) decode(d *Decoder) {
@@ -235,6 +237,10 @@ func (env *Envelope) decode(d *Decoder) {
 			env.Made = Time(d.Int())
 		case 17:
 			env.Settled = d.Int() != 0
+		case 18:
+			env.Chain = InvocationID(d.Text())
+		case 19:
+			env.Deadline = Time(d.Int())
 		}
 	}
 }
@@ -312,6 +318,7 @@ func (c *Callback) encode(e *Encoder) {
 		c.Parent.encode(e)
 		e.close(at)
 	}
+	e.String(11, string(c.Chain))
 }
 
 func (c *Callback) decode(d *Decoder, depth int) {
@@ -342,6 +349,8 @@ func (c *Callback) decode(d *Decoder, depth int) {
 		case 10:
 			c.Parent = new(Callback)
 			d.nested(func(in *Decoder) { c.Parent.decode(in, depth+1) })
+		case 11:
+			c.Chain = InvocationID(d.Text())
 		}
 	}
 	if d.err == nil && c.Kind != ToInvocation && c.Kind != ToMethod {

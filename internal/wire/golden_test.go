@@ -25,6 +25,8 @@ var samples = map[string]any{
 	"envelope-full": &Envelope{Kind: Call, To: Address{"", "", "quote"}, Body: Payload{JSON, []byte(`{"cents":1}`)}, Fail: &Failure{},
 		Carry: Payload{None, []byte("c")}, Back: chain(3), Due: 1<<63 - 1, Attempt: 1<<32 - 1, Policy: &Policy{5, 100e6, 10e9},
 		Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Seq: 300, Made: -1},
+	"envelope-chain": &Envelope{Kind: Call, To: Address{"flight", "BA123", "cancel"}, Back: &Callback{Kind: ToMethod, To: Address{"desk", "1", "cancelled"},
+		Chain: "0003-abc"}, Settled: true, Made: 1, Chain: "0003-abc", Deadline: 1767323045000000600},
 	"callback-chain": chain(4),
 	"failure":        &Failure{Kind: "crashed", Code: "c", Message: "panic: oh", Detail: "goroutine 1 [running]"},
 }

@@ -160,6 +160,7 @@ type Callback struct {
 	Format Format       // how the receiver wants the value encoded
 	Carry  Payload      // for ToMethod: what the earlier turn left for the later
 	Parent *Callback    // for ToMethod: who gets the later turn's answer
+	Chain  InvocationID // for ToMethod: of the call that will be answered, "" is none
 }
 
 // InvocationID names one call from outside. It is chosen at the door: random,
@@ -201,6 +202,10 @@ type Envelope struct {
 	Trace   string // W3C traceparent, "" is none
 	Seq     Seq    // arrival number in the shard that holds it
 	Made    Time   // when the call was made, Unix nanoseconds
+	// Chain is the recorded call from outside that this is work for, "" if there is
+	// none: what a turn sends is of the chain that the turn is of.
+	Chain    InvocationID
+	Deadline Time // of the chain, or of this call if that is sooner: not run after; 0 is none
 
 	// Of the shard that holds the envelope, too.
 	Local any       // who waits for the answer in this process
@@ -227,5 +232,5 @@ func ReplyTo(cb *Callback, body Payload, fail *Failure) *Envelope {
 	if cb.Kind == ToInvocation {
 		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb}
 	}
-	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent}
+	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain}
 }

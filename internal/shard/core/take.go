@@ -43,6 +43,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 	} else {
 		c.records.Begin(rec, w)
 	}
+	env.Chain = id
 	env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: id, Shard: c.id, Format: r.Want}
 	c.accept(env)
 }
