@@ -97,13 +97,15 @@ func (r *rig) setHosts() {
 		r.runners = append(r.runners, host.NewRunner(r.set, r.host))
 	}
 	m := r.set.Manifest()
-	r.node.SetHosts(func(id wire.ShardID) shard.Host { return r.runners[id] }, &m)
+	if err := r.node.Program(node.Main).SetHosts(func(id wire.ShardID) shard.Host { return r.runners[id] }, &m); err != nil {
+		r.t.Error(err)
+	}
 	for _, o := range old {
 		o.Close()
 	}
 	if r.beside > 0 {
 		r.funcs = host.NewFunctions(r.set, r.host, r.beside)
-		r.node.SetFunctions(r.funcs)
+		r.node.Program(node.Main).SetFunctions(r.funcs)
 	}
 }
 
