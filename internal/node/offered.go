@@ -39,6 +39,9 @@ func find(o *offer, to wire.Address) (*host.MethodManifest, error) {
 }
 
 func missing(what, name, list string, exist []string) error {
+	if !host.Reserved(name) {
+		exist = slices.DeleteFunc(exist, host.Reserved)
+	}
 	if len(exist) == 0 {
 		return fault.New(fault.NotFound, "call", name, "there is no such %s, and the program has no %s", what, list)
 	}
