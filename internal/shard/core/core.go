@@ -93,6 +93,7 @@ type Core struct {
 	set       *host.Index         // what all of them can run
 	functions map[string]*Program // by name; types are in objects
 	strays    []*wire.Envelope    // for what no program has, while main has no host
+	timely    func(*wire.Envelope) bool
 
 	objects table
 	works   []*work   // for objects that get some
@@ -179,6 +180,10 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
 	c.batch = &batch{}
 	c.main = c.Program(conf.Main)
+	c.timely = func(env *wire.Envelope) bool { // a program takes what is for it when its frame is back: else that would be written
+		p := c.program(env.To)
+		return p == nil || !c.awaited(p)
+	}
 	return c
 }
 

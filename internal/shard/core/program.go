@@ -259,22 +259,20 @@ func (c *Core) runnable() bool {
 
 // takeChannels accepts queued messages while there is room for their work.
 func (c *Core) takeChannels() {
-	room, out := c.cfg.FrameTasks, false
+	if !c.in.Waiting() {
+		return
+	}
+	room, may := c.cfg.FrameTasks, (func(*wire.Envelope) bool)(nil)
 	for _, p := range c.programs {
-		if p.idle() {
+		switch {
+		case p.idle():
 			room -= len(p.ready) + len(p.funcs)
+		case c.awaited(p):
+			may = c.timely
 		}
-		out = out || c.awaited(p)
 	}
 	if room <= 0 {
 		return
-	}
-	var may func(*wire.Envelope) bool
-	if out { // it takes what is for it when it is back: else that would be written
-		may = func(env *wire.Envelope) bool {
-			p := c.program(env.To)
-			return p == nil || !c.awaited(p)
-		}
 	}
 	c.in.Round()
 	for room > 0 && !c.Full() {
