@@ -20,9 +20,7 @@ const (
 
 // exceptions are the things that are over a size on purpose, as the failing
 // test names them, each with the reason.
-var exceptions = map[string]string{
-	"package internal/shard/core": "objects, and where they are found, are about to be a package of their own",
-}
+var exceptions = map[string]string{}
 
 // oversize is a thing that is too big.
 type oversize struct{ what, why string }
