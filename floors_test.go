@@ -37,7 +37,7 @@ const floors = `
 	.
 	flow
 	internal/shard/rows internal/shard/conf
-	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail
+	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process

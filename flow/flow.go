@@ -244,7 +244,8 @@ func Start[O any](f *Flow, c situ.Call[O]) Future[O] {
 	_, n, old := f.ask("call " + c.String())
 	if !old {
 		id := f.begin("call " + c.String())
-		situ.Ask(f.t, situ.Call[raw](c), f.s.p.reply, ticket{ID: id})
+		// A workflow is of no chain: who called it may have gone long since.
+		situ.Ask(f.t, situ.Call[raw](c).Detached(), f.s.p.reply, ticket{ID: id})
 	}
 	return Future[O]{f: f, n: n}
 }

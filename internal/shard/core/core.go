@@ -14,6 +14,7 @@ import (
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/mail"
+	"github.com/situ-dev/situ/internal/shard/promise"
 	"github.com/situ-dev/situ/internal/shard/record"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/shard/timer"
@@ -151,6 +152,7 @@ type Core struct {
 	out     *channel.Outbox
 	records *record.Records
 	dead    *dead.Letters
+	proms   *promise.Promises
 	mail    int        // envelopes in mailboxes and queues
 	held    int        // their bytes
 	post    *mail.Mail // mail as rows
@@ -209,6 +211,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
 		post: mail.New(committed), records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),
 	}
+	c.proms = promise.New(cfg.ID, name, cfg.KeepAnswers, committed, alarms{c})
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
 	c.batch = &batch{}
 	return c
@@ -376,7 +379,7 @@ func (c *Core) place(env *wire.Envelope) wire.ShardID {
 	switch {
 	case env.To == (wire.Address{}) && env.Back != nil:
 		return env.Back.Shard
-	case env.To.Function():
+	case env.To.Function(), env.To.Type == wire.TokenType:
 		return c.id
 	}
 	return place.Shard(env.To.Object(), c.cfg.Shards)
