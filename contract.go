@@ -211,7 +211,7 @@ func (c Call[O]) Settled() Call[O] { c.settled = true; return c }
 func (c Call[O]) Within(d time.Duration) Call[O] {
 	c.within, c.by = d, time.Time{}
 	if d <= 0 && c.err == nil {
-		c.err = fault.New(fault.Invalid, "call", c.to.String(), "a deadline of %v is past: give it one that is to come", d)
+		c.err = fault.New(fault.Invalid, "call", c.String(), "a deadline of %v is past: give it one that is to come", d)
 	}
 	return c
 }
@@ -245,8 +245,14 @@ func (c Call[O]) Err() error {
 	return publicError(c.err)
 }
 
-// String returns what is called, as "type/key.method" or a function's name.
-func (c Call[O]) String() string { return c.to.String() }
+// String returns what is called, as "type/key.method" or a function's name. A
+// callback token is a secret, and is not in it.
+func (c Call[O]) String() string {
+	if c.to.Type == wire.TokenType {
+		return "callback token"
+	}
+	return c.to.String()
+}
 
 // deadline returns until when c is answered, 0 for no deadline of its own.
 func (c Call[O]) deadline(now wire.Time) wire.Time {

@@ -36,7 +36,7 @@ const floors = `
 	internal/store internal/client
 	.
 	flow
-	internal/shard/rows internal/shard/conf
+	internal/shard/rows internal/shard/conf internal/shard/crowd internal/shard/warn
 	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise
 	internal/shard/core
 	internal/shard

@@ -252,7 +252,10 @@ func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
 		Policy: c.policy, Trace: t.h.Env.Trace, Made: t.h.Now, Settled: c.settled,
 		Chain: t.h.Env.Chain, Deadline: c.deadline(t.h.Now), Beat: wire.Time(c.beat)}
 	if env.Guard = env.Deadline != 0; env.Guard && env.Due != 0 && env.Deadline <= env.Due {
-		t.fail(fault.New(fault.Invalid, "call", c.to.String(), "its deadline is before it is to be delivered: it would never run"))
+		t.fail(fault.New(fault.Invalid, "call", c.String(), "its deadline is before it is to be delivered: it would never run"))
+	}
+	if c.to.Type == wire.TokenType && (env.Due != 0 || c.policy != nil) {
+		t.fail(fault.New(fault.Invalid, "call", c.String(), "nothing is run that could be delayed or tried again"))
 	}
 	if chain := t.deadline(); chain != 0 && back != nil && !c.detached && (chain < env.Deadline || !env.Guard) {
 		env.Deadline = chain

@@ -250,6 +250,24 @@ func Start[O any](f *Flow, c situ.Call[O]) Future[O] {
 	return Future[O]{f: f, n: n}
 }
 
+// Token returns a call whose callee is whoever has the token, as situ.Token does:
+// Start or Await it, after a Step that hands the token over. The token is the same
+// in every run of the code.
+func Token[O any](f *Flow, expiry time.Duration) (call situ.Call[O], token string) {
+	e, _, old := f.ask("token")
+	if !old {
+		_, token = situ.Token[O](f.t, expiry)
+		e = journal.Entry{Kind: journal.Noted, Name: "token"}
+		e.Body, _ = codec.Encode(&token) // a string can be encoded
+		f.write(e)
+	}
+	if err := codec.Decode(e.Body, &token); err != nil {
+		f.halted = err
+		panic(err)
+	}
+	return situ.Callback[O](token, expiry), token
+}
+
 // Await makes a call and waits for its result.
 func Await[O any](f *Flow, c situ.Call[O]) (O, error) { return Start(f, c).Get() }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/core"
+	"github.com/situ-dev/situ/internal/shard/crowd"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -64,8 +65,8 @@ type Shard struct {
 	inbox  []any // what was posted: request, Segment, Ack, op, hostChange
 	closed bool
 	wake   chan struct{}
-	crowds atomic.Pointer[core.Crowds] // what takes no calls now
-	put    int                         // of inbox: what was put back and wakes nobody
+	crowds atomic.Pointer[crowd.Crowds] // what takes no calls now
+	put    int                          // of inbox: what was put back and wakes nobody
 
 	host    Host
 	commits chan *store.Batch

@@ -199,7 +199,7 @@ func (c *Core) unheard(env *wire.Envelope, fail *wire.Failure) {
 		c.bury(env, fail)
 		return
 	}
-	c.warn("a one-way message was answered with an error, which nobody hears", "to", env.To.String(), "error", fail.Message)
+	c.log.Warn(c.now, "a one-way message was answered with an error, which nobody hears", "to", env.To.String(), "error", fail.Message)
 }
 
 // reply brings a turn's answer to the owner of its callback.
@@ -225,10 +225,10 @@ func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
 	if env.To.Type == wire.TokenType {
-		c.await(env)
+		c.Fail(c.proms.Await(env, c.now))
 		return
 	}
-	c.guard(env)
+	c.proms.Guard(env, c.now)
 	if to := c.place(env); to != c.id {
 		c.out.Send(to, env)
 		c.batch.size += envelopeSize(env)
@@ -309,7 +309,7 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 	after, again := turn.Retry(c.policy(env), env.Attempt)
 	late := env.Kind == wire.Call && env.Deadline != 0 && c.now+after >= env.Deadline
 	again = again && !late // nobody would hear of it
-	c.warn("a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
+	c.log.Warn(c.now, "a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
 	if again {
 		return true
 	}

@@ -1,23 +1,20 @@
 package core
 
 import (
-	"bytes"
-	"cmp"
-	"log/slog"
-	"slices"
-
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/place"
 	"github.com/situ-dev/situ/internal/shard/channel"
 	"github.com/situ-dev/situ/internal/shard/conf"
+	"github.com/situ-dev/situ/internal/shard/crowd"
 	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/shard/promise"
 	"github.com/situ-dev/situ/internal/shard/record"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/shard/timer"
+	"github.com/situ-dev/situ/internal/shard/warn"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -71,21 +68,6 @@ type change struct {
 	modified wire.Time
 }
 
-// net sorts the entries of a change in the order of their rows, and leaves one
-// for each element. Pebble takes sorted rows faster.
-func (ch *change) net() []turn.Entry {
-	order := func(a, b turn.Entry) int { return cmp.Or(cmp.Compare(a.Field, b.Field), bytes.Compare(a.Key, b.Key)) }
-	slices.SortStableFunc(ch.entries, order)
-	kept := ch.entries[:0]
-	for i, e := range ch.entries {
-		if i+1 == len(ch.entries) || order(e, ch.entries[i+1]) != 0 {
-			kept = append(kept, e)
-		}
-	}
-	ch.entries = kept
-	return kept
-}
-
 // flight is a frame that the host has, or of which tasks run on detached.
 type flight struct {
 	frame  turn.Frame
@@ -106,7 +88,6 @@ type Core struct {
 	cfg  conf.Config
 	id   wire.ShardID
 	rows Rows
-	log  *slog.Logger
 
 	now     wire.Time // what the clock has shown at the latest
 	wall    wire.Time // what it shows
@@ -132,8 +113,8 @@ type Core struct {
 	paused  map[*wire.Envelope]struct{} // the same
 	readers []*wire.Envelope            // read-only calls that go around a busy object
 
-	crowds    Crowds // of objects, those that refused a call
-	crowdsNew bool   // one came since they were told
+	crowds    crowd.Crowds // of objects, those that refused a call
+	crowdsNew bool         // one came since they were told
 
 	suspects int       // messages marked wire.Suspect
 	trialAt  wire.Time // when to ask for a trial again, 0 is never
@@ -165,8 +146,7 @@ type Core struct {
 	rescues int // of the outbox, that were logged
 	events  Effects
 	err     error
-	second  wire.Time // of the warnings counted by warned
-	warned  int
+	log     warn.Log
 }
 
 // Effects is what a core wants done.
@@ -202,7 +182,7 @@ type Answer struct {
 // name makes the names of this run's invocations different from other runs'.
 func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	cfg = cfg.WithDefaults()
-	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: cfg.Log,
+	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: warn.Log{To: cfg.Log},
 		boot: name, now: now, wall: now, tick: now,
 		objects: table{types: map[string]*kind{}}, slots: make([]*object, 1),
 		running: map[*wire.Envelope]struct{}{}, paused: map[*wire.Envelope]struct{}{},
@@ -211,7 +191,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
 		post: mail.New(committed), records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),
 	}
-	c.proms = promise.New(cfg.ID, name, cfg.KeepAnswers, committed, alarms{c})
+	c.proms = promise.New(cfg.ID, name, cfg.KeepAnswers, committed, home{c})
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
 	c.batch = &batch{}
 	return c
@@ -330,6 +310,11 @@ func (c *Core) done(env *wire.Envelope) {
 	env.Note |= wire.Gone
 	c.clear(env)
 	c.post.Gone(env)
+	c.drop(env)
+}
+
+// drop drops the row of a timer.
+func (c *Core) drop(env *wire.Envelope) {
 	if env.Note&wire.InTimers != 0 {
 		c.batch.drop(store.Timers, rows.TimerKey(env.Due, env.Seq))
 	}
@@ -385,28 +370,8 @@ func (c *Core) place(env *wire.Envelope) wire.ShardID {
 	return place.Shard(env.To.Object(), c.cfg.Shards)
 }
 
-// warn logs, but at most ten lines a second: what goes wrong often must not
-// bury the rest.
-func (c *Core) warn(msg string, args ...any) {
-	if now := c.now / 1e9; now != c.second {
-		if c.warned > 10 {
-			c.log.Warn("more warnings were left out", "count", c.warned-10)
-		}
-		c.second, c.warned = now, 0
-	}
-	if c.warned++; c.warned <= 10 {
-		c.log.Warn(msg, args...)
-	}
-}
-
 func envelopeSize(env *wire.Envelope) int {
 	return 200 + len(env.Body.Data) + len(env.Carry.Data) + len(env.To.Key)
-}
-
-func busyError(op, on, what string) error {
-	e := fault.New(fault.Busy, op, on, "%s is full: try again later", what)
-	e.Retry = 1e9
-	return e
 }
 
 // Count returns the stats with what there is now.
@@ -420,6 +385,7 @@ func (c *Core) Count() conf.Stats {
 	st.Outbox = c.out.Waiting()
 	st.Rescued += uint64(c.out.Rescued())
 	st.Overdue = c.overdue()
+	st.Late = c.proms.Late()
 	return st
 }
 

@@ -3,6 +3,7 @@ package core
 import (
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
+	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -119,7 +120,8 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 			from, to := rows.EntriesOf(o.id())
 			w.DeleteRange(store.Entries, from, to)
 		}
-		for _, e := range p.net() {
+		p.entries = turn.Net(p.entries) // what is loaded before the commit ends reads them
+		for _, e := range p.entries {
 			c.buf = rows.AppendEntryKey(c.buf[:0], o.id(), e)
 			if e.Value == nil {
 				w.Delete(store.Entries, c.buf)

@@ -33,7 +33,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 			env.Local = w
 			env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: c.name(), Shard: c.id, Format: r.Want}
 		}
-		c.guard(env)
+		c.proms.Guard(env, c.now)
 		c.accept(env)
 		return
 	}
@@ -53,7 +53,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 	}
 	env.Chain = id
 	env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: id, Shard: c.id, Format: r.Want}
-	c.guard(env)
+	c.proms.Guard(env, c.now)
 	c.accept(env)
 }
 
@@ -117,7 +117,7 @@ func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failur
 		return
 	}
 	if back.Kind == wire.ToPromise {
-		c.kept(back.ID, body, fail)
+		c.Fail(c.proms.Answer(back.ID, body, fail, c.now))
 		return
 	}
 	if w := c.records.Expected(back.ID); w != nil {
@@ -190,7 +190,8 @@ func (c *Core) TakeTime(now wire.Time) {
 		}
 		c.stats.Fired++
 		if env.Kind == wire.Reply && env.To == (wire.Address{}) {
-			c.lapse(env)
+			c.drop(env)
+			c.Fail(c.proms.Lapse(env, c.now))
 			continue
 		}
 		c.arrive(env)

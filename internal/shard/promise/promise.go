@@ -25,24 +25,27 @@ type Rows interface {
 	Get(t store.Table, key []byte) ([]byte, bool, error)
 }
 
-// Timers are the timers of the shard. Those of promises are replies to nobody but
-// the promise.
-type Timers interface {
-	// Set has env come back when it is Due, to Lapse, and returns its number.
+// Shard is what promises need of their shard.
+type Shard interface {
+	// Set has env, a timer, come to Lapse when it is Due, and returns its number.
 	Set(env *wire.Envelope) wire.Seq
+	// Remove takes a timer away.
 	Remove(when wire.Time, seq wire.Seq)
+	// Send sends an answer on.
+	Send(reply *wire.Envelope)
 }
 
 // Promises is the promises of one shard.
 type Promises struct {
-	shard  wire.ShardID
-	boot   string // makes the names of this run different from other runs'
-	keep   wire.Time
-	rows   Rows
-	timers Timers
-	named  uint64
-	fresh  map[wire.InvocationID]entry // changed since the last Seal
-	flown  map[wire.InvocationID]entry // in the commit under way
+	shard wire.ShardID
+	boot  string // makes the names of this run different from other runs'
+	keep  wire.Time
+	rows  Rows
+	home  Shard
+	named uint64
+	late  uint64
+	fresh map[wire.InvocationID]entry // changed since the last Seal
+	flown map[wire.InvocationID]entry // in the commit under way
 }
 
 // entry is what a promise is, ahead of its row.
@@ -54,8 +57,8 @@ type entry struct {
 // New returns the promises of a shard, to be read from committed. Boot makes the
 // names of its run different from those of others. What became of a token is
 // remembered for keep.
-func New(shard wire.ShardID, boot string, keep time.Duration, committed Rows, timers Timers) *Promises {
-	return &Promises{shard: shard, boot: "p" + boot, keep: wire.Time(keep), rows: committed, timers: timers,
+func New(shard wire.ShardID, boot string, keep time.Duration, committed Rows, home Shard) *Promises {
+	return &Promises{shard: shard, boot: "p" + boot, keep: wire.Time(keep), rows: committed, home: home,
 		fresh: map[wire.InvocationID]entry{}, flown: map[wire.InvocationID]entry{}}
 }
 
@@ -85,9 +88,15 @@ func Deadline(r *wire.Request, now wire.Time) (until wire.Time, err error) {
 
 func instant(t wire.Time) string { return time.Unix(0, int64(t)).UTC().Format(time.RFC3339Nano) }
 
-// Guard puts a promise around the callback of env, a call with a deadline of its
-// own.
+// Late returns how many answers came to promises that had one, or had lapsed.
+func (ps *Promises) Late() uint64 { return ps.late }
+
+// Guard puts a promise around the callback of env if that is a call with a deadline
+// of its own.
 func (ps *Promises) Guard(env *wire.Envelope, now wire.Time) {
+	if !env.Guard || env.Back == nil {
+		return
+	}
 	env.Guard = false // once
 	ps.named++
 	id := rows.ID(ps.shard, ps.boot, ps.named)
@@ -98,20 +107,21 @@ func (ps *Promises) Guard(env *wire.Envelope, now wire.Time) {
 
 // Await makes the promise that a call of a callback token asks for. A token that
 // was called before stays as it is: it is to be answered once.
-func (ps *Promises) Await(env *wire.Envelope, now wire.Time) (reply *wire.Envelope, err error) {
+func (ps *Promises) Await(env *wire.Envelope, now wire.Time) error {
 	id := wire.InvocationID(env.To.Key)
 	have, row, err := ps.find(id)
 	switch {
 	case err != nil:
-		return nil, err
+		return err
 	case have != nil && env.Back != nil:
-		return wire.ReplyTo(env.Back, wire.Payload{}, &wire.Failure{Kind: fault.Conflict.String(),
-			Message: "the callback token is waited for already: a token is for one call"}), nil
+		ps.home.Send(wire.ReplyTo(env.Back, wire.Payload{}, &wire.Failure{Kind: fault.Conflict.String(),
+			Message: "the callback token is waited for already: a token is for one call"}))
+		return nil
 	case have != nil:
-		return nil, nil
+		return nil
 	}
 	ps.wait(id, &wire.Promise{Back: env.Back, Made: now, Until: env.Deadline, Token: true, Schema: env.Body.Data, Every: env.Beat, Beat: now}, row)
-	return nil, nil
+	return nil
 }
 
 // wait keeps a promise that is waited for, with its timer.
@@ -125,48 +135,48 @@ func (ps *Promises) wait(id wire.InvocationID, p *wire.Promise, row bool) {
 
 // put keeps p, whose timer is set.
 func (ps *Promises) put(id wire.InvocationID, p *wire.Promise, row bool) {
-	p.Timer = ps.timers.Set(&wire.Envelope{Kind: wire.Reply, Due: p.Due,
+	p.Timer = ps.home.Set(&wire.Envelope{Kind: wire.Reply, Due: p.Due,
 		Back: &wire.Callback{Kind: wire.ToPromise, ID: id, Shard: ps.shard}})
 	ps.fresh[id] = entry{p, row}
 }
 
-// Answer takes an answer, and returns the message that passes it on. It is nil if
-// nobody waits any more.
-func (ps *Promises) Answer(id wire.InvocationID, body wire.Payload, fail *wire.Failure, now wire.Time) (*wire.Envelope, error) {
+// Answer takes an answer, and passes it on if somebody still waits.
+func (ps *Promises) Answer(id wire.InvocationID, body wire.Payload, fail *wire.Failure, now wire.Time) error {
 	p, row, err := ps.find(id)
 	if err != nil || p == nil || p.Over != wire.Open {
-		return nil, err
+		ps.late++
+		return err
 	}
-	ps.timers.Remove(p.Due, p.Timer)
+	ps.home.Remove(p.Due, p.Timer)
 	ps.end(id, p, row, wire.Answered, now)
-	return reply(p, body, fail), nil
+	ps.reply(p, body, fail)
+	return nil
 }
 
-// Lapse takes a timer that has fired, and returns the message that tells who
-// waited. It is nil if there is nothing to tell.
-func (ps *Promises) Lapse(env *wire.Envelope, now wire.Time) (*wire.Envelope, error) {
+// Lapse takes a timer that has fired, and tells who waited if it is for that.
+func (ps *Promises) Lapse(env *wire.Envelope, now wire.Time) error {
 	id := env.Back.ID
 	p, row, err := ps.find(id)
 	switch {
 	case err != nil, p == nil, p.Timer != env.Seq:
-		return nil, err
+		return err
 	case p.Over != wire.Open: // it was remembered for long enough
 		ps.drop(id, row)
-		return nil, nil
+		return nil
 	case p.Until > now && p.Every != 0 && p.Beat+p.Every > now: // there was a sign of life
 		next := *p
 		ps.wait(id, &next, row)
-		return nil, nil
-	}
-	ps.end(id, p, row, wire.Expired, now)
-	return reply(p, wire.Payload{}, lapsed(p, now)), nil
-}
-
-func reply(p *wire.Promise, body wire.Payload, fail *wire.Failure) *wire.Envelope {
-	if p.Back == nil {
 		return nil
 	}
-	return wire.ReplyTo(p.Back, body, fail)
+	ps.end(id, p, row, wire.Expired, now)
+	ps.reply(p, wire.Payload{}, lapsed(p, now))
+	return nil
+}
+
+func (ps *Promises) reply(p *wire.Promise, body wire.Payload, fail *wire.Failure) {
+	if p.Back != nil {
+		ps.home.Send(wire.ReplyTo(p.Back, body, fail))
+	}
 }
 
 // lapsed says why nobody answered.
@@ -217,6 +227,15 @@ func (ps *Promises) Token(id wire.InvocationID) (*wire.Promise, error) {
 		return nil, err
 	}
 	return p, Usable(p)
+}
+
+// AnswerToken is Answer for whoever has a callback token. The error is as that of
+// Token.
+func (ps *Promises) AnswerToken(id wire.InvocationID, body wire.Payload, fail *wire.Failure, now wire.Time) error {
+	if _, err := ps.Token(id); err != nil {
+		return err
+	}
+	return ps.Answer(id, body, fail, now)
 }
 
 // Usable returns why the token of p, nil if there is none, cannot be answered, and

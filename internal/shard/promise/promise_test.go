@@ -28,6 +28,7 @@ type world struct {
 	seq   wire.Seq
 	runs  int
 	drops [][]byte
+	sent  []*wire.Envelope
 	open  *store.Batch
 
 	model map[wire.InvocationID]*waiting
@@ -52,6 +53,14 @@ func (w *world) Set(env *wire.Envelope) wire.Seq {
 }
 
 func (w *world) Remove(when wire.Time, seq wire.Seq) { w.ts.Remove(when, seq) }
+
+func (w *world) Send(reply *wire.Envelope) { w.sent = append(w.sent, reply) }
+
+// told returns what was sent since it was asked last.
+func (w *world) told() (all []*wire.Envelope) {
+	all, w.sent = w.sent, nil
+	return all
+}
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -86,8 +95,8 @@ func (w *world) begin(token bool, after, every wire.Time) {
 	if token {
 		id = wire.NewToken(0, [16]byte{byte(len(w.all)), byte(len(w.all) >> 8)})
 		env.To, env.Beat = wire.Address{Type: wire.TokenType, Key: string(id), Method: "wait"}, every
-		if reply, err := w.ps.Await(env, w.now); reply != nil || err != nil {
-			w.t.Fatal(reply, err)
+		if err := w.ps.Await(env, w.now); err != nil {
+			w.t.Fatal(err)
 		}
 	} else {
 		every = 0
@@ -114,13 +123,16 @@ func (w *world) answer(id wire.InvocationID) {
 	if fault.KindOf(err) != kind {
 		w.t.Fatalf("token %s: %v, want kind %v", id, err, kind)
 	}
-	reply, err := w.ps.Answer(id, wire.Payload{Format: wire.JSON, Data: []byte("1")}, nil, w.now)
-	if err != nil || (reply != nil) != (m != nil && m.over == wire.Open) {
-		w.t.Fatalf("answer of %+v: %+v, %v", m, reply, err)
+	late := w.ps.Late()
+	err = w.ps.Answer(id, wire.Payload{Format: wire.JSON, Data: []byte("1")}, nil, w.now)
+	told, open := w.told(), m != nil && m.over == wire.Open
+	if err != nil || (len(told) == 1) != open || (w.ps.Late() == late) != open {
+		w.t.Fatalf("answer of %+v: %+v, %v", m, told, err)
 	}
-	if reply == nil {
+	if !open {
 		return
 	}
+	reply := told[0]
 	if reply.To.Key != m.who || reply.Fail != nil || string(reply.Body.Data) != "1" {
 		w.t.Fatalf("answer of %+v: %+v", m, reply)
 	}
@@ -161,11 +173,10 @@ func (w *world) fire() {
 		if env.Note&wire.InTimers != 0 {
 			w.drops = append(w.drops, timerKey(env))
 		}
-		reply, err := w.ps.Lapse(env, w.now)
-		if err != nil {
+		if err := w.ps.Lapse(env, w.now); err != nil {
 			w.t.Fatal(err)
 		}
-		if reply != nil {
+		for _, reply := range w.told() {
 			if reply.Fail == nil || reply.Fail.Kind != "timeout" || told[reply.To.Key] {
 				w.t.Fatalf("%+v is told %+v", reply.To, reply.Fail)
 			}
@@ -304,9 +315,9 @@ func TestTokenTwice(t *testing.T) {
 	w.begin(true, 10, 0)
 	env := &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: wire.TokenType, Key: string(w.all[0])}, Deadline: 20,
 		Back: &wire.Callback{Kind: wire.ToMethod, To: wire.Address{Type: "c", Key: "other", Method: "heard"}}}
-	reply, err := w.ps.Await(env, w.now)
-	if err != nil || reply == nil || reply.Fail == nil || reply.To.Key != "other" {
-		t.Errorf("%+v, %v", reply, err)
+	err := w.ps.Await(env, w.now)
+	if told := w.told(); err != nil || len(told) != 1 || told[0].Fail == nil || told[0].To.Key != "other" {
+		t.Errorf("%+v, %v", told, err)
 	}
 }
 
@@ -349,7 +360,7 @@ func TestUnreadable(t *testing.T) {
 	}
 	b.Close()
 	_, found := w.ps.Token(token)
-	_, answered := w.ps.Answer(token, wire.Payload{}, nil, 1)
+	answered := w.ps.Answer(token, wire.Payload{}, nil, 1)
 	if errs := []error{found, answered, w.ps.Beat(token, 1)}; slices.ContainsFunc(errs, func(err error) bool { return !fault.Is(err, fault.Corrupt) }) {
 		t.Errorf("%v", errs)
 	}
