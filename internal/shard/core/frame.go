@@ -27,7 +27,7 @@ func (c *Core) NextFrame(p *Program) *turn.Frame {
 		fl = &resident.Flight{Program: p}
 	}
 	f := &fl.Frame
-	f.Seq, f.Now = c.frame+1, c.now
+	f.Seq, f.Shard, f.Now = c.frame+1, c.id, c.now
 	if !c.addSuspect(f, fl) {
 		c.addObjects(f, fl)
 		c.addReaders(f, fl)
