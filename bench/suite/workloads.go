@@ -94,7 +94,7 @@ func countBars(r *report.Result, k counter.Config) []report.Bar {
 
 // Chain calls through chains.
 func Chain(k chain.Config) Workload {
-	return Workload{name: "chain", size: k.Size(), run: inside{components: chain.Components(),
+	return Workload{name: "chain", size: k.Size(), bars: k.Bars, run: inside{components: chain.Components(),
 		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
 			return chain.Run(ctx, p, k, m, show)
 		}}.once}

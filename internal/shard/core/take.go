@@ -79,7 +79,7 @@ func (c *Core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *Wa
 // timer; or, if it answers a caller outside, to that caller.
 func (c *Core) accept(env *wire.Envelope) {
 	if env.Kind == wire.Reply && env.To == (wire.Address{}) {
-		c.deliver(env.Back, env.Body, env.Fail)
+		c.deliver(env.Back, env.Body, env.Fail, c.batch.answer)
 		return
 	}
 	c.arrival++
@@ -102,13 +102,13 @@ func (c *Core) arrive(env *wire.Envelope) {
 }
 
 // deliver brings an answer to a caller outside: to its record, and to those
-// who wait here.
-func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failure) {
+// who wait here. One whose call has no record is told by tell.
+func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failure, tell func(*Waiter, *wire.Response, error)) {
 	if back == nil {
 		return
 	}
 	if w := c.records.Expected(back.ID); w != nil {
-		c.batch.answer(w, &wire.Response{Done: true, Body: body, Fail: fail}, nil)
+		tell(w, &wire.Response{Done: true, Body: body, Fail: fail}, nil)
 		return
 	}
 	waiters, err := c.records.Finish(back.ID, c.now, body, fail)
@@ -133,6 +133,10 @@ func (c *Core) takeChannels(room int) {
 		}
 		for _, env := range envs {
 			env.Settled = false // its sender has committed it
+			if env.Kind == wire.Reply && env.To == (wire.Address{}) {
+				c.deliver(env.Back, env.Body, env.Fail, c.AnswerNow) // and all that led to it
+				continue
+			}
 			c.accept(env)
 		}
 		room -= len(envs)
