@@ -136,10 +136,13 @@ type kind struct {
 }
 
 // hops returns how many turns a chain of so many links has: of a nested one the
-// answer comes back through all of them.
+// answer comes back through all of them, and of one of sends to the first.
 func (k kind) hops(links int) int {
-	if k.name == "nested" {
+	switch k.name {
+	case "nested":
 		return 2*links - 1
+	case "sends":
+		return links + 1
 	}
 	return links
 }

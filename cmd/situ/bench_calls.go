@@ -7,6 +7,7 @@ import (
 
 	"github.com/situ-dev/situ/bench/chain"
 	"github.com/situ-dev/situ/bench/counter"
+	"github.com/situ-dev/situ/bench/fan"
 	"github.com/situ-dev/situ/bench/payload"
 	"github.com/situ-dev/situ/bench/suite"
 	"github.com/situ-dev/situ/bench/workflow"
@@ -135,5 +136,20 @@ before the next is run, until the caller has the result.`,
 	cmd.Flags().IntVar(&c.Steps, "steps", c.Steps, "steps of a workflow")
 	cmd.Flags().IntVar(&c.Callers, "callers", c.Callers, "callers, who start workflows one after another")
 	cmd.Flags().IntVar(&c.Workflows, "workflows", c.Workflows, "workflows, in all")
+	return cmd
+}
+
+func (b *bench) fanCommand() *cobra.Command {
+	c := fan.Config{Calls: 100_000}
+	cmd := &cobra.Command{
+		Use:   "fan",
+		Short: "Have one call make many, and wait for all",
+		Long: `Fan makes a call that makes a hundred thousand others, 4,000 at a time, and is
+answered with the sum of their answers: to objects that are made by it, to
+the same again, and to a function.`,
+		Args: between(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Fan(c)) },
+	}
+	cmd.Flags().IntVar(&c.Calls, "calls", c.Calls, "calls of a fan-out")
 	return cmd
 }
