@@ -217,7 +217,7 @@ func (c Config) begin(ctx context.Context, s *platform.Server, round int, until 
 				if n <= 0 {
 					return
 				}
-				errs[i] = patiently(ctx, s, begin.With(Begin{round, y, n, until}))
+				_, errs[i] = patiently(ctx, s, begin.With(Begin{round, y, n, until}))
 				show.Show("begin", y*each+n, c.Chains)
 			}
 		})
@@ -230,16 +230,16 @@ func (c Config) begin(ctx context.Context, s *platform.Server, round int, until 
 }
 
 // patiently makes a call again as long as the platform refuses it.
-func patiently(ctx context.Context, s situ.Caller, c situ.Call[int]) error {
+func patiently[O any](ctx context.Context, s situ.Caller, c situ.Call[O]) (O, error) {
 	for {
-		_, err := situ.Do(ctx, s, c)
+		out, err := situ.Do(ctx, s, c)
 		if e, ok := errors.AsType[*situ.Error](err); !ok || e.Kind != fault.Busy.String() {
-			return err
+			return out, err
 		}
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return out, context.Cause(ctx)
 		}
 	}
 }
@@ -302,7 +302,7 @@ func (c Config) check(ctx context.Context, s situ.Caller, round, want int) (wron
 // tallies reads all tallies of a round. F gets the number of the tally, and of its chains.
 func (c Config) tallies(ctx context.Context, s situ.Caller, round int, f func(y, n int, k Count)) error {
 	for y := 0; y*each < c.Chains; y++ {
-		k, err := situ.Do(ctx, s, read.To(tallyKey(round, y), situ.None{}))
+		k, err := patiently(ctx, s, read.To(tallyKey(round, y), situ.None{}))
 		if err != nil {
 			return fmt.Errorf("read a tally: %w", err)
 		}
