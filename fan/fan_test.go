@@ -57,9 +57,6 @@ func squares(n int) (calls []situ.Call[int]) {
 	return calls
 }
 
-// most is how many squares were under way at most.
-type meter struct{ open, most int }
-
 func components(plan fan.Plan[int, int, total, total]) []situ.Component {
 	if plan.Calls == nil {
 		plan.Calls = func(n, from int) iter.Seq[situ.Call[int]] {

@@ -219,10 +219,10 @@ func (s *gathered) take(r Result[value]) error {
 	return s.enough()
 }
 
-// enough returns Enough if the results that are to come do not matter.
+// enough returns ErrEnough if the results that are to come do not matter.
 func (s *gathered) enough() error {
 	if s.Good >= s.Need || s.Need < s.Total && s.Total-s.Bad < s.Need {
-		return Enough
+		return ErrEnough
 	}
 	return nil
 }

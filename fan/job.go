@@ -71,7 +71,7 @@ type Plan[I, R, S, O any] struct {
 	// Calls yields the calls for the input, from number from on. It is asked again in
 	// later turns, when there is room for more of them, and must say the same.
 	Calls func(in I, from int) iter.Seq[situ.Call[R]]
-	// Fold takes the result of one call, as it comes: in any order. Enough, as its error, ends
+	// Fold takes the result of one call, as it comes: in any order. ErrEnough, as its error, ends
 	// the job: the results that are not there are dropped, and Done is called. Any other
 	// error ends the job and is its answer. Nil folds nothing.
 	Fold func(sum *S, r Result[R]) error
@@ -81,8 +81,8 @@ type Plan[I, R, S, O any] struct {
 	Limit int
 }
 
-// Enough ends a job: see Plan.
-var Enough = errors.New("fan: there are enough results")
+// ErrEnough ends a job: see Plan.
+var ErrEnough = errors.New("fan: there are enough results")
 
 // A Result is what became of one call.
 type Result[R any] struct {
@@ -119,14 +119,13 @@ const (
 
 // state is what a job is on disk.
 type state[I, R, S, O any] struct {
-	Progress Progress          `json:"progress"`
-	Run      int               `json:"run"`    // how often it ran
-	Waking   bool              `json:"waking"` // a message is on its way to go on
-	Input    situ.List[raw]    `json:"input"`  // one; apart, because it does not change
-	Sum      S                 `json:"sum"`
-	Caller   situ.Promise[O]   `json:"caller"`
-	plan     *Plan[I, R, S, O] // in memory
-	in       *I                // the input, decoded
+	Progress Progress        `json:"progress"`
+	Run      int             `json:"run"`    // how often it ran
+	Waking   bool            `json:"waking"` // a message is on its way to go on
+	Input    situ.List[raw]  `json:"input"`  // one; apart, because it does not change
+	Sum      S               `json:"sum"`
+	Caller   situ.Promise[O] `json:"caller"`
+	in       *I              // the input, decoded: in memory
 }
 
 // Host hosts the objects of a job. A plan without Calls or Done, or with a
@@ -322,7 +321,7 @@ func (e *engine[I, R, S, O]) end(s *state[I, R, S, O], t *situ.Turn, why error) 
 	p := &s.Progress
 	p.Phase, p.Ended = done, t.Now()
 	var out O
-	if why == nil || errors.Is(why, Enough) {
+	if why == nil || errors.Is(why, ErrEnough) {
 		why = e.safely(func() (err error) {
 			out, err = e.plan.Done(&s.Sum, *p)
 			return err

@@ -117,7 +117,7 @@ func TestPlanEnds(t *testing.T) {
 
 func enough(is bool) error {
 	if is {
-		return fan.Enough
+		return fan.ErrEnough
 	}
 	return nil
 }
