@@ -135,7 +135,9 @@ func newMethod[I, O any](name string, options []Option) *host.Method {
 		}
 		m.In = schema.WithExample(m.In, m.Example)
 	}
-	_, m.Internal = any(new(I)).(continuation)
+	if _, back := any(new(I)).(continuation); back {
+		m.Internal = true
+	}
 	return m
 }
 

@@ -37,12 +37,14 @@ const floors = `
 	.
 	flow fan
 	internal/shard/rows internal/shard/conf internal/shard/warn
+	internal/shard/hook
 	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise internal/shard/delta
 	internal/shard/resident
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process
 	internal/worker internal/node
+	internal/platform/webhook
 	internal/platform
 	internal/ingress/h1
 	internal/ingress situtest embedded

@@ -55,3 +55,50 @@ func TestMeter(t *testing.T) {
 		}
 	})
 }
+
+// decision is what a person says, by a signal.
+type decision struct {
+	By string `json:"by"`
+	OK bool   `json:"ok"`
+}
+
+var (
+	approval = situ.NewType("approval")
+	ask      = situ.NewMethod[situ.None, string](approval, "ask")
+	Approve  = flow.NewSignal[decision](approval, "approve", situ.Doc("Decides."), situ.Example(decision{By: "eve", OK: true}))
+)
+
+const patience = 48 * time.Hour
+
+// decided waits for a person, but not for ever.
+func decided(f *flow.Flow, _ situ.None) (string, error) {
+	late := flow.Timer(f, patience)
+	answer := flow.Next(f, Approve)
+	first, err := flow.First(answer, late)
+	if err != nil {
+		return "", err
+	}
+	if first == 1 {
+		return "", situ.Errorf("late", "nobody approved %s in %v", f.Key(), patience)
+	}
+	d, err := answer.Get()
+	return d.By, err
+}
+
+func TestSignalOrTime(t *testing.T) {
+	situtest.Run(t, []situ.Component{flow.Workflow(approval, ask, decided)}, func(t *testing.T, rt *situtest.Runtime) {
+		for _, key := range []string{"1", "2"} {
+			if _, err := situ.Start(t.Context(), rt, ask.To(key, situ.None{})); err != nil {
+				t.Fatal(err)
+			}
+		}
+		situtest.Do(rt, Approve.To("1", decision{By: "eve", OK: true}))
+		if got := situtest.Do(rt, ask.To("1", situ.None{})); got != "eve" {
+			t.Errorf("approved by %q", got)
+		}
+		rt.Pass(patience)
+		if err := situtest.DoErr(rt, ask.To("2", situ.None{})); situ.CodeOf(err) != "late" {
+			t.Errorf("nobody decided: %v", err)
+		}
+	})
+}

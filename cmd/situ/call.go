@@ -67,6 +67,7 @@ left out if nothing is needed.`,
 	f.DurationVar(&o.After, "after", 0, "deliver after `DURATION`; does not wait for the answer")
 	f.StringVar(&at, "at", "", "deliver at `INSTANT` (RFC 3339); does not wait for the answer")
 	f.DurationVar(&o.Within, "within", 0, "have an answer after `DURATION` at the latest, if only that there is none")
+	f.StringVar(&o.Callback, "callback-url", "", "have the answer posted to `URL`; does not wait for it")
 	f.StringVar(&o.Trace, "traceparent", "", "W3C trace `CONTEXT` that the call belongs to")
 	return cmd
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -17,6 +18,8 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/node"
+	"github.com/situ-dev/situ/internal/platform"
+	"github.com/situ-dev/situ/internal/platform/webhook"
 	"github.com/situ-dev/situ/internal/server"
 )
 
@@ -27,6 +30,8 @@ type serverFlags struct {
 	drain, timeout      time.Duration
 	limits              node.Limits
 	memory              int64
+	secrets             string   // file
+	allow               []string // addresses
 }
 
 func (o *serverFlags) add(cmd *cobra.Command) {
@@ -38,6 +43,8 @@ func (o *serverFlags) add(cmd *cobra.Command) {
 	f.DurationVar(&o.drain, "drain", 10*time.Second, "how long turns in flight and the program may take at the end, each")
 	f.DurationVar(&o.timeout, "timeout", time.Minute, "how long a handler may run when its method does not say")
 	f.Int64Var(&o.memory, "max-worker-memory", 0, "`bytes` of memory that the program may occupy before it is started anew; 0 is no bound")
+	f.StringVar(&o.secrets, "webhook-secret-file", "", "`file` with the secrets that sign what is posted to callback URLs, one on a line; without it none are taken")
+	f.StringSliceVar(&o.allow, "webhook-allow", nil, "`networks`, such as 10.1.0.0/16, that callback URLs may lead to although they are not public")
 	l := &o.limits
 	f.IntVar(&l.Payload, "max-payload", 1<<20, "`bytes` of one input (413)")
 	f.Int64Var(&l.InFlight, "max-in-flight", 0, "`bytes` of inputs that are not answered yet (429) (default 256 MiB, or a quarter of GOMEMLIMIT)")
@@ -50,9 +57,25 @@ func (o *serverFlags) add(cmd *cobra.Command) {
 	f.Uint64Var(&l.MinFree, "min-free", 64<<20, "`bytes` of free disk under which writes are refused (507)")
 }
 
-func (o *serverFlags) config(mode string, log *slog.Logger) server.Config {
-	return server.Config{Dir: o.data, Mode: mode, Shards: o.shards, Listen: o.listen, Admin: o.admin, Log: log, Drain: o.drain,
-		Limits: o.limits, Memory: o.memory, Run: host.Config{Timeout: o.timeout}}
+func (o *serverFlags) config(mode string, log *slog.Logger) (server.Config, error) {
+	hooks, err := o.webhooks()
+	return server.Config{Platform: platform.Config{Webhook: hooks}, Dir: o.data, Mode: mode, Shards: o.shards, Listen: o.listen, Admin: o.admin, Log: log, Drain: o.drain,
+		Limits: o.limits, Memory: o.memory, Run: host.Config{Timeout: o.timeout}}, err
+}
+
+// webhooks returns how answers are posted.
+func (o *serverFlags) webhooks() (cfg webhook.Config, err error) {
+	for _, text := range o.allow {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return cfg, usage("--webhook-allow %s is no network such as 10.1.0.0/16, or 127.0.0.1/32", text)
+		}
+		cfg.Allow = append(cfg.Allow, p)
+	}
+	if o.secrets != "" {
+		cfg.Secrets, err = webhook.ReadSecrets(o.secrets)
+	}
+	return cfg, err
 }
 
 func serveCommand(c *console) *cobra.Command {
@@ -94,7 +117,11 @@ func serveProgram(ctx context.Context, c *console, o *serverFlags, name string) 
 		return err
 	}
 	log := slog.New(slog.NewJSONHandler(c.err, nil))
-	srv, err := server.Open(o.config("serve", log))
+	cfg, err := o.config("serve", log)
+	if err != nil {
+		return err
+	}
+	srv, err := server.Open(cfg)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ const (
 	HeaderDelay      = "Situ-Delay"           // of a request: not before
 	HeaderWithin     = "Situ-Within"          // of a request: an answer after that time at the latest
 	HeaderDeadline   = "Situ-Deadline"        // of a request: the same, as an instant
+	HeaderCallback   = "Situ-Callback-Url"    // of a request: post the answer there
 	HeaderInvocation = "Situ-Invocation"      // of an answer: the id of its record
 	HeaderReplayed   = "Idempotency-Replayed" // of an answer: it was recorded by an earlier call
 	HeaderTrace      = "Traceparent"

@@ -116,9 +116,6 @@ func (x *exchange) carry(req *wire.Request, op *operation) error {
 
 // options reads what the headers say about the call.
 func (x *exchange) options(req *wire.Request) (err error) {
-	if _, n := x.head.Value("Situ-Callback-Url"); n > 0 {
-		return malformed("Situ-Callback-Url is not supported yet; use Prefer: respond-async and fetch the answer")
-	}
 	if req.Async, x.wait, err = x.preference(); err != nil {
 		return err
 	}
@@ -133,6 +130,9 @@ func (x *exchange) options(req *wire.Request) (err error) {
 	}
 	if req.Due != 0 {
 		req.Async = true // nobody holds a connection until then
+	}
+	if err := x.callbackURL(req); err != nil {
+		return err
 	}
 	given, err := x.format()
 	if err != nil {

@@ -121,6 +121,25 @@ func (x *exchange) deadline(req *wire.Request) error {
 	return nil
 }
 
+// callbackURL reads Situ-Callback-Url: where to post the answer.
+func (x *exchange) callbackURL(req *wire.Request) error {
+	v, n := x.head.Value(api.HeaderCallback)
+	if n == 0 {
+		return nil
+	}
+	if n > 1 {
+		return malformed("there are %d %s headers; send one", n, api.HeaderCallback)
+	}
+	if x.h.cfg.CallbackURL == nil {
+		return malformed("%s: callback URLs are not taken here", api.HeaderCallback)
+	}
+	if err := x.h.cfg.CallbackURL(v); err != nil {
+		return malformed("%s: %s", api.HeaderCallback, why(err))
+	}
+	req.URL, req.Async = strings.Clone(v), true
+	return nil
+}
+
 // duration reads a Go duration or a number of seconds; not a negative one.
 func duration(s string) (time.Duration, bool) {
 	d, err := time.ParseDuration(s)

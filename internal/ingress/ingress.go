@@ -92,6 +92,9 @@ type Config struct {
 	// when listening on a loopback address, so that a web page cannot reach
 	// the door by giving its own name that address.
 	Local bool
+	// CallbackURL returns why answers are not posted to a URL, nil if they are.
+	// Default: to none.
+	CallbackURL func(url string) error
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 	// Log receives one line for each schema that cannot be used and each

@@ -9,10 +9,13 @@ import (
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/node"
+	"github.com/situ-dev/situ/internal/platform/webhook"
 )
 
 // Config is what the components need. Its zero value works.
 type Config struct {
+	// Webhook says how answers are posted to the URLs of callers.
+	Webhook webhook.Config
 	// More are components besides those of the list, for tests. Their names
 	// begin with host.Prefix, as those of all others.
 	More []situ.Component
@@ -21,7 +24,7 @@ type Config struct {
 // Components returns the components of the platform. The names of their types
 // and functions begin with host.Prefix.
 func Components(cfg Config) []situ.Component {
-	return append([]situ.Component{}, cfg.More...)
+	return append([]situ.Component{webhook.Component(cfg.Webhook)}, cfg.More...)
 }
 
 // Assemble makes a program of the platform's components. The error names the

@@ -105,7 +105,7 @@ func Open(cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	h := ingress.New(ingress.Platform{Engine: s.node, Objects: s.node, DeadLetters: s.node, Monitor: s},
-		ingress.Config{Local: loopback(call.Addr()), Log: cfg.Log, MaxBody: int64(cfg.Limits.Payload)})
+		ingress.Config{CallbackURL: s.cfg.Platform.Webhook.Check, Local: loopback(call.Addr()), Log: cfg.Log, MaxBody: int64(cfg.Limits.Payload)})
 	s.doors[0].srv = ingress.Server(h, cfg.Log)
 	if len(s.doors) > 1 {
 		s.doors[1].srv = &http.Server{Handler: adminHandler(s), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,

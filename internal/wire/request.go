@@ -9,6 +9,7 @@ type Request struct {
 	Async  bool    // answer as soon as the call is durable
 	Due    Time    // not before; 0 is now
 	Until  Time    // the caller has an answer then at the latest; 0 is no deadline
+	URL    string  // of an Async call: its answer is posted there; "" is nowhere
 	Within Time    // the same, counted from when the shard takes the call, in nanoseconds
 	Trace  string  // W3C traceparent, "" is none
 	Policy *Policy // of retries; nil is the type's
@@ -39,6 +40,7 @@ type Invocation struct {
 	Created  Time
 	Finished Time   // 0 while it is pending
 	Expires  Time   // when the record goes; 0 while it is pending
+	URL      string // the answer is posted there; "" is nowhere
 	Digest   []byte // of the request's payload, to tell another payload under the same key
 	Body     Payload
 	Fail     *Failure

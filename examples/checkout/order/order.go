@@ -31,8 +31,7 @@ var (
 	Type     = situ.NewType("order", situ.Doc("Takes an order from the cart to the parcel."))
 	Checkout = situ.NewMethod[Cart, Receipt](Type, "checkout", situ.Doc("Reserves, has large orders approved, charges and ships."),
 		situ.Example(Cart{Customer: "ann", Item: "lamp", Count: 2, Cents: 4_000}))
-	Approve = flow.NewSignal[Decision](Type, "approve", situ.Doc("Decides about a large order."), situ.Example(Decision{By: "eve", OK: true}))
-	Stage   = flow.NewQuery[situ.None, string](Type, "stage", situ.Doc("Tells how far the order is."))
+	Stage = flow.NewQuery[situ.None, string](Type, "stage", situ.Doc("Tells how far the order is."))
 )
 
 // Quantity is so many of what is in stock.

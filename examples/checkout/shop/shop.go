@@ -4,6 +4,7 @@ package shop
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,6 +25,7 @@ const (
 type Provider struct {
 	Charge func(ctx context.Context, key, customer string, cents int) (payment string, err error)
 	Refund func(ctx context.Context, key, payment string) error
+	Ask    func(ctx context.Context, order, token string) error // a person, who answers with the token
 	Ship   func(ctx context.Context, key string, c order.Cart) (tracking string, err error)
 }
 
@@ -55,7 +57,7 @@ func (p Provider) checkout(f *flow.Flow, c order.Cart) (receipt order.Receipt, e
 
 	if c.Cents >= Large {
 		stage = "waiting for approval"
-		if err := approved(f); err != nil {
+		if err := p.approved(f); err != nil {
 			return receipt, err
 		}
 	}
@@ -81,18 +83,20 @@ func (p Provider) checkout(f *flow.Flow, c order.Cart) (receipt order.Receipt, e
 	return receipt, err
 }
 
-// approved waits for a person, but not for ever.
-func approved(f *flow.Flow) error {
-	late := flow.Timer(f, Patience)
-	decision := flow.Next(f, order.Approve)
-	first, err := flow.First(decision, late)
+// approved asks a person, and waits for the answer, but not for ever.
+func (p Provider) approved(f *flow.Flow) error {
+	call, token := flow.Token[order.Decision](f, Patience)
+	answer := flow.Start(f, call) // before the token is told: it may come at once
+	_, err := flow.Step(f, "ask for approval", func(ctx context.Context) (situ.None, error) {
+		return situ.None{}, p.Ask(ctx, f.Key(), token)
+	})
 	if err != nil {
 		return err
 	}
-	if first == 1 {
+	d, err := answer.Get()
+	if e, ok := errors.AsType[*situ.Error](err); ok && e.Kind == "timeout" {
 		return situ.Errorf("late", "nobody approved order %s in %v", f.Key(), Patience)
 	}
-	d, err := decision.Get()
 	if err == nil && !d.OK {
 		err = situ.Errorf("refused", "%s refused order %s", d.By, f.Key())
 	}
@@ -144,6 +148,10 @@ func Pretend() Provider {
 			return fmt.Sprintf("pay-%s-%s-%d", customer, key, cents), nil
 		},
 		Refund: func(context.Context, string, string) error { return nil },
-		Ship:   func(_ context.Context, key string, _ order.Cart) (string, error) { return "parcel-" + key, nil },
+		Ask: func(_ context.Context, order, token string) error {
+			_, err := fmt.Printf("approve order %s: situ callback %s --result '{\"by\":\"eve\",\"ok\":true}'\n", order, token)
+			return err
+		},
+		Ship: func(_ context.Context, key string, _ order.Cart) (string, error) { return "parcel-" + key, nil },
 	}
 }

@@ -2,6 +2,7 @@ package shop_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -15,8 +16,9 @@ import (
 
 // outside is a provider that remembers what it was asked for, each key once.
 type outside struct {
-	done []string
-	fail string // what it cannot do
+	done  []string
+	token string // that it was asked to approve with
+	fail  string // what it cannot do
 }
 
 func (o *outside) do(what, key string) error {
@@ -33,6 +35,7 @@ func (o *outside) provider() shop.Provider {
 	return shop.Provider{
 		Charge: func(_ context.Context, key, _ string, _ int) (string, error) { return "p" + key, o.do("charge", key) },
 		Refund: func(_ context.Context, key, _ string) error { return o.do("refund", key) },
+		Ask:    func(_ context.Context, _, token string) error { o.token = token; return nil },
 		Ship:   func(_ context.Context, key string, _ order.Cart) (string, error) { return "t" + key, o.do("ship", key) },
 	}
 }
@@ -73,7 +76,10 @@ func TestCheckout(t *testing.T) {
 					if got := situtest.Do(rt, order.Stage.To("1", situ.None{})); got != "waiting for approval" {
 						t.Errorf("stage %q", got)
 					}
-					situtest.Do(rt, order.Approve.To("1", *c.decision))
+					answer, _ := json.Marshal(c.decision) // of plain fields
+					if err := rt.Answer(o.token, string(answer)); err != nil {
+						t.Error(err)
+					}
 				}
 				_, err := situ.Do(t.Context(), rt, order.Checkout.To("1", c.cart))
 				if (err != nil) != (c.code != "") || c.code != "-" && situ.CodeOf(err) != c.code {

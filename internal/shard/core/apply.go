@@ -156,6 +156,10 @@ func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
 	case res.Outcome == turn.Panicked:
 		if c.again(env, res.Fail) {
 			after, _ := turn.Retry(c.policy(env), env.Attempt)
+			if after > longPause && env.Note&wire.Volatile == 0 {
+				c.sleep(env, after)
+				return
+			}
 			c.pauseSeq++
 			c.retries.Add(due.Item[*wire.Envelope]{Due: c.tick + after, Seq: c.pauseSeq, Value: env})
 			c.paused[env] = struct{}{}
@@ -163,6 +167,18 @@ func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
 	default:
 		c.sort(env)
 	}
+}
+
+// longPause is from when on the pause of a function is a timer: one that fails for
+// hours, as what is elsewhere may, is a row and not in the way of others.
+const longPause = wire.Time(1e9)
+
+// sleep has a function run again after a long pause.
+func (c *Core) sleep(env *wire.Envelope, after wire.Time) {
+	next := *env
+	c.done(env)
+	next.Note, next.Next, next.Due = 0, nil, c.now+after
+	c.timers.Add(&next) // with its number, so that its random source is the same
 }
 
 // finish makes the effects of a turn part of the batch.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/hook"
 	"github.com/situ-dev/situ/internal/shard/promise"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/wire"
@@ -44,7 +45,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 			return
 		}
 	}
-	rec := &wire.Invocation{ID: id, To: r.To, Created: c.now, Digest: digest}
+	rec := &wire.Invocation{ID: id, To: r.To, Created: c.now, URL: r.URL, Digest: digest}
 	if r.Async {
 		c.records.Begin(rec, nil)
 		c.batch.answer(w, &wire.Response{ID: id}, nil)
@@ -124,8 +125,11 @@ func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failur
 		tell(w, &wire.Response{Done: true, Body: body, Fail: fail}, nil)
 		return
 	}
-	waiters, err := c.records.Finish(back.ID, c.now, body, fail)
+	waiters, rec, err := c.records.Finish(back.ID, c.now, body, fail)
 	c.Fail(err)
+	if rec != nil && rec.URL != "" {
+		c.send(hook.Message(rec))
+	}
 	for _, w := range waiters {
 		c.batch.answer(w, &wire.Response{ID: back.ID, Done: true, Body: body, Fail: fail}, nil)
 	}

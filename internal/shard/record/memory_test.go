@@ -65,7 +65,7 @@ func TestPendingTakesNoMemory(t *testing.T) {
 
 	// All can be finished.
 	for i := range 100 {
-		if _, err := r.Finish(id(i), 5, wire.Payload{Format: wire.JSON, Data: []byte("1")}, nil); err != nil {
+		if _, _, err := r.Finish(id(i), 5, wire.Payload{Format: wire.JSON, Data: []byte("1")}, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -143,19 +143,20 @@ func (r *Records) Await(id wire.InvocationID, w *Waiter) (bool, error) {
 	return true, nil
 }
 
-// Finish records the answer of an invocation, and returns who waits for it. A
-// second answer changes nothing, nor does one to a caller who is gone.
-func (r *Records) Finish(id wire.InvocationID, now wire.Time, body wire.Payload, fail *wire.Failure) ([]*Waiter, error) {
+// Finish records the answer of an invocation, and returns who waits for it, and the
+// record. A second answer changes nothing, nor does one to a caller who is gone:
+// then there is no record.
+func (r *Records) Finish(id wire.InvocationID, now wire.Time, body wire.Payload, fail *wire.Failure) ([]*Waiter, *wire.Invocation, error) {
 	e, err := r.pending(id)
 	if e == nil {
-		return nil, err
+		return nil, nil, err
 	}
 	e.rec.Finished, e.rec.Body, e.rec.Fail = now, body, fail
 	e.rec.Expires = now + r.keep
 	r.touch(e)
 	waiters := e.waiters
 	e.waiters = nil
-	return waiters, nil
+	return waiters, e.rec, nil
 }
 
 // Expect has w wait for the answer of an invocation that has no record: its

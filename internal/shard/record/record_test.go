@@ -122,13 +122,13 @@ func (w *world) await(id wire.InvocationID) {
 func (w *world) finish(id wire.InvocationID) {
 	w.t.Helper()
 	answer := fmt.Sprint("answer at ", w.now)
-	got, err := w.rec.Finish(id, w.now, wire.Payload{Format: wire.CBOR, Data: []byte(answer)}, nil)
+	got, rec, err := w.rec.Finish(id, w.now, wire.Payload{Format: wire.CBOR, Data: []byte(answer)}, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	k, ok := w.live[id]
 	if !ok || k.finished != 0 {
-		if len(got) > 0 {
+		if len(got) > 0 || rec != nil {
 			w.t.Fatalf("a second answer of %s is heard", id)
 		}
 		return
@@ -321,7 +321,7 @@ func TestUnreadable(t *testing.T) {
 	r := record.New(keep, broken{want})
 	_, _, find := r.Find("0000-a", 1)
 	_, await := r.Await("0000-a", &record.Waiter{})
-	_, finish := r.Finish("0000-a", 1, wire.Payload{}, nil)
+	_, _, finish := r.Finish("0000-a", 1, wire.Payload{}, nil)
 	for what, err := range map[string]error{"find": find, "await": await, "finish": finish, "expire": r.Expire(1)} {
 		if !errors.Is(err, want) {
 			t.Errorf("%s: %v", what, err)

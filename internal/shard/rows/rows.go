@@ -258,6 +258,7 @@ func EncodeInvocation(v *wire.Invocation) []byte {
 	if v.Fail != nil {
 		e.Nested(10, func(e *wire.Encoder) { e.Buf = wire.AppendFailure(e.Buf, v.Fail) })
 	}
+	e.String(20, v.URL)
 	return e.Buf
 }
 
@@ -290,6 +291,8 @@ func DecodeInvocation(id wire.InvocationID, b []byte) (*wire.Invocation, error) 
 				return nil, err
 			}
 			v.Fail = f
+		case 20:
+			v.URL = d.Text()
 		}
 	}
 	return v, d.Err()

@@ -72,6 +72,7 @@ func TestGolden(t *testing.T) {
 		{"dead letter", rows.EncodeDead(deadLetter())},
 		{"invocation id", []byte(rows.ID(3, "k2x9", 71))},
 		{"keyed invocation id", []byte(rows.KeyedID(3, &wire.Request{To: envelope().To, Key: "order-1"}))},
+		{"invocation with a URL", rows.EncodeInvocation(&wire.Invocation{To: envelope().To, Created: 5, URL: "https://example.org/hook"})},
 		{"digest", rows.Digest(wire.Payload{Format: wire.JSON, Data: []byte("42")})},
 	} {
 		fmt.Fprintf(&b, "%s\n%s\n", row.name, hex.Dump(row.bytes))
