@@ -1,7 +1,6 @@
 package lambda_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log/slog"
@@ -23,10 +22,10 @@ const tools = "../../.tools/node"
 
 // rig is a platform with functions.
 type rig struct {
-	t    *testing.T
-	url  string
-	did  string // file into which handlers write what they do
-	logs *bytes.Buffer
+	t   *testing.T
+	url string
+	dir string // task directory
+	did string // directory of the files into which handlers write what they do
 }
 
 // task makes a task directory: the handlers, with the SDKs beside them.
@@ -58,25 +57,30 @@ func node(t testing.TB) string {
 	return path
 }
 
-// functions are those of the tests: each file of the handlers is a durable
-// function with its name; "plain" is not durable.
+// functions are those of the tests. Durable ones have the name of the file that
+// they are in.
 func functions(dir, did string) []execution.Function {
-	list := []execution.Function{{Function: runtimeapi.Function{Name: "plain", Dir: dir, Handler: "basic.plain"}}}
-	for _, name := range []string{"basic"} {
-		list = append(list, execution.Function{Durable: true, Function: runtimeapi.Function{Name: name, Dir: dir, Handler: name + ".handler", Most: 4}})
+	list := []execution.Function{
+		{Function: runtimeapi.Function{Name: "plain", Handler: "plain.handler", Timeout: 2 * time.Second}},
+		{Function: runtimeapi.Function{Name: "classic", Handler: "plain.classic"}},
+		{Function: runtimeapi.Function{Name: "missing", Handler: "plain.missing"}},
+		{Function: runtimeapi.Function{Name: "naked", Handler: "fails.naked"}, Durable: true},
+	}
+	for _, name := range []string{"basic", "killed", "retry", "branches", "callbacks", "chained", "condition", "crash", "large", "fails", "long"} {
+		list = append(list, execution.Function{Durable: true, Function: runtimeapi.Function{Name: name, Handler: name + ".handler"}})
 	}
 	for i := range list {
-		list[i].Env = []string{"DID=" + did}
+		list[i].Dir, list[i].Most, list[i].Env = dir, 2, []string{"DID=" + filepath.Join(did, list[i].Name)}
 	}
 	return list
 }
 
 func start(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, did: filepath.Join(t.TempDir(), "did")}
-	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r := &rig{t: t, dir: task(t), did: t.TempDir()}
+	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	data := t.TempDir()
-	svc, err := lambda.Open(lambda.Config{Listen: "127.0.0.1:0", Dir: data, Node: node(t), Log: log, Functions: functions(task(t), r.did)})
+	svc, err := lambda.Open(lambda.Config{Listen: "127.0.0.1:0", Dir: data, Node: node(t), Log: log, Functions: functions(r.dir, r.did)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,19 +127,4 @@ func (r *rig) invoke(function, payload string, headers ...string) (*http.Respons
 		r.t.Fatal(err)
 	}
 	return resp, string(body)
-}
-
-func TestThin(t *testing.T) {
-	r := start(t)
-	if _, got := r.invoke("plain", `{"n":21}`); got != `{"doubled":42}` {
-		t.Errorf("plain: %s", got)
-	}
-	resp, got := r.invoke("basic", `{"n":1}`)
-	if got != `{"a":2,"b":20}` {
-		t.Errorf("basic: %s %v", got, resp.Header)
-	}
-	b, _ := os.ReadFile(r.did)
-	if string(b) != "a\nb\n" {
-		t.Errorf("did %q", b)
-	}
 }

@@ -49,7 +49,8 @@ func now(t *situ.Turn) int64 { return t.Now().UnixMilli() }
 func (b *Bridge) component() situ.Component {
 	return situ.Object(Type,
 		situ.On(Begin, func(o *object, t *situ.Turn, spec durable.Spec) (Outcome, error) {
-			return o.outcome(), b.begin(o, t, spec)
+			err := b.begin(o, t, spec)
+			return o.outcome(), err
 		}),
 		situ.On(Execute, b.execute),
 		situ.On(Checkpoint, b.checkpoint),

@@ -1,8 +1,5 @@
 import { withDurableExecution } from "@aws/durable-execution-sdk-js";
-
-// counts how often something was really done, in a file that outlives processes.
-import { appendFileSync } from "node:fs";
-const did = (name) => appendFileSync(process.env.DID, name + "\n");
+import { did } from "./lib.mjs";
 
 export const handler = withDurableExecution(async (event, context) => {
   const a = await context.step("a", async () => { did("a"); return event.n + 1; });
@@ -10,5 +7,3 @@ export const handler = withDurableExecution(async (event, context) => {
   const b = await context.step("b", async () => { did("b"); return a * 10; });
   return { a, b };
 });
-
-export const plain = async (event) => ({ doubled: event.n * 2 });
