@@ -56,7 +56,7 @@ func (s *State) Checkpoint(now int64, token, client string, nonce func() string,
 		}
 	}
 	s.Used, s.UsedClient, s.Answered = token, client, changed
-	s.Told, s.Dirty, s.Failures = s.Dirty, nil, 0
+	s.Told, s.Dirty, s.Fresh, s.Failures = s.Dirty, nil, nil, 0
 	s.issue(nonce)
 	return changed, fx, nil
 }

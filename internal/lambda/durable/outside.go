@@ -11,11 +11,11 @@ func (s *State) Begin(now, run int64, nonce func() string) (updated []string, ok
 	}
 	s.Begun++
 	s.BegunAt = now
-	updated = append(s.Told, s.Dirty...)
-	s.Told, s.Dirty = updated, nil // told again, if this try is lost, too
+	s.Fresh = append(append(s.Fresh, s.Told...), s.Dirty...)
+	s.Told, s.Dirty = nil, nil // the event has them: nobody replays without taking notice
 	s.Used, s.UsedClient, s.Answered = "", "", nil
 	s.issue(nonce)
-	return updated, true
+	return s.Fresh, true
 }
 
 // Answer is what a handler returned.
@@ -33,6 +33,9 @@ func (s *State) Returned(now, run int64, request string, a Answer, failed *Error
 		return fx
 	}
 	s.Busy, s.Token, s.Used, s.UsedClient, s.Answered = false, "", "", "", nil
+	if failed == nil {
+		s.Fresh = nil
+	}
 	s.invoked(now, request, failed)
 	switch {
 	case failed != nil:

@@ -44,6 +44,7 @@ type Head struct {
 	UsedClient string   `json:"usedClient,omitempty"` // and the client's name for the request that used it
 	Answered   []string `json:"answered,omitempty"`   // the operations that answered it
 	Dirty      []string `json:"dirty,omitempty"`      // changed from outside; the handler has not been told
+	Fresh      []string `json:"fresh,omitempty"`      // changed from outside since the handler was last heard of
 	Told       []string `json:"told,omitempty"`       // told with the last answer; whether it took notice is not known
 	Open       int      `json:"open,omitempty"`       // operations that wait for something
 	Bytes      int64    `json:"bytes,omitempty"`
@@ -188,7 +189,7 @@ func (s *State) end(now int64, status string, result *string, fail *ErrorObject,
 	}
 	s.Status, s.Ended, s.Result, s.Error = status, now, result, fail
 	s.Token, s.Used, s.UsedClient, s.Busy = "", "", "", false
-	s.Answered, s.Dirty, s.Told = nil, nil, nil
+	s.Answered, s.Dirty, s.Told, s.Fresh = nil, nil, nil, nil
 	root, _ := s.Ops.Get("execution")
 	before := root
 	root.Status, root.Ended = status, now
