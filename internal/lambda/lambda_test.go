@@ -65,6 +65,7 @@ func functions(dir, did string) []execution.Function {
 		{Function: runtimeapi.Function{Name: "classic", Handler: "plain.classic"}},
 		{Function: runtimeapi.Function{Name: "missing", Handler: "plain.missing"}},
 		{Function: runtimeapi.Function{Name: "naked", Handler: "fails.naked"}, Durable: true},
+		{Function: runtimeapi.Function{Name: "child", Handler: "basic.handler"}, Durable: true},
 	}
 	for _, name := range []string{"basic", "killed", "retry", "branches", "callbacks", "chained", "condition", "crash", "large", "fails", "long"} {
 		list = append(list, execution.Function{Durable: true, Function: runtimeapi.Function{Name: name, Handler: name + ".handler"}})
@@ -77,10 +78,18 @@ func functions(dir, did string) []execution.Function {
 
 func start(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, dir: task(t), did: t.TempDir()}
+	dir, did := task(t), t.TempDir()
+	r := startWith(t, functions(dir, did))
+	r.dir, r.did = dir, did
+	return r
+}
+
+func startWith(t *testing.T, functions []execution.Function) *rig {
+	t.Helper()
+	r := &rig{t: t}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	data := t.TempDir()
-	svc, err := lambda.Open(lambda.Config{Listen: "127.0.0.1:0", Dir: data, Node: node(t), Log: log, Functions: functions(r.dir, r.did)})
+	svc, err := lambda.Open(lambda.Config{Listen: "127.0.0.1:0", Dir: data, Node: node(t), Log: log, Functions: functions})
 	if err != nil {
 		t.Fatal(err)
 	}

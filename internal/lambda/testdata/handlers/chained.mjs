@@ -1,7 +1,7 @@
 import { withDurableExecution } from "@aws/durable-execution-sdk-js";
 
 export const handler = withDurableExecution(async (event, context) => {
-  const durable = await context.invoke("durable", "basic", { n: event.n });
+  const durable = await context.invoke("durable", "child", { n: event.n });
   const plain = await context.invoke("plain", "plain", { n: event.n });
   let why;
   try {
