@@ -37,12 +37,12 @@ const floors = `
 	.
 	flow
 	internal/shard/rows internal/shard/conf
-	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail
+	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/delta
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process
 	internal/worker internal/node internal/lambda/runtimeapi
-	internal/lambda/execution
+	internal/platform internal/lambda/execution
 	internal/lambda/door
 	internal/lambda
 	internal/ingress/h1
@@ -50,6 +50,7 @@ const floors = `
 	internal/ingress/ingresstest
 	internal/dev internal/server
 	examples/... tools/... docs/...
+	internal/cli
 	bench/...
 	cmd/... internal/killtest/... internal/simtest
 `
