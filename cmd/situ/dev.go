@@ -61,7 +61,10 @@ func develop(ctx context.Context, c *console, o *serverFlags, dir string) error 
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(c.err, &slog.HandlerOptions{ReplaceAttr: shortTime}))
-	cfg := o.config("dev", log)
+	cfg, err := o.config("dev", log)
+	if err != nil {
+		return err
+	}
 	cfg.Output = indented{c}
 	srv, err := server.Open(cfg)
 	if err != nil {

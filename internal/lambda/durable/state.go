@@ -11,7 +11,7 @@ const (
 	MaxBytes      = 32 << 20        // of inputs, results and errors
 	MaxSeconds    = 366 * 24 * 3600 // of a wait, a timeout or a pause
 	MaxUpdates    = 1000            // of a checkpoint
-	MaxFailures   = 10              // invocations that fail in a row, without a checkpoint between
+	MaxFailures   = 6               // invocations that fail in a row, without a checkpoint between
 	firstPause    = 1000            // ms before an invocation is made again; it doubles
 	longestPause  = 60_000          // and ends here
 )

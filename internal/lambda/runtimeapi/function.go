@@ -125,8 +125,16 @@ func (c Config) node(f *Function) (command, error) {
 	if n, bad := strconv.Atoi(major); err != nil || bad != nil || n < 22 {
 		return command{}, fault.New(fault.Invalid, "lambda", f.Name, "it needs Node 22 or newer, and %s is %q: install a newer one, or say where it is with --lambda-node", node, strings.TrimSpace(string(out)))
 	}
-	path := filepath.Join(c.Scratch, "bootstrap.mjs")
-	if err := os.MkdirAll(c.Scratch, 0o755); err != nil {
+	// Absolute, both: a function runs in its own directory.
+	node, err = filepath.Abs(node)
+	if err != nil {
+		return command{}, fault.Wrap(fault.Invalid, "lambda", f.Name, err)
+	}
+	path, err := filepath.Abs(filepath.Join(c.Scratch, "bootstrap.mjs"))
+	if err != nil {
+		return command{}, fault.Wrap(fault.Invalid, "lambda", f.Name, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return command{}, fault.Wrap(fault.Invalid, "lambda", f.Name, err)
 	}
 	if err := os.WriteFile(path, bootstrap, 0o644); err != nil {
