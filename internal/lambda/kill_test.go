@@ -18,8 +18,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/situ-dev/situ/embedded"
 	"github.com/situ-dev/situ/internal/lambda"
+	"github.com/situ-dev/situ/internal/server"
 )
 
 // TestMain is the tests, or the platform that TestKill kills.
@@ -52,19 +52,13 @@ func victim(spec string) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	svc, err := lambda.Open(lambda.Config{Listen: "127.0.0.1:0", Dir: d.Data, Node: d.Node, Log: log, Functions: functions(d.Task, d.Did),
-		Wrap: d.wrap})
+	srv, err := server.Open(server.Config{Dir: d.Data, Listen: "127.0.0.1:0", Log: log, Shards: 2,
+		Lambda: &lambda.Config{Listen: "127.0.0.1:0", Dir: d.Data, Node: d.Node, Log: log, Functions: functions(d.Task, d.Did), Wrap: d.wrap}})
 	if err != nil {
 		return err
 	}
-	defer svc.Close()
-	p, err := embedded.Open(d.Data, embedded.Options{Logger: log, Shards: 2}, svc.Components()...)
-	if err != nil {
-		return err
-	}
-	defer p.Close()
-	fmt.Println("http://" + svc.Addr())
-	return svc.Run(context.Background(), p, p.Node())
+	fmt.Println("http://" + srv.Lambda())
+	return srv.Run(context.Background())
 }
 
 func (d *doom) wrap(next http.Handler) http.Handler {

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/situ-dev/situ/embedded"
 	"github.com/situ-dev/situ/internal/lambda"
 	"github.com/situ-dev/situ/internal/lambda/execution"
 	"github.com/situ-dev/situ/internal/lambda/runtimeapi"
+	"github.com/situ-dev/situ/internal/server"
 )
 
 // tools is where tools/need-node puts Node and the SDKs.
@@ -89,28 +89,21 @@ func startWith(t *testing.T, functions []execution.Function) *rig {
 	r := &rig{t: t}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	data := t.TempDir()
-	svc, err := lambda.Open(lambda.Config{Listen: "127.0.0.1:0", Dir: data, Node: node(t), Log: log, Functions: functions})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := embedded.Open(data, embedded.Options{Logger: log}, svc.Components()...)
+	srv, err := server.Open(server.Config{Dir: data, Listen: "127.0.0.1:0", Log: log,
+		Lambda: &lambda.Config{Listen: "127.0.0.1:0", Dir: data, Node: node(t), Log: log, Functions: functions}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- svc.Run(ctx, p, p.Node()) }()
+	go func() { ended <- srv.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		svc.Close()
-		if err := p.Close(); err != nil {
-			t.Error(err)
-		}
 	})
-	r.url = "http://" + svc.Addr()
+	r.url = "http://" + srv.Lambda()
 	return r
 }
 

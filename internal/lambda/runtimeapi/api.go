@@ -100,5 +100,5 @@ func (in *instance) initError(w http.ResponseWriter, r *http.Request) {
 func say(w http.ResponseWriter, status int, typ, text string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = io.WriteString(w, `{"errorType":`+strconv.Quote(typ)+`,"errorMessage":`+strconv.Quote(text)+"}")
+	_, _ = w.Write(failure(typ, "%s", text).Payload)
 }

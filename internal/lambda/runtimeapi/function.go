@@ -2,6 +2,7 @@ package runtimeapi
 
 import (
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
@@ -167,5 +168,9 @@ func (c Config) env(f *Function, addr string) []string {
 
 // failure is an error of the platform's about an invocation, as a function's.
 func failure(typ, format string, args ...any) Result {
-	return Result{Failed: true, Payload: fmt.Appendf(nil, `{"errorType":%q,"errorMessage":%q}`, typ, fmt.Sprintf(format, args...))}
+	b, err := json.Marshal(map[string]string{"errorType": typ, "errorMessage": fmt.Sprintf(format, args...)})
+	if err != nil {
+		b = []byte(`{"errorType":"Unhandled"}`)
+	}
+	return Result{Failed: true, Payload: b}
 }

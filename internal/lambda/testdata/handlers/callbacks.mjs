@@ -16,7 +16,7 @@ export const handler = withDurableExecution(async (event, context) => {
   await ask("refuse");
   await ask("late", { timeout: { seconds: 1 } });
   await ask("silent", { timeout: { hours: 1 }, heartbeatTimeout: { seconds: 1 } });
-  await ask("alive", { heartbeatTimeout: { seconds: 4 } });
+  await ask("alive", { heartbeatTimeout: { hours: 1 } });
   const [answer, id] = await context.createCallback("direct");
   await context.step("tell", async () => did(`direct ${id}`));
   out.direct = await answer;
