@@ -113,6 +113,11 @@ func TestInvoke(t *testing.T) {
 	if resp, got := r.invoke("arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3Aplain%3A$LATEST", `{"n":2}`); resp.StatusCode != http.StatusOK {
 		t.Errorf("by ARN: %d %s", resp.StatusCode, got)
 	}
+	for name, value := range map[string]string{"Host": "evil.example", "Sec-Fetch-Site": "cross-site"} {
+		if resp, got := r.invoke("plain", `{"n":2}`, name, value); resp.StatusCode != http.StatusForbidden {
+			t.Errorf("from a web page, by its %s: %d %s", name, resp.StatusCode, got)
+		}
+	}
 	if resp, got := r.invoke("plain/", `{"n":2}`); resp.StatusCode != http.StatusNotFound || resp.Header.Get("X-Amzn-ErrorType") != "UnknownOperationException" {
 		t.Errorf("a path that is none: %d %s", resp.StatusCode, got)
 	}

@@ -76,7 +76,8 @@ func (s *Service) Components() []situ.Component { return s.bridge.Components() }
 // again. It returns why it failed. The processes of functions end with Close.
 func (s *Service) Run(ctx context.Context, caller situ.Caller, objects door.Objects) error {
 	s.bridge.Use(caller)
-	srv := door.New(s.bridge, objects, s.cfg.Log).Server()
+	at, ok := s.ln.Addr().(*net.TCPAddr)
+	srv := door.New(s.bridge, objects, ok && at.IP.IsLoopback(), s.cfg.Log).Server()
 	if s.cfg.Wrap != nil {
 		srv.Handler = s.cfg.Wrap(srv.Handler)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -31,12 +32,14 @@ const maxBody = 6 << 20
 type Door struct {
 	bridge  *execution.Bridge
 	objects Objects
+	local   bool
 	log     *slog.Logger
 }
 
-// New returns a door to the executions of a bridge.
-func New(b *execution.Bridge, objects Objects, log *slog.Logger) *Door {
-	return &Door{bridge: b, objects: objects, log: log}
+// New returns a door to the executions of a bridge. If it is local, it serves
+// only this machine.
+func New(b *execution.Bridge, objects Objects, local bool, log *slog.Logger) *Door {
+	return &Door{bridge: b, objects: objects, local: local, log: log}
 }
 
 // Server returns a server for the door. Callers who wait for an execution may
@@ -87,6 +90,9 @@ func (x *exchange) serve() error {
 	if site := x.r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
 		return &refusal{http.StatusForbidden, "AccessDeniedException", "requests of web pages are not taken"}
 	}
+	if x.local && !localHost(x.r.Host) { // a page whose name was made to mean this machine
+		return &refusal{http.StatusForbidden, "AccessDeniedException", "this address serves only this machine: call it by localhost or an IP address, not " + x.r.Host}
+	}
 	rt, err := x.route()
 	if err != nil {
 		return err
@@ -98,6 +104,14 @@ func (x *exchange) serve() error {
 		return &refusal{http.StatusBadRequest, "InvalidRequestContentException", "the request cannot be read: " + err.Error()}
 	}
 	return rt.serve(x)
+}
+
+// localHost reports whether the Host of a request is this machine's or an address.
+func localHost(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return host == "localhost" || net.ParseIP(strings.Trim(host, "[]")) != nil
 }
 
 // route finds the operation, and takes the parameters of the path.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/lambda/durable"
@@ -40,7 +39,6 @@ type Bridge struct {
 	caller situ.Caller
 	stop   context.CancelFunc
 	ctx    context.Context // done when the platform stops
-	once   sync.Once
 }
 
 // New returns a bridge to functions. The error says what is wrong with them. Its
