@@ -109,7 +109,8 @@ type Stats struct {
 	Loads, Evicted, Fired                uint64
 	Detached, Failures, Buried, Unheard  uint64
 	Resident, Queued, Timers, Outbox     int
-	Dead, Waiting                        int // dead letters; callers outside whose call moved on
+	Dead, Waiting                        int    // dead letters; callers outside whose call moved on
+	Late                                 uint64 // answers to promises that had one, or had lapsed
 	Seq                                  wire.Seq
 	Rescued                              uint64        // times that a sweep found work which no wake-up had told of
 	Overdue                              time.Duration // age of the oldest timer, message or row of the outbox that is due
