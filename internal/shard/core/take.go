@@ -88,7 +88,7 @@ func (c *Core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *Wa
 // timer; or, if it answers a caller outside, to that caller.
 func (c *Core) accept(env *wire.Envelope) {
 	if env.Kind == wire.Reply && env.To == (wire.Address{}) {
-		c.deliver(env.Back, env.Body, env.Fail)
+		c.deliver(env.Back, env.Body, env.Fail, c.batch.answer)
 		return
 	}
 	c.arrival++
@@ -111,8 +111,8 @@ func (c *Core) arrive(env *wire.Envelope) {
 }
 
 // deliver brings an answer to a promise, or to a caller outside: to its record,
-// and to those who wait here.
-func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failure) {
+// and to those who wait here. A caller whose call has no record is told by tell.
+func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failure, tell func(*Waiter, *wire.Response, error)) {
 	if back == nil {
 		return
 	}
@@ -121,7 +121,7 @@ func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failur
 		return
 	}
 	if w := c.records.Expected(back.ID); w != nil {
-		c.batch.answer(w, &wire.Response{Done: true, Body: body, Fail: fail}, nil)
+		tell(w, &wire.Response{Done: true, Body: body, Fail: fail}, nil)
 		return
 	}
 	waiters, err := c.records.Finish(back.ID, c.now, body, fail)
