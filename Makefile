@@ -47,6 +47,7 @@ test: ## everything that must pass: lint, tests with the race detector, a minute
 .PHONY: stages
 stages:
 	@$(STAGE) "debian packages" tools/need-debian $(DEBIAN_PACKAGES)
+	@$(STAGE) "Node and the AWS SDKs" tools/need-node $(BIN)/node
 	@$(STAGE) "build" go build ./...
 	@$(MAKE) --no-print-directory lint
 	@$(STAGE) "go test -race" go test -race -shuffle=on $(TESTFLAGS) ./...

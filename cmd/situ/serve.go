@@ -32,6 +32,7 @@ type serverFlags struct {
 	memory              int64
 	secrets             string   // file
 	allow               []string // addresses
+	lambda              lambdaFlags
 }
 
 func (o *serverFlags) add(cmd *cobra.Command) {
@@ -45,6 +46,7 @@ func (o *serverFlags) add(cmd *cobra.Command) {
 	f.Int64Var(&o.memory, "max-worker-memory", 0, "`bytes` of memory that the program may occupy before it is started anew; 0 is no bound")
 	f.StringVar(&o.secrets, "webhook-secret-file", "", "`file` with the secrets that sign what is posted to callback URLs, one on a line; without it none are taken")
 	f.StringSliceVar(&o.allow, "webhook-allow", nil, "`networks`, such as 10.1.0.0/16, that callback URLs may lead to although they are not public")
+	o.lambda.add(cmd)
 	l := &o.limits
 	f.IntVar(&l.Payload, "max-payload", 1<<20, "`bytes` of one input (413)")
 	f.Int64Var(&l.InFlight, "max-in-flight", 0, "`bytes` of inputs that are not answered yet (429) (default 256 MiB, or a quarter of GOMEMLIMIT)")
@@ -59,8 +61,12 @@ func (o *serverFlags) add(cmd *cobra.Command) {
 
 func (o *serverFlags) config(mode string, log *slog.Logger) (server.Config, error) {
 	hooks, err := o.webhooks()
+	if err != nil {
+		return server.Config{}, err
+	}
+	functions, err := o.lambda.config(o.data, log)
 	return server.Config{Platform: platform.Config{Webhook: hooks}, Dir: o.data, Mode: mode, Shards: o.shards, Listen: o.listen, Admin: o.admin, Log: log, Drain: o.drain,
-		Limits: o.limits, Memory: o.memory, Run: host.Config{Timeout: o.timeout}}, err
+		Limits: o.limits, Memory: o.memory, Run: host.Config{Timeout: o.timeout}, Lambda: functions}, err
 }
 
 // webhooks returns how answers are posted.
@@ -81,18 +87,28 @@ func (o *serverFlags) webhooks() (cfg webhook.Config, err error) {
 func serveCommand(c *console) *cobra.Command {
 	var o serverFlags
 	cmd := &cobra.Command{
-		Use:   "serve PROGRAM",
+		Use:   "serve [PROGRAM]",
 		Short: "Run a program",
 		Long: `Serve starts a platform on an embedded store and runs PROGRAM, a binary whose
 main calls situ.Main, in a process of its own; or, if PROGRAM is a directory,
 the Go main package in it, built once. Logs are JSON, one record on a line, on
 the standard error.
 
+With --lambda-durable and --lambda-function, functions of AWS Lambda run, too,
+each in processes of its own; then there need not be a PROGRAM.
+
 SIGTERM and Ctrl-C let the turns in flight finish; a second one ends at once.`,
-		Example: `  situ serve ./airline --data /var/lib/airline --listen 0.0.0.0:8080`,
-		Args:    between(1, 1),
+		Example: `  situ serve ./airline --data /var/lib/airline --listen 0.0.0.0:8080
+  situ serve --lambda-durable order=./functions:order.handler`,
+		Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return serveProgram(cmd.Context(), c, &o, args[0])
+			switch {
+			case len(args) == 1:
+				return serveProgram(cmd.Context(), c, &o, args[0])
+			case o.lambda.given():
+				return serveFunctions(cmd.Context(), c, &o)
+			}
+			return usage("what is to run? Give a PROGRAM, or functions with --lambda-durable or --lambda-function")
 		},
 	}
 	o.add(cmd)
@@ -137,7 +153,25 @@ func serveProgram(ctx context.Context, c *console, o *serverFlags, name string) 
 		if err := srv.Replace(ctx, path); err != nil {
 			return err
 		}
-		log.Info("ready", "listen", srv.Addr(), "admin", srv.Admin(), "data", o.data, "program", path, "pid", srv.Worker().PID)
+		log.Info("ready", "listen", srv.Addr(), "admin", srv.Admin(), "data", o.data, "lambda", srv.Lambda(), "program", path, "pid", srv.Worker().PID)
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// serveFunctions serves functions of AWS Lambda, and no program.
+func serveFunctions(ctx context.Context, c *console, o *serverFlags) error {
+	log := slog.New(slog.NewJSONHandler(c.err, nil))
+	cfg, err := o.config("serve", log)
+	if err != nil {
+		return err
+	}
+	srv, err := server.Open(cfg)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, c, srv, func(ctx context.Context) error {
+		log.Info("ready", "listen", srv.Addr(), "admin", srv.Admin(), "data", o.data, "lambda", srv.Lambda())
 		<-ctx.Done()
 		return nil
 	})

@@ -19,6 +19,7 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/ingress"
+	"github.com/situ-dev/situ/internal/lambda"
 	"github.com/situ-dev/situ/internal/node"
 	"github.com/situ-dev/situ/internal/platform"
 	"github.com/situ-dev/situ/internal/store"
@@ -40,6 +41,7 @@ type Config struct {
 	Drain  time.Duration // how long each part may take at the end; default 10 s
 
 	Platform platform.Config // of the platform's own components
+	Lambda   *lambda.Config  // functions of AWS Lambda; nil is none
 }
 
 // Server is an open platform. Run runs it.
@@ -49,6 +51,8 @@ type Server struct {
 	own   *host.Set // the platform's components
 	pool  *worker.Pool
 	doors []*door
+
+	lambda *lambda.Service // nil if there is none
 }
 
 // door is a listener with what answers on it.
@@ -79,7 +83,10 @@ func Open(cfg Config) (_ *Server, err error) {
 		}
 	}()
 	// First what is likely to fail and costs nothing.
-	if s.own, err = platform.Assemble(cfg.Platform); err != nil {
+	if err := s.openLambda(); err != nil {
+		return nil, err
+	}
+	if s.own, err = platform.Assemble(s.cfg.Platform); err != nil {
 		return nil, err
 	}
 	call, err := listen("--listen", cfg.Listen)
@@ -116,6 +123,7 @@ func Open(cfg Config) (_ *Server, err error) {
 
 // abandon closes what Open opened before it failed.
 func (s *Server) abandon() {
+	s.closeLambda()
 	for _, d := range s.doors {
 		_ = d.ln.Close() // the first error is told
 	}
@@ -189,7 +197,7 @@ func (s *Server) Healthy() error { return s.node.Healthy() }
 func (s *Server) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	var errs [3]error
+	var errs [4]error
 	var nodes, doors, pools sync.WaitGroup
 	nodes.Go(func() {
 		errs[0] = s.node.Run(ctx)
@@ -213,6 +221,11 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
+	doors.Go(func() {
+		if errs[3] = s.runLambda(ctx); errs[3] != nil {
+			stop(errs[3])
+		}
+	})
 	<-ctx.Done()
 	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Drain)
 	defer cancel()
@@ -227,5 +240,6 @@ func (s *Server) Run(ctx context.Context) error {
 	stopPool()
 	pools.Wait()
 	doors.Wait()
+	s.closeLambda()
 	return errors.Join(append(errs[:], err)...)
 }

@@ -24,6 +24,8 @@ import (
 // Config says what to start.
 type Config struct {
 	Path  string   // of the program
+	Args  []string // that follow its name
+	Dir   string   // where it runs; "" is where this process does
 	Token string   // for its environment, by which what it leaves behind is found
 	Env   []string // to be added to its environment, as "name=value"
 	Log   *slog.Logger
@@ -83,7 +85,8 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 
 func start(cfg Config) (*Process, error) {
 	p := &Process{cfg: cfg, output: &lines{log: cfg.Log, out: cfg.Output}, Exited: make(chan struct{}), tail: &tail{}}
-	p.cmd = exec.Command(cfg.Path)
+	p.cmd = exec.Command(cfg.Path, cfg.Args...)
+	p.cmd.Dir = cfg.Dir
 	p.cmd.Env = append(append(os.Environ(), cfg.Env...), guest.EnvToken+"="+cfg.Token)
 	p.cmd.Stdout = io.MultiWriter(p.tail, p.output)
 	p.cmd.Stderr = p.cmd.Stdout // the same writer: one line at a time
