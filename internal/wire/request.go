@@ -8,6 +8,8 @@ type Request struct {
 	Key    string  // idempotency key, "" is none
 	Async  bool    // answer as soon as the call is durable
 	Due    Time    // not before; 0 is now
+	Until  Time    // the caller has an answer then at the latest; 0 is no deadline
+	Within Time    // the same, counted from when the shard takes the call, in nanoseconds
 	Trace  string  // W3C traceparent, "" is none
 	Policy *Policy // of retries; nil is the type's
 }
