@@ -17,7 +17,7 @@ type Request struct {
 // Plain reports whether r is a call with an input and nothing more: no key, no
 // time, no policy.
 func (r *Request) Plain() bool {
-	return r.Key == "" && !r.Async && r.Due == 0 && r.Policy == nil
+	return r.Key == "" && !r.Async && r.Due == 0 && r.Policy == nil && r.Until == 0 && r.Within == 0
 }
 
 // Response is what a Request led to.

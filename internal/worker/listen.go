@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
@@ -54,30 +53,8 @@ func openDoor(p *Pool) (*door, error) {
 		_ = os.RemoveAll(dir)
 		return nil, fault.Wrap(fault.Unavailable, "worker.listen", path, err)
 	}
-	removeDead()
+	process.RemoveDead(filepath.Join(os.TempDir(), "situ-*", "w"))
 	return &door{pool: p, ln: ln, dir: dir}, nil
-}
-
-// removeDead removes the sockets of platforms that were killed: those that nobody
-// listens at, of directories that are not just being made. No more than some at a
-// time, because it delays a start.
-func removeDead() {
-	all, _ := filepath.Glob(filepath.Join(os.TempDir(), "situ-*", "w")) // the pattern is well-formed
-	for _, path := range all[:min(len(all), 256)] {
-		dir := filepath.Dir(path)
-		if info, err := os.Lstat(dir); err != nil || time.Since(info.ModTime()) < time.Minute {
-			continue
-		}
-		c, err := net.Dial("unix", path)
-		if err == nil {
-			_ = c.Close()
-			continue
-		}
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			_ = os.Remove(path) // what is left, the next start tries again
-			_ = os.Remove(dir)
-		}
-	}
 }
 
 // openAttach makes the socket for programs that are started by hand. The data

@@ -111,7 +111,7 @@ func (c *Core) arrive(env *wire.Envelope) {
 }
 
 // deliver brings an answer to a promise, or to a caller outside: to its record,
-// and to those who wait here. One whose call has no record is told by tell.
+// and to those who wait here. A caller whose call has no record is told by tell.
 func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failure, tell func(*Waiter, *wire.Response, error)) {
 	if back == nil {
 		return

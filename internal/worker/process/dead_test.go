@@ -1,4 +1,4 @@
-package worker
+package process
 
 import (
 	"net"
@@ -11,7 +11,6 @@ import (
 // What a platform left that was killed is removed, and nothing else.
 func TestRemoveDead(t *testing.T) {
 	tmp := t.TempDir()
-	t.Setenv("TMPDIR", tmp)
 	past := time.Now().Add(-time.Hour)
 	made := func(name string, listens bool, at time.Time) string {
 		dir := filepath.Join(tmp, name)
@@ -35,7 +34,7 @@ func TestRemoveDead(t *testing.T) {
 	}
 	dead, alive, starting := made("situ-1", false, past), made("situ-2", true, past), made("situ-3", false, time.Now())
 	foreign := made("other-4", false, past)
-	removeDead()
+	RemoveDead(filepath.Join(tmp, "situ-*", "w"))
 	if _, err := os.Stat(dead); !os.IsNotExist(err) {
 		t.Errorf("what nobody listens at is there: %v", err)
 	}
