@@ -85,7 +85,7 @@ func (t *Turn) Log() *slog.Logger {
 }
 
 // Attempt returns how often this message was run before and failed.
-func (t *Turn) Attempt() int { return int(t.h.Env.Attempt) }
+func (t *Turn) Attempt() int { return int(t.h.Attempt) }
 
 // Traceparent returns the W3C trace context that the call came with, "" if it
 // came with none. What the turn sends carries it on.

@@ -68,7 +68,7 @@ func (f *Functions) Run(env *wire.Envelope, now wire.Time, seed uint64, late tur
 	if timeout == 0 || f.cfg.Timeout < 0 {
 		timeout = f.cfg.Timeout
 	}
-	c := &call{late: late, turn: Turn{Env: env, Method: &fn.Method, Now: now, Seed: seed,
+	c := &call{late: late, turn: Turn{Env: env, Attempt: env.Attempt, Method: &fn.Method, Now: now, Seed: seed,
 		Log: f.cfg.Log, Verify: f.cfg.Verify, base: &f.base, began: time.Since(f.base)}}
 	if c.turn.limit(timeout); env.Back != nil {
 		c.turn.Shard = env.Back.Shard // it is finished there

@@ -414,6 +414,7 @@ func (r *Runner) turn(p *progress, task *turn.Task, m *Method) *Turn {
 	t := r.turns[last]
 	r.turns = r.turns[:last]
 	t.Env, t.Method, t.Now, t.Seed, t.Log, t.Verify = task.Env, m, p.frame.Now, task.Seed, r.cfg.Log, r.cfg.Verify
+	t.Attempt = task.Env.Attempt
 	t.base, t.began = &r.base, p.clock
 	if t.Shard = p.frame.Shard; t.Shard == wire.NoShard && t.Env.Back != nil {
 		t.Shard = t.Env.Back.Shard // it is finished there

@@ -16,11 +16,14 @@ type Turn struct {
 	Env    *wire.Envelope
 	Method *Method
 	Now    wire.Time
-	Shard  wire.ShardID // which commits what the turn leaves
-	Seed   uint64
-	Log    *slog.Logger
-	Verify bool // check what is otherwise trusted: that read-only methods write nothing
-	User   any  // the user's side of the turn, of who made it; see Set.Turns
+	// Attempt is how often the message was run before. That of the envelope counts on
+	// when a handler is given up that does not return.
+	Attempt uint32
+	Shard   wire.ShardID // which commits what the turn leaves
+	Seed    uint64
+	Log     *slog.Logger
+	Verify  bool // check what is otherwise trusted: that read-only methods write nothing
+	User    any  // the user's side of the turn, of who made it; see Set.Turns
 
 	base    *time.Time
 	began   time.Duration // since base
