@@ -174,7 +174,8 @@ type Call[O any] struct {
 	key    string
 	err    error // the input cannot be encoded: told by the verb
 
-	settled bool // delivered when what sends it is durable
+	settled   bool // delivered when what sends it is durable
+	unchained bool // neither of the chain of what sends it, nor under its deadline
 }
 
 func newCall[O any](to wire.Address, in any) Call[O] {

@@ -35,7 +35,7 @@ const floors = `
 	internal/store/inspect
 	internal/store internal/client
 	.
-	flow
+	flow internal/platform/schedule
 	internal/shard/rows internal/shard/conf
 	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail
 	internal/shard/core

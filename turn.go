@@ -180,6 +180,9 @@ func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *
 	}
 	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: wire.CBOR,
 		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: parent, Chain: t.h.Env.Chain}
+	if c.unchained {
+		cb.Chain = ""
+	}
 	if cb.Depth() > wire.MaxChain {
 		err = fault.New(fault.TooLarge, verb, self.String(), "more than %d turns wait for each other", wire.MaxChain)
 	}
@@ -248,9 +251,13 @@ func Reject[O any](t *Turn, p *Promise[O], err error) {
 }
 
 func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
-	return &wire.Envelope{Kind: wire.Call, To: c.to, Body: c.in, Back: back, Due: c.due(t.h.Now),
+	env := &wire.Envelope{Kind: wire.Call, To: c.to, Body: c.in, Back: back, Due: c.due(t.h.Now),
 		Policy: c.policy, Trace: t.h.Env.Trace, Made: t.h.Now, Settled: c.settled,
 		Chain: t.h.Env.Chain, Deadline: t.h.Env.Deadline}
+	if c.unchained {
+		env.Chain, env.Deadline = "", 0
+	}
+	return env
 }
 
 func (t *Turn) send(env *wire.Envelope, err error) {
