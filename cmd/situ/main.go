@@ -31,6 +31,7 @@ var commands = []func(*console) *cobra.Command{
 	describeCommand,
 	statusCommand,
 	deadCommand,
+	scheduleCommand,
 	doctorCommand,
 	benchCommand,
 }

@@ -19,6 +19,7 @@ import (
 type Set struct {
 	Types     map[string]*Type
 	Functions map[string]*Function
+	Schedules map[string]json.RawMessage // specs of what is called by the clock, by name: api.ScheduleSpec
 	// Turns, if set, makes n turns that are not used yet, with User as their
 	// code wants it.
 	Turns func(n int) []*Turn
@@ -92,6 +93,8 @@ type Instance interface {
 type Manifest struct {
 	Types     []TypeManifest   `json:"types,omitempty"`
 	Functions []MethodManifest `json:"functions,omitempty"`
+	// Schedules are declared calls by the clock, by name: documents of the API.
+	Schedules map[string]json.RawMessage `json:"schedules,omitempty"`
 }
 
 // TypeManifest describes an object type.
@@ -140,7 +143,7 @@ func retryManifest(p wire.Policy) *RetryManifest {
 
 // Manifest describes the set, in the order of names.
 func (s *Set) Manifest() Manifest {
-	var m Manifest
+	m := Manifest{Schedules: s.Schedules}
 	for _, name := range sorted(s.Types) {
 		t := s.Types[name]
 		tm := TypeManifest{Name: t.Name, Doc: t.Doc, State: t.State, Retry: retryManifest(t.Policy), Methods: []MethodManifest{}}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -356,4 +357,14 @@ func (s *state) tell(name string, now time.Time) api.Schedule {
 		d.Status = api.ScheduleOver
 	}
 	return d
+}
+
+// Tell describes the schedule with that name from its committed state, as CBOR. The error
+// says that it is not one.
+func Tell(name string, root []byte, now time.Time) (api.Schedule, error) {
+	var s state
+	if err := codec.Decode(root, &s); err != nil {
+		return api.Schedule{}, err
+	}
+	return s.tell(name, now), nil
 }
