@@ -26,6 +26,7 @@ import (
 	"github.com/situ-dev/situ/bench/platform"
 	"github.com/situ-dev/situ/bench/proc"
 	"github.com/situ-dev/situ/bench/report"
+	"github.com/situ-dev/situ/bench/timers"
 	"github.com/situ-dev/situ/bench/web"
 	"github.com/situ-dev/situ/bench/workflow"
 	"github.com/situ-dev/situ/internal/fault"
@@ -195,7 +196,7 @@ func (c Config) platform(dir string) (platform.Config, error) {
 
 // components are those of all workloads.
 func components() []situ.Component {
-	return slices.Concat(airline.Components(), web.Components(), chain.Components(), payload.Components(), memory.Components(), workflow.Components())
+	return slices.Concat(airline.Components(), web.Components(), chain.Components(), payload.Components(), memory.Components(), workflow.Components(), timers.Components())
 }
 
 // Serve does not return if this process is another's worker, server, client or

@@ -14,6 +14,7 @@ import (
 	"github.com/situ-dev/situ/bench/platform"
 	"github.com/situ-dev/situ/bench/recovery"
 	"github.com/situ-dev/situ/bench/report"
+	"github.com/situ-dev/situ/bench/timers"
 	"github.com/situ-dev/situ/bench/web"
 	"github.com/situ-dev/situ/bench/workflow"
 	"github.com/situ-dev/situ/examples/airline/airgen"
@@ -105,6 +106,14 @@ func Flow(k workflow.Config) Workload {
 	return Workload{name: "workflow", size: k.Size(), bars: k.Bars, run: inside{components: workflow.Components(),
 		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
 			return workflow.RunOn(ctx, p, k, m, show)
+		}}.once}
+}
+
+// Timers has very many timers come due at once.
+func Timers(k timers.Config) Workload {
+	return Workload{name: "timers", size: k.Size(), run: inside{components: timers.Components(),
+		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
+			return timers.RunOn(ctx, p, k, m, show)
 		}}.once}
 }
 

@@ -29,7 +29,7 @@ type Config struct {
 	MaxOutbox        int           // bytes not acknowledged by one shard, for callers outside; default 64 MiB
 	MaxFunctions     int           // functions running at once; default 256
 	ChannelWindow    int           // bytes under way to another shard; default 4 MiB
-	TimerWindow      int           // timers in memory; default 65,536
+	TimerWindow      int           // timers in memory; default 8,192
 	MaxResident      int           // idle objects in memory; default 250,000
 	MaxResidentBytes int           // their bytes of state; default 256 MiB
 	IdleAfter        time.Duration // idle objects leave memory; default 10 minutes, negative is never
@@ -79,7 +79,7 @@ func (c Config) WithDefaults() Config {
 	def(&c.MaxOutbox, 64<<20)
 	def(&c.MaxFunctions, 256)
 	def(&c.ChannelWindow, 4<<20)
-	def(&c.TimerWindow, 1<<16)
+	def(&c.TimerWindow, 1<<13)
 	def(&c.MaxResident, 250_000)
 	def(&c.MaxResidentBytes, 256<<20)
 	def(&c.IdleAfter, 10*time.Minute)
