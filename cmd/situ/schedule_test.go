@@ -9,7 +9,6 @@ import (
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/embedded"
 	"github.com/situ-dev/situ/internal/ingress"
-	"github.com/situ-dev/situ/internal/platform/schedule"
 )
 
 // TestSchedule puts, looks at, steers and forgets a schedule of a platform that
@@ -17,7 +16,7 @@ import (
 func TestSchedule(t *testing.T) {
 	typ := situ.NewType("report")
 	build := situ.NewMethod[struct{ Days int }, int](typ, "build")
-	p, err := embedded.Open(t.TempDir(), embedded.Options{Shards: 1}, schedule.Component(), situ.Object(typ,
+	p, err := embedded.Open(t.TempDir(), embedded.Options{Shards: 1}, situ.Object(typ,
 		situ.On(build, func(_ *struct{}, _ *situ.Turn, in struct{ Days int }) (int, error) { return in.Days, nil })))
 	if err != nil {
 		t.Fatal(err)

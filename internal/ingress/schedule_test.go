@@ -14,7 +14,6 @@ import (
 	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/ingress"
-	"github.com/situ-dev/situ/internal/platform/schedule"
 )
 
 var (
@@ -27,7 +26,7 @@ var (
 // scheduleServer runs a platform with schedules behind the door.
 func scheduleServer(t *testing.T, filed chan<- int) *client.Client {
 	t.Helper()
-	p, err := embedded.Open(t.TempDir(), embedded.Options{Shards: 2}, schedule.Component(), situ.Object(clerk,
+	p, err := embedded.Open(t.TempDir(), embedded.Options{Shards: 2}, situ.Object(clerk,
 		situ.On(file, func(_ *struct{}, _ *situ.Turn, in struct {
 			Days int `json:"days"`
 		}) (int, error) {

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"reflect"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -217,12 +218,16 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
+// ticks counts timers of schedules that are there, for tests.
+var ticks atomic.Int64
+
 // tick is the timer: it begins what is due.
 func (s *state) tick(t *situ.Turn, k ticket) {
 	if !s.there() {
 		t.Delete() // of a schedule that was removed
 		return
 	}
+	ticks.Add(1)
 	plan, err := s.rules(t.Key())
 	if k.ID != s.Timer || s.Spec.Paused || err != nil {
 		return // the timer of what the schedule was before
