@@ -22,7 +22,7 @@ import (
 // first, with a reason, in a commit of its own.
 const floors = `
 	internal/fault internal/near internal/heap internal/proc internal/frugal internal/golden internal/clean internal/seed
-	internal/wire internal/invariants internal/schema
+	internal/wire internal/invariants internal/schema internal/vet
 	internal/place internal/due internal/turn internal/flow internal/cron
 	internal/host internal/view internal/codec
 	internal/workproto internal/element

@@ -36,7 +36,7 @@ func TestHerd(t *testing.T) {
 	s.c.TakeRequest(&wire.Request{To: wire.Address{Type: "x", Key: "caller", Method: "m"}}, &core.Waiter{Done: func(*wire.Response, error) {}})
 	before, ran := 0, false
 	for !ran && before < timers {
-		f := s.c.NextFrame()
+		f := s.c.NextFrame(s.p)
 		rep := &turn.Report{Frame: f.Seq}
 		for i, task := range f.Tasks {
 			ran = ran || task.Env.To.Key == "caller"
