@@ -35,9 +35,9 @@ const floors = `
 	internal/store/inspect
 	internal/store internal/client
 	.
-	flow internal/platform/schedule
-	internal/shard/rows internal/shard/conf
-	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/delta
+	flow fan internal/platform/schedule
+	internal/shard/rows internal/shard/conf internal/shard/warn
+	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise internal/shard/delta
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process

@@ -13,7 +13,7 @@ func Untyped(to wire.Address, in wire.Payload) Call[cbor.RawMessage] {
 	return Call[cbor.RawMessage]{to: to, in: in}
 }
 
-// Unchained makes the call no part of what the turn that makes it is done for:
-// neither a deadline nor a cancel of that reaches it. It is for work that goes on for its
-// own sake, as the next run of something that is done each day.
+// Unchained makes the call no part of what the turn that makes it is done for: it is
+// Detached, and not of the chain either. It is for work that goes on for its own sake,
+// as the next run of something that is done each day.
 func (c Call[O]) Unchained() Call[O] { c.unchained = true; return c }

@@ -8,6 +8,7 @@ import (
 	"github.com/situ-dev/situ/bench/airline"
 	"github.com/situ-dev/situ/bench/chain"
 	"github.com/situ-dev/situ/bench/counter"
+	"github.com/situ-dev/situ/bench/fan"
 	"github.com/situ-dev/situ/bench/memory"
 	"github.com/situ-dev/situ/bench/overload"
 	"github.com/situ-dev/situ/bench/payload"
@@ -15,6 +16,7 @@ import (
 	"github.com/situ-dev/situ/bench/recovery"
 	"github.com/situ-dev/situ/bench/report"
 	"github.com/situ-dev/situ/bench/timers"
+	"github.com/situ-dev/situ/bench/waiting"
 	"github.com/situ-dev/situ/bench/web"
 	"github.com/situ-dev/situ/bench/workflow"
 	"github.com/situ-dev/situ/examples/airline/airgen"
@@ -95,7 +97,7 @@ func countBars(r *report.Result, k counter.Config) []report.Bar {
 
 // Chain calls through chains.
 func Chain(k chain.Config) Workload {
-	return Workload{name: "chain", size: k.Size(), run: inside{components: chain.Components(),
+	return Workload{name: "chain", size: k.Size(), bars: k.Bars, run: inside{components: chain.Components(),
 		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
 			return chain.Run(ctx, p, k, m, show)
 		}}.once}
@@ -109,11 +111,11 @@ func Flow(k workflow.Config) Workload {
 		}}.once}
 }
 
-// Timers has very many timers come due at once.
-func Timers(k timers.Config) Workload {
-	return Workload{name: "timers", size: k.Size(), run: inside{components: timers.Components(),
+// Fan has one call make many.
+func Fan(k fan.Config) Workload {
+	return Workload{name: "fan", size: k.Size(), bars: k.Bars, run: inside{components: fan.Components(),
 		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
-			return timers.RunOn(ctx, p, k, m, show)
+			return fan.RunOn(ctx, p, k, m, show)
 		}}.once}
 }
 
@@ -165,4 +167,20 @@ func Overload(k overload.Config) Workload {
 		func(ctx context.Context, p platform.Config, show *report.Progress) (report.Result, error) {
 			return overload.Run(ctx, p, k, show)
 		})
+}
+
+// Waiting has many chains wait.
+func Waiting(k waiting.Config) Workload {
+	return served("waiting", k.Size(), k.Bars,
+		func(ctx context.Context, p platform.Config, show *report.Progress) (report.Result, error) {
+			return waiting.Run(ctx, p, k, show)
+		})
+}
+
+// Timers has very many timers come due at once.
+func Timers(k timers.Config) Workload {
+	return Workload{name: "timers", size: k.Size(), run: inside{components: timers.Components(),
+		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
+			return timers.RunOn(ctx, p, k, m, show)
+		}}.once}
 }

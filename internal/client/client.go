@@ -42,12 +42,14 @@ func (c *Client) Close() { c.HTTP.CloseIdleConnections() }
 
 // Options say how a call is made. The zero Options wait for the answer.
 type Options struct {
-	Key   string        // idempotency key
-	Async bool          // answer as soon as the call is durable
-	After time.Duration // deliver later; such a call is Async
-	At    time.Time     // deliver then; such a call is Async
-	Trace string        // W3C traceparent
-	Want  wire.Format   // of the answer; None is that of the input
+	Key    string        // idempotency key
+	Async  bool          // answer as soon as the call is durable
+	After  time.Duration // deliver later; such a call is Async
+	At     time.Time     // deliver then; such a call is Async
+	Within time.Duration // answer until then at the latest, or with kind "timeout"
+	By     time.Time     // the same, as an instant
+	Trace  string        // W3C traceparent
+	Want   wire.Format   // of the answer; None is that of the input
 }
 
 // Result is what a call led to.
@@ -116,6 +118,12 @@ func (o *Options) set(h http.Header, given wire.Format) {
 	}
 	if !o.At.IsZero() {
 		h.Set(api.HeaderDelay, o.At.UTC().Format(time.RFC3339Nano))
+	}
+	if o.Within != 0 {
+		h.Set(api.HeaderWithin, o.Within.String())
+	}
+	if !o.By.IsZero() {
+		h.Set(api.HeaderDeadline, o.By.UTC().Format(time.RFC3339Nano))
 	}
 	if o.Trace != "" {
 		h.Set(api.HeaderTrace, o.Trace)

@@ -39,6 +39,8 @@ var routes = compileRoutes([]route{
 	{method: "POST", pattern: "/v1/schedules/{name}/pause", serve: (*exchange).pauseSchedule},
 	{method: "POST", pattern: "/v1/schedules/{name}/resume", serve: (*exchange).resumeSchedule},
 	{method: "POST", pattern: "/v1/schedules/{name}/run", serve: (*exchange).runSchedule},
+	{method: "POST", pattern: "/v1/callbacks/{token}", serve: (*exchange).answerCallback},
+	{method: "GET", pattern: "/v1/callbacks/{token}", serve: (*exchange).callback},
 	{method: "GET", pattern: "/v1/describe", serve: (*exchange).describe},
 	{method: "GET", pattern: "/v1/status", serve: (*exchange).status},
 	{method: "GET", pattern: "/v1/openapi.json", serve: (*exchange).openAPI},
