@@ -39,12 +39,7 @@ func (l *look) into(fn *function, body ast.Node) {
 				}
 				return false
 			}
-			if id, ok := ast.Unparen(n.Fun).(*ast.Ident); ok && l.builtin(id, "close") {
-				add(n.Pos(), "closes a channel", "use flow.Wait, flow.Start and flow.All")
-			}
-			if id, ok := ast.Unparen(n.Fun).(*ast.Ident); ok && l.builtin(id, "make") && isChan(l.pass.TypesInfo.TypeOf(n)) {
-				add(n.Pos(), "makes a channel", "use flow.Wait, flow.Start and flow.All")
-			}
+			l.channels(n, add)
 		case *ast.GoStmt:
 			add(n.Pos(), "starts a goroutine", "use flow.Start, and wait with flow.All or flow.First")
 		case *ast.SelectStmt:
@@ -69,6 +64,19 @@ func (l *look) into(fn *function, body ast.Node) {
 		return true
 	}
 	ast.Inspect(body, visit)
+}
+
+// channels looks for channels that are made or closed.
+func (l *look) channels(n *ast.CallExpr, add func(token.Pos, string, string)) {
+	const instead = "use flow.Wait, flow.Start and flow.All"
+	id, ok := ast.Unparen(n.Fun).(*ast.Ident)
+	switch {
+	case !ok:
+	case l.builtin(id, "close"):
+		add(n.Pos(), "closes a channel", instead)
+	case l.builtin(id, "make") && isChan(l.pass.TypesInfo.TypeOf(n)):
+		add(n.Pos(), "makes a channel", instead)
+	}
 }
 
 func (l *look) builtin(id *ast.Ident, name string) bool {
