@@ -22,8 +22,8 @@ const (
 // test names them, each with the reason.
 var exceptions = map[string]string{
 	"package internal/shard/core": "objects, and where they are found, are about to be a package of their own",
-	"package internal/ingress": "the doors of schedules, callbacks and flows came at the same time: what they check of a program (catalogue.go) is to be a package of its own",
-	"package cmd/situ": "schedule and vet came after the benches had left: they are to go the same way, beside bench/command",
+	"package internal/ingress":    "the doors of schedules, callbacks and flows came at the same time: what they check of a program (catalogue.go) is to be a package of its own",
+	"package cmd/situ":            "schedule and vet came after the benches had left: they are to go the same way, beside bench/command",
 }
 
 // oversize is a thing that is too big.

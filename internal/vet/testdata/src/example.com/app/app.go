@@ -21,25 +21,25 @@ var total int
 var byName = map[string]int{}
 
 func code(f *flow.Flow, in string) (string, error) { // want code:"time.Now"
-	began := time.Now()                      // want `workflow code uses time.Now; use f.Now\(\)`
-	_ = time.Since(began)                    // want `uses time.Since`
-	time.Sleep(time.Second)                  // want `uses time.Sleep; use flow.Sleep`
-	now := time.Now                          // want `uses time.Now`
-	_ = f.Now().Add(time.Hour).After(now())  // a method of a time is no clock
-	n := rand.IntN(3)                        // want `uses rand.IntN; use f.Rand`
-	_ = rand.New(rand.NewPCG(1, 2)).IntN(3)  // with a seed of its own it is the same each time
-	_, _ = crand.Read(nil)                   // want `uses crypto/rand.Read`
-	go func() { n++ }()                      // want `starts a goroutine`
-	ch := make(chan int)                     // want `makes a channel`
-	ch <- 1                                  // want `sends on a channel`
-	<-ch                                     // want `receives from a channel`
-	close(ch)                                // want `closes a channel`
-	select {}                                // want `selects between channels`
-	var mu sync.Mutex                        // want `uses sync.Mutex; nothing is parallel`
+	began := time.Now()                     // want `workflow code uses time.Now; use f.Now\(\)`
+	_ = time.Since(began)                   // want `uses time.Since`
+	time.Sleep(time.Second)                 // want `uses time.Sleep; use flow.Sleep`
+	now := time.Now                         // want `uses time.Now`
+	_ = f.Now().Add(time.Hour).After(now()) // a method of a time is no clock
+	n := rand.IntN(3)                       // want `uses rand.IntN; use f.Rand`
+	_ = rand.New(rand.NewPCG(1, 2)).IntN(3) // with a seed of its own it is the same each time
+	_, _ = crand.Read(nil)                  // want `uses crypto/rand.Read`
+	go func() { n++ }()                     // want `starts a goroutine`
+	ch := make(chan int)                    // want `makes a channel`
+	ch <- 1                                 // want `sends on a channel`
+	<-ch                                    // want `receives from a channel`
+	close(ch)                               // want `closes a channel`
+	select {}                               // want `selects between channels`
+	var mu sync.Mutex                       // want `uses sync.Mutex; nothing is parallel`
 	mu.Lock()
 	for k, v := range byName { // want `goes over a map, in another order each time; go over slices.Sorted`
-		total += v     // want `writes the global variable total`
-		byName[k] = 1  // want `writes the global variable byName`
+		total += v    // want `writes the global variable total`
+		byName[k] = 1 // want `writes the global variable byName`
 	}
 	for k := range maps.Keys(byName) { // want `goes over a map`
 		_ = k
@@ -49,15 +49,15 @@ func code(f *flow.Flow, in string) (string, error) { // want code:"time.Now"
 	}
 	for range byName { // the number is the same
 	}
-	_, _ = os.ReadFile(in)                            // want `does I/O with os.ReadFile; do I/O in a flow.Step`
-	file, err := os.Open(in) // want `does I/O with os.Open`
-	_, _ = file.Read(nil) // want `does I/O with os.File.Read`
+	_, _ = os.ReadFile(in)          // want `does I/O with os.ReadFile; do I/O in a flow.Step`
+	file, err := os.Open(in)        // want `does I/O with os.Open`
+	_, _ = file.Read(nil)           // want `does I/O with os.File.Read`
 	fmt.Println(os.Expand(in, nil)) // want `uses fmt.Println; use f.Log`
 	_ = os.IsNotExist(err)
 	_ = fmt.Sprint(in)
 	_ = context.Background() // want `uses context.Background`
 	local(in)
-	_ = helper.Stamp()       // want `calls example.com/app/helper.Stamp, which uses time.Now \(helper.go:12\); do that in a flow.Step`
+	_ = helper.Stamp()        // want `calls example.com/app/helper.Stamp, which uses time.Now \(helper.go:12\); do that in a flow.Step`
 	_ = helper.Clock{}.Tell() // want `helper.Clock\).Tell, which uses time.Now`
 	_ = helper.Sum(1, 2)
 	out, err := flow.Step(f, "read", func(ctx context.Context) (string, error) {
