@@ -1,6 +1,7 @@
 package situ
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,12 +13,15 @@ import (
 )
 
 // A Component is a piece of user code that can be hosted: the code of an
-// object type or of a function.
+// object type or of a function, or a schedule of calls.
 type Component struct {
 	typ    *host.Type
 	fn     *host.Function
 	err    error
 	closed func()
+
+	schedule string // its name
+	spec     json.RawMessage
 }
 
 // WhenClosed returns a component that is the same and has f called whenever its
@@ -168,6 +172,13 @@ func Assemble(components ...Component) (*host.Set, error) {
 		switch {
 		case c.err != nil:
 			wrong = append(wrong, c.err.Error())
+		case c.schedule != "" && set.Schedules[c.schedule] != nil:
+			wrong = append(wrong, "schedule "+c.schedule+" is declared twice")
+		case c.schedule != "":
+			if set.Schedules == nil {
+				set.Schedules = map[string]json.RawMessage{}
+			}
+			set.Schedules[c.schedule] = c.spec
 		case c.typ != nil && set.Types[c.typ.Name] != nil:
 			wrong = append(wrong, "type "+c.typ.Name+" is hosted twice")
 		case c.typ != nil:

@@ -177,7 +177,8 @@ type Call[O any] struct {
 	key    string
 	err    error // the input cannot be encoded: told by the verb
 
-	settled bool // delivered when what sends it is durable
+	settled   bool // delivered when what sends it is durable
+	unchained bool // neither of the chain of what sends it, nor under its deadline
 
 	within   time.Duration // the caller has an answer after it at the latest; 0 is no bound
 	by       time.Time     // the same, as an instant

@@ -22,8 +22,8 @@ import (
 // first, with a reason, in a commit of its own.
 const floors = `
 	internal/fault internal/near internal/heap internal/proc internal/frugal internal/golden internal/clean internal/seed
-	internal/wire internal/invariants internal/schema
-	internal/place internal/due internal/turn internal/flow internal/lambda/durable
+	internal/wire internal/invariants internal/schema internal/vet
+	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron
 	internal/host internal/view internal/codec
 	internal/workproto internal/element
 	internal/guest
@@ -35,7 +35,7 @@ const floors = `
 	internal/store/inspect
 	internal/store internal/client
 	.
-	flow fan
+	flow fan internal/platform/schedule
 	internal/shard/rows internal/shard/conf internal/shard/warn
 	internal/shard/hook
 	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise internal/shard/delta
@@ -68,7 +68,7 @@ var engine = []string{
 
 // pure are the packages that take state, events and time in and give effects
 // out: no I/O, no goroutine, no clock, no logger, no context.
-var pure = []string{"internal/place", "internal/due", "internal/turn", "internal/flow", "internal/lambda/durable"}
+var pure = []string{"internal/place", "internal/due", "internal/turn", "internal/flow", "internal/lambda/durable", "internal/cron"}
 
 // impure is what a pure package has no use for: packages, and names of time.
 var impure = []string{

@@ -180,6 +180,9 @@ func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *
 	}
 	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: wire.CBOR,
 		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: parent, Chain: t.h.Env.Chain, Deadline: t.deadline()}
+	if c.unchained {
+		cb.Chain, cb.Deadline = "", 0
+	}
 	if cb.Depth() > wire.MaxChain {
 		err = fault.New(fault.TooLarge, verb, self.String(), "more than %d turns wait for each other", wire.MaxChain)
 	}
@@ -257,8 +260,11 @@ func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
 	if c.to.Type == wire.TokenType && (env.Due != 0 || c.policy != nil) {
 		t.fail(fault.New(fault.Invalid, "call", c.String(), "nothing is run that could be delayed or tried again"))
 	}
-	if chain := t.deadline(); chain != 0 && back != nil && !c.detached && (chain < env.Deadline || !env.Guard) {
+	if chain := t.deadline(); chain != 0 && back != nil && !c.detached && !c.unchained && (chain < env.Deadline || !env.Guard) {
 		env.Deadline = chain
+	}
+	if c.unchained {
+		env.Chain = ""
 	}
 	return env
 }

@@ -109,9 +109,16 @@ func start(n *node.Node, cfg host.Config, programs ...program) (*Platform, error
 		}
 		locals = append(locals, l)
 	}
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		platform.Follow(ctx, n, cfg.Log)
+	}()
 	go func() {
 		defer close(p.done)
 		<-ran
+		stop()
+		<-followed
 		for _, l := range locals {
 			l.Close()
 		}

@@ -45,8 +45,9 @@ type Runtime struct {
 
 	mu      sync.Mutex
 	trace   []string
-	crashed bool // no commit happens any more
-	fuse    int  // commits until the crash, 0 is none
+	crashed bool          // no commit happens any more
+	fuse    int           // commits until the crash, 0 is none
+	ahead   time.Duration // of the platform's clock
 
 	node   *node.Node
 	locals []*platform.Local
@@ -92,7 +93,7 @@ func (rt *Runtime) open() {
 	n, err := node.Open(node.Config{Dir: "situ", Mode: "embedded",
 		Store: store.Options{FS: rt.fs, Shards: rt.opts.Shards, MemTable: 1 << 20, Cache: 1 << 20, MinFree: 1,
 			Fatal: func(err error) { rt.t.Error(err) }},
-		Shard: shard.Config{Trace: rt.note, BeforeCommit: rt.beforeCommit}})
+		Shard: shard.Config{Trace: rt.note, BeforeCommit: rt.beforeCommit, Now: rt.now}})
 	if err != nil {
 		rt.t.Fatalf("situtest: open: %v", err)
 	}
@@ -101,7 +102,17 @@ func (rt *Runtime) open() {
 	rt.mu.Unlock()
 	ctx, stop := context.WithCancel(context.Background())
 	rt.stop, rt.done = stop, make(chan error, 1)
-	go func() { rt.done <- n.Run(ctx) }()
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		platform.Follow(ctx, n, nil)
+	}()
+	go func() {
+		err := n.Run(ctx)
+		stop()
+		<-followed
+		rt.done <- err
+	}()
 	rt.host(node.Platform, rt.own)
 	rt.host(node.Main, rt.set)
 }
@@ -206,6 +217,21 @@ func (rt *Runtime) current() *node.Node {
 func (rt *Runtime) Pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+// Jump sets the clock of the platform, which shows virtual time, forward by d, or
+// back if d is negative. It notices when it looks next, after a minute at the latest.
+func (rt *Runtime) Jump(d time.Duration) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	rt.ahead += d
+}
+
+// now is the platform's clock.
+func (rt *Runtime) now() time.Time {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return time.Now().Add(rt.ahead)
 }
 
 // Settle returns when everything waits: for a call, for time or for ever.

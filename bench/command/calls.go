@@ -10,6 +10,7 @@ import (
 	"github.com/situ-dev/situ/bench/fan"
 	"github.com/situ-dev/situ/bench/payload"
 	"github.com/situ-dev/situ/bench/suite"
+	"github.com/situ-dev/situ/bench/timers"
 	"github.com/situ-dev/situ/bench/workflow"
 	"github.com/situ-dev/situ/examples/airline/airgen"
 	"github.com/situ-dev/situ/internal/cli"
@@ -152,5 +153,23 @@ the same again, and to a function.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Fan(c)) },
 	}
 	cmd.Flags().IntVar(&c.Calls, "calls", c.Calls, "calls of a fan-out")
+	return cmd
+}
+
+func (b *bench) timersCommand() *cobra.Command {
+	c := timers.Config{Timers: 1_000_000, Sleepers: 10_000, After: 15 * time.Second}
+	cmd := &cobra.Command{
+		Use:   "timers",
+		Short: "Have very many timers come due at the same instant",
+		Long: `Timers sets timers that are all due at the same instant, waits for it, and
+makes durable calls to other objects meanwhile, one begun each millisecond. p50
+and p99 are of those calls, from the instant on. Each timer is to come once, and
+none early.`,
+		Args: cli.Between(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Timers(c)) },
+	}
+	cmd.Flags().IntVar(&c.Timers, "timers", c.Timers, "timers, in all")
+	cmd.Flags().IntVar(&c.Sleepers, "sleepers", c.Sleepers, "objects that they are of")
+	cmd.Flags().DurationVar(&c.After, "after", c.After, "when they are due, from the beginning: all must be set by then")
 	return cmd
 }

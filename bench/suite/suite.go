@@ -27,6 +27,7 @@ import (
 	"github.com/situ-dev/situ/bench/platform"
 	"github.com/situ-dev/situ/bench/proc"
 	"github.com/situ-dev/situ/bench/report"
+	"github.com/situ-dev/situ/bench/timers"
 	"github.com/situ-dev/situ/bench/waiting"
 	"github.com/situ-dev/situ/bench/web"
 	"github.com/situ-dev/situ/bench/workflow"
@@ -198,7 +199,7 @@ func (c Config) platform(dir string) (platform.Config, error) {
 // components are those of all workloads.
 func components() []situ.Component {
 	return slices.Concat(airline.Components(), web.Components(), chain.Components(), payload.Components(), memory.Components(), workflow.Components(), fan.Components(),
-		waiting.Components())
+		waiting.Components(), timers.Components())
 }
 
 // Serve does not return if this process is another's worker, server, client or

@@ -15,6 +15,7 @@ import (
 	"github.com/situ-dev/situ/bench/platform"
 	"github.com/situ-dev/situ/bench/recovery"
 	"github.com/situ-dev/situ/bench/report"
+	"github.com/situ-dev/situ/bench/timers"
 	"github.com/situ-dev/situ/bench/waiting"
 	"github.com/situ-dev/situ/bench/web"
 	"github.com/situ-dev/situ/bench/workflow"
@@ -174,4 +175,12 @@ func Waiting(k waiting.Config) Workload {
 		func(ctx context.Context, p platform.Config, show *report.Progress) (report.Result, error) {
 			return waiting.Run(ctx, p, k, show)
 		})
+}
+
+// Timers has very many timers come due at once.
+func Timers(k timers.Config) Workload {
+	return Workload{name: "timers", size: k.Size(), run: inside{components: timers.Components(),
+		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
+			return timers.RunOn(ctx, p, k, m, show)
+		}}.once}
 }

@@ -15,6 +15,7 @@ import (
 
 // TestMain makes this test binary the other processes of its own benchmarks.
 func TestMain(m *testing.M) {
+	vetTool(os.Args[1:])
 	if os.Getenv(command.OnceEnv) != "" {
 		main()
 	}

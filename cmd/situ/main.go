@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -31,11 +32,14 @@ var commands = []func(*console) *cobra.Command{
 	describeCommand,
 	statusCommand,
 	deadCommand,
+	scheduleCommand,
+	vetCommand,
 	doctorCommand,
 	benchCommand,
 }
 
 func main() {
+	vetTool(os.Args[1:])
 	heap.Tune()
 	suite.Serve() // a bench runs this binary as its other processes, too
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -50,7 +54,9 @@ func run(ctx context.Context, c *console, args []string) int {
 	c.args = args
 	root := rootCommand(c)
 	root.SetArgs(args)
-	if err := root.ExecuteContext(ctx); err != nil {
+	if err := root.ExecuteContext(ctx); errors.Is(err, errFound) {
+		return 1
+	} else if err != nil {
 		c.complain(err)
 		return fault.KindOf(err).Exit()
 	}

@@ -19,6 +19,7 @@ import (
 type Set struct {
 	Types     map[string]*Type
 	Functions map[string]*Function
+	Schedules map[string]json.RawMessage // specs of what is called by the clock, by name: api.ScheduleSpec
 	// Turns, if set, makes n turns that are not used yet, with User as their
 	// code wants it.
 	Turns func(n int) []*Turn

@@ -20,6 +20,8 @@ func Reserved(name string) bool { return strings.HasPrefix(name, Prefix) }
 type Manifest struct {
 	Types     []TypeManifest   `json:"types,omitempty"`
 	Functions []MethodManifest `json:"functions,omitempty"`
+	// Schedules are declared calls by the clock, by name: documents of the API.
+	Schedules map[string]json.RawMessage `json:"schedules,omitempty"`
 	// Partial says, of a manifest of several programs, that the main one is not
 	// known yet: there may be more.
 	Partial bool `json:"-"`
@@ -57,7 +59,7 @@ func (m *Manifest) Has(what, name string) bool {
 
 // Public returns m without what is the platform's.
 func (m *Manifest) Public() *Manifest {
-	return &Manifest{Partial: m.Partial,
+	return &Manifest{Partial: m.Partial, Schedules: m.Schedules,
 		Types:     slices.DeleteFunc(slices.Clone(m.Types), func(t TypeManifest) bool { return Reserved(t.Name) }),
 		Functions: slices.DeleteFunc(slices.Clone(m.Functions), func(f MethodManifest) bool { return Reserved(f.Name) })}
 }
@@ -108,7 +110,7 @@ func retryManifest(p wire.Policy) *RetryManifest {
 
 // Manifest describes the set, in the order of names.
 func (s *Set) Manifest() Manifest {
-	var m Manifest
+	m := Manifest{Schedules: s.Schedules}
 	for _, name := range sorted(s.Types) {
 		t := s.Types[name]
 		tm := TypeManifest{Name: t.Name, Doc: t.Doc, State: t.State, Retry: retryManifest(t.Policy), Methods: []MethodManifest{}}

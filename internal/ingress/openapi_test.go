@@ -97,7 +97,9 @@ func TestOpenAPISchemas(t *testing.T) {
 	d := readDocument(t)
 	for name, v := range map[string]any{"Problem": api.Problem{}, "Misfit": api.Misfit{}, "Failure": api.Failure{}, "Invocation": api.Invocation{},
 		"Object": api.Object{}, "Objects": api.Objects{}, "Operation": api.Operation{}, "Type": api.Type{}, "Types": api.Types{},
-		"Functions": api.Functions{}, "DeadLetter": api.DeadLetter{}, "DeadLetters": api.DeadLetters{}, "Health": api.Health{}, "Callback": api.Callback{}, "Answer": api.Answer{}, "AnswerError": api.AnswerError{}, "Status": api.Status{}} {
+		"Functions": api.Functions{}, "DeadLetter": api.DeadLetter{}, "DeadLetters": api.DeadLetters{}, "Health": api.Health{}, "Callback": api.Callback{}, "Answer": api.Answer{}, "AnswerError": api.AnswerError{}, "Status": api.Status{},
+		"ScheduleSpec": api.ScheduleSpec{}, "ScheduleRetry": api.ScheduleRetry{}, "ScheduleCatchUp": api.ScheduleCatchUp{}, "Schedule": api.Schedule{},
+		"ScheduleRun": api.ScheduleRun{}, "Schedules": api.Schedules{}} {
 		compare(t, name, d.Components.Schemas[name], reflect.TypeOf(v))
 	}
 	var kinds []string

@@ -51,6 +51,8 @@ type Node struct {
 	ran       atomic.Bool
 	patients  []patient // the shards, as the watchdog sees them
 
+	changed chan struct{} // the manifest has; holds one
+
 	mu       sync.Mutex // of what follows, and of manifests
 	programs []*Program // known so far; each slice is never changed
 }
@@ -75,7 +77,7 @@ func Open(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, store: st, started: time.Now(), calls: sync.Pool{New: newCall},
+	n := &Node{cfg: cfg, store: st, started: time.Now(), changed: make(chan struct{}, 1), calls: sync.Pool{New: newCall},
 		boot: "f" + strconv.FormatUint(rand.Uint64(), 36)}
 	trials := &shard.Trials{}
 	for i := range st.Shards() {

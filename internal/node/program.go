@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -123,6 +124,10 @@ func (p *Program) announce(m *host.Manifest) error {
 	}
 	p.manifest = m
 	p.n.offered.Store(p.n.offer())
+	select {
+	case p.n.changed <- struct{}{}:
+	default: // who looks next sees this, too
+	}
 	return nil
 }
 
@@ -153,6 +158,12 @@ func (n *Node) offer() *offer {
 		o.all.Partial = o.all.Partial && p.name != Main
 		o.all.Types = append(o.all.Types, p.manifest.Types...)
 		o.all.Functions = append(o.all.Functions, p.manifest.Functions...)
+		for name, spec := range p.manifest.Schedules {
+			if o.all.Schedules == nil {
+				o.all.Schedules = map[string]json.RawMessage{}
+			}
+			o.all.Schedules[name] = spec
+		}
 		for i := range p.manifest.Functions {
 			o.functions[p.manifest.Functions[i].Name] = p
 		}
@@ -169,6 +180,10 @@ func (n *Node) Manifest() *host.Manifest {
 	}
 	return nil
 }
+
+// Changed returns a channel that is ready after what Manifest returns has changed. It
+// is for one reader.
+func (n *Node) Changed() <-chan struct{} { return n.changed }
 
 // runs returns what runs a function besides the shards, nil if nothing does.
 func (o *offer) runs(function string) shard.Functions {

@@ -210,6 +210,7 @@ func (s *Server) Run(ctx context.Context) error {
 	} else {
 		defer own.Close()
 	}
+	nodes.Go(func() { platform.Follow(ctx, s.node, s.cfg.Log) })
 	poolCtx, stopPool := context.WithCancel(context.Background())
 	defer stopPool()
 	pools.Go(func() { s.pool.Run(poolCtx) })

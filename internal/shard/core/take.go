@@ -169,7 +169,7 @@ func (c *Core) TakeTime(now wire.Time) {
 		delete(c.paused, it.Value)
 		c.sort(it.Value)
 	}
-	for n := 0; n < c.cfg.FrameTasks && !c.Full(); n++ {
+	for n := 0; n < c.cfg.FrameTasks && !c.behind(); n++ {
 		env, ok, err := c.timers.Pop(c.now)
 		c.Fail(err)
 		if !ok {
@@ -187,11 +187,28 @@ func (c *Core) TakeTime(now wire.Time) {
 	c.evict()
 }
 
+// mostFired is how many timers may fire between two commits, roughly. Each is a row
+// to be deleted: with all that there is time for, a commit would be so long that the
+// answers in the next one wait for tenths of a second.
+const mostFired = 1024
+
+// behind reports whether timers that are due wait on, as rows: the commit has enough of
+// them, there is a whole frame to be run before them, or they have taken half of what a
+// shard may hold. However many are due at once, a call waits behind some of them only.
+func (c *Core) behind() bool {
+	for _, p := range c.programs {
+		if p.Hosted && len(p.Ready)+len(p.Funcs) >= c.cfg.FrameTasks {
+			return true
+		}
+	}
+	return len(c.batch.drops) >= mostFired || c.mail >= c.cfg.MaxQueued/2 || c.held >= c.cfg.MaxQueuedBytes/2
+}
+
 // NextTime returns when TakeTime has something to do, at the latest when
 // records are to be looked at.
 func (c *Core) NextTime() wire.Time {
 	next := c.records.NextLook()
-	if t, ok := c.timers.Next(); ok && t < next {
+	if t, ok := c.timers.Next(); ok && t < next && !c.behind() {
 		next = t
 	}
 	shown := c.wall - c.tick // from ticks to what the clock will show

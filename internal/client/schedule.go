@@ -1,0 +1,54 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+
+	"github.com/situ-dev/situ/internal/api"
+)
+
+// PutSchedule makes or changes a schedule.
+func (c *Client) PutSchedule(ctx context.Context, name string, spec *api.ScheduleSpec) (*api.Schedule, error) {
+	body, err := json.Marshal(spec)
+	if err != nil {
+		return nil, err
+	}
+	return c.schedule(ctx, http.MethodPut, "/v1/schedules/"+segment(name), body)
+}
+
+// Schedule shows a schedule.
+func (c *Client) Schedule(ctx context.Context, name string) (*api.Schedule, error) {
+	return c.schedule(ctx, http.MethodGet, "/v1/schedules/"+segment(name), nil)
+}
+
+// Schedules returns a page of the schedules whose names begin with prefix.
+func (c *Client) Schedules(ctx context.Context, prefix, cursor string, limit int) (*api.Schedules, error) {
+	return get[api.Schedules](ctx, c, "/v1/schedules", page("prefix", prefix, cursor, limit))
+}
+
+// DeleteSchedule forgets a schedule.
+func (c *Client) DeleteSchedule(ctx context.Context, name string) error {
+	return c.send(ctx, http.MethodDelete, "/v1/schedules/"+segment(name))
+}
+
+// SteerSchedule has a schedule pause, resume or run.
+func (c *Client) SteerSchedule(ctx context.Context, name, verb string) (*api.Schedule, error) {
+	return c.schedule(ctx, http.MethodPost, "/v1/schedules/"+segment(name)+"/"+verb, nil)
+}
+
+func (c *Client) schedule(ctx context.Context, method, path string, body []byte) (*api.Schedule, error) {
+	req, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	_, answer, err := c.do(req, "")
+	if err != nil {
+		return nil, err
+	}
+	s := new(api.Schedule)
+	return s, decode(answer, s, path)
+}

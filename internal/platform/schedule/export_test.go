@@ -1,0 +1,4 @@
+package schedule
+
+// Ticks returns how many timers of schedules have come in this process.
+func Ticks() int64 { return ticks.Load() }

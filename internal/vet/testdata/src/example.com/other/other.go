@@ -1,0 +1,6 @@
+// Package other is of another module: what it does is not known.
+package other
+
+import "time"
+
+func Stamp() time.Time { return time.Now() }
