@@ -23,7 +23,7 @@ import (
 const floors = `
 	internal/fault internal/near internal/heap internal/proc internal/frugal internal/golden internal/clean internal/seed
 	internal/wire internal/invariants internal/schema
-	internal/place internal/due internal/turn internal/flow
+	internal/place internal/due internal/turn internal/flow internal/span internal/meter
 	internal/host internal/view internal/codec
 	internal/workproto internal/element
 	internal/guest
@@ -37,7 +37,8 @@ const floors = `
 	.
 	flow
 	internal/shard/rows internal/shard/conf
-	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail
+	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/spans internal/shard/tally
+	internal/shard/account internal/shard/crowd
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process
@@ -61,7 +62,7 @@ var engine = []string{
 
 // pure are the packages that take state, events and time in and give effects
 // out: no I/O, no goroutine, no clock, no logger, no context.
-var pure = []string{"internal/place", "internal/due", "internal/turn", "internal/flow"}
+var pure = []string{"internal/place", "internal/due", "internal/turn", "internal/flow", "internal/span", "internal/meter"}
 
 // impure is what a pure package has no use for: packages, and names of time.
 var impure = []string{

@@ -19,4 +19,6 @@ const (
 	Invocations = layout.Invocations
 	Expiry      = layout.Expiry
 	Dead        = layout.Dead
+	Spans       = layout.Spans // of chains
+	Meter       = layout.Meter
 )

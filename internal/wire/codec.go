@@ -195,6 +195,16 @@ func (e *Encoder) envelope(env *Envelope) {
 	}
 	e.String(18, string(env.Chain))
 	e.Int(19, uint64(env.Deadline))
+	if env.Span != nil {
+		at := e.open(24)
+		env.Span.encode(e)
+		e.close(at)
+	}
+	if env.Asked != nil {
+		at := e.open(25)
+		env.Asked.encode(e)
+		e.close(at)
+	}
 }
 
 func (env *Envelope) decode(d *Decoder) {
@@ -241,6 +251,12 @@ func (env *Envelope) decode(d *Decoder) {
 			env.Chain = InvocationID(d.Text())
 		case 19:
 			env.Deadline = Time(d.Int())
+		case 24:
+			env.Span = new(Span)
+			d.nested(env.Span.decode)
+		case 25:
+			env.Asked = new(Asked)
+			d.nested(func(in *Decoder) { env.Asked.decode(in, 0) })
 		}
 	}
 }
@@ -319,6 +335,11 @@ func (c *Callback) encode(e *Encoder) {
 		e.close(at)
 	}
 	e.String(11, string(c.Chain))
+	if c.Asked != nil {
+		at := e.open(16)
+		c.Asked.encode(e)
+		e.close(at)
+	}
 }
 
 func (c *Callback) decode(d *Decoder, depth int) {
@@ -351,6 +372,9 @@ func (c *Callback) decode(d *Decoder, depth int) {
 			d.nested(func(in *Decoder) { c.Parent.decode(in, depth+1) })
 		case 11:
 			c.Chain = InvocationID(d.Text())
+		case 16:
+			c.Asked = new(Asked)
+			d.nested(func(in *Decoder) { c.Asked.decode(in, 0) })
 		}
 	}
 	if d.err == nil && c.Kind != ToInvocation && c.Kind != ToMethod {

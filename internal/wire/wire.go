@@ -161,12 +161,41 @@ type Callback struct {
 	Carry  Payload      // for ToMethod: what the earlier turn left for the later
 	Parent *Callback    // for ToMethod: who gets the later turn's answer
 	Chain  InvocationID // for ToMethod: of the call that will be answered, "" is none
+	Asked  *Asked       // which call it will answer; nil if that is of no chain
 }
 
 // InvocationID names one call from outside. It is chosen at the door: random,
 // or derived from the idempotency key, and begins with the shard that keeps
 // its record.
 type InvocationID string
+
+// SpanID names a call in its chain. That of a continuation is one more than
+// that of the call whose answer it takes; those of calls are even. 0 is none.
+type SpanID uint64
+
+// Continuation returns the name of what takes the answer of call s.
+func (s SpanID) Continuation() SpanID { return s | 1 }
+
+// Span is the place of a call, or of a continuation, in the tree of its chain,
+// and what is known of its turns that failed.
+type Span struct {
+	ID     SpanID
+	Parent SpanID // whose turn made it, or, of a continuation, waited; 0 is a caller outside
+	Begun  Time   // its first run
+	Active Time   // what its failed runs took, in all
+	Left   bool   // there are too many of its chain: no row tells of it
+}
+
+// Asked is what a callback knows of the call that it will answer.
+type Asked struct {
+	By     SpanID // whose turn waits for the answer; 0 is a caller outside
+	Call   SpanID
+	Type   string // what is called, without its key
+	Method string
+	Made   Time
+	Begun  Time   // its first run, 0 until then
+	Tail   *Asked // the call that handed its callback to this one: one answer is that of both
+}
 
 // Policy bounds the retries of a turn that panicked or lost its worker. Zero
 // fields mean the defaults of the type, then of the platform.
@@ -205,7 +234,9 @@ type Envelope struct {
 	// Chain is the recorded call from outside that this is work for, "" if there is
 	// none: what a turn sends is of the chain that the turn is of.
 	Chain    InvocationID
-	Deadline Time // of the chain, or of this call if that is sooner: not run after; 0 is none
+	Deadline Time   // of the chain, or of this call if that is sooner: not run after; 0 is none
+	Span     *Span  // its place in the tree of its chain; nil if it has no chain
+	Asked    *Asked // of a reply: which call it answers
 
 	// Of the shard that holds the envelope, too.
 	Local any       // who waits for the answer in this process
@@ -224,13 +255,14 @@ const (
 	Stale                     // its row does not say how often it has failed
 	Gone                      // it was consumed
 	InSheet                   // a row of the sheets table says it
+	InSpans                   // it is counted among the spans of its chain
 )
 
 // ReplyTo makes the envelope that brings an answer to where cb says. For a
 // caller outside, To is empty and Back is cb itself.
 func ReplyTo(cb *Callback, body Payload, fail *Failure) *Envelope {
 	if cb.Kind == ToInvocation {
-		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb}
+		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb, Asked: cb.Asked}
 	}
-	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain}
+	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Asked: cb.Asked}
 }

@@ -121,6 +121,7 @@ func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
 		return nil
 	}
 	t.env = nil
+	c.account.Ran(env, res, fl.frame.Now, &fl.clock, late)
 	if res.Unloaded && o != nil {
 		c.unlink(o)
 		c.release(o)
@@ -168,6 +169,8 @@ func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
 func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	c.stats.Turns++
 	c.done(env)
+	m, _ := c.set.Method(env.To)
+	c.account.Took(m, env, res)
 	if c.cfg.Trace != nil {
 		c.cfg.Trace(env, res.Fail)
 	}
@@ -177,7 +180,6 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	for _, out := range res.Sends {
 		c.send(out)
 	}
-	m, _ := c.set.Method(env.To)
 	relaxed := m != nil && m.Relaxed
 	switch {
 	case res.Moved:
@@ -188,6 +190,7 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	default:
 		c.reply(o, env, res, relaxed)
 	}
+	c.account.Leave()
 }
 
 // unheard deals with an error that nobody hears: a one-way message that the
@@ -224,6 +227,7 @@ func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 // same commit, or to the outbox.
 func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
+	c.account.Sent(env)
 	if to := c.place(env); to != c.id {
 		c.out.Send(to, env)
 		c.batch.size += envelopeSize(env)
@@ -301,8 +305,9 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 		c.post.Add(env)
 	}
 	c.stats.Failures++
-	_, again := turn.Retry(c.policy(env), env.Attempt)
+	after, again := turn.Retry(c.policy(env), env.Attempt)
 	c.warn("a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
+	c.account.Failed(env, fail, again, after)
 	if again {
 		return true
 	}

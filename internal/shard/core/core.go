@@ -10,6 +10,7 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/place"
+	"github.com/situ-dev/situ/internal/shard/account"
 	"github.com/situ-dev/situ/internal/shard/channel"
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/dead"
@@ -90,8 +91,9 @@ type flight struct {
 	frame  turn.Frame
 	tasks  []flightTask
 	open   int
-	trial  bool // one suspect, alone
-	unsent bool // nobody got it
+	trial  bool      // one suspect, alone
+	unsent bool      // nobody got it
+	clock  wire.Time // how long its tasks have run, of which the results are applied
 }
 
 type flightTask struct {
@@ -154,6 +156,7 @@ type Core struct {
 	mail    int        // envelopes in mailboxes and queues
 	held    int        // their bytes
 	post    *mail.Mail // mail as rows
+	account *account.Account
 
 	batch   *batch
 	flown   *batch // the commit under way
@@ -208,6 +211,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 		pauses: due.NewQueue[*object](1 << 30), timers: timer.New(cfg.TimerWindow, committed),
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
 		post: mail.New(committed), records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),
+		account: account.New(cfg, name, committed, now),
 	}
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
 	c.batch = &batch{}
@@ -223,7 +227,10 @@ func (c *Core) Fail(err error) {
 }
 
 // SetProgram says what the host can run from now on.
-func (c *Core) SetProgram(m *host.Manifest) { c.set = host.NewIndex(m) }
+func (c *Core) SetProgram(m *host.Manifest) {
+	c.set = host.NewIndex(m)
+	c.account.Program()
+}
 
 // Effects returns what is to be done now, and forgets it.
 func (c *Core) Effects() Effects {
@@ -398,12 +405,6 @@ func (c *Core) warn(msg string, args ...any) {
 
 func envelopeSize(env *wire.Envelope) int {
 	return 200 + len(env.Body.Data) + len(env.Carry.Data) + len(env.To.Key)
-}
-
-func busyError(op, on, what string) error {
-	e := fault.New(fault.Busy, op, on, "%s is full: try again later", what)
-	e.Retry = 1e9
-	return e
 }
 
 // Count returns the stats with what there is now.

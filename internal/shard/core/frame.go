@@ -131,6 +131,7 @@ func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
 	}
 	n, solo := o.box.Take(c.tick, n)
 	for ; n > 0; n, env = n-1, env.Next {
+		c.account.Begin(env)
 		t := turn.Task{Env: env, Solo: solo, Seed: c.seed(env)}
 		if o.slot == 0 {
 			t.Load = c.load(o)
@@ -149,6 +150,7 @@ func (c *Core) addReaders(f *turn.Frame, fl *flight) {
 		env := c.readers[0]
 		c.readers[0] = nil
 		c.readers = c.readers[1:]
+		c.account.Begin(env)
 		f.Tasks = append(f.Tasks, turn.Task{Env: env, Copy: true, Load: c.load(c.seen(env.To.Object())), Seed: c.seed(env)})
 		fl.tasks = append(fl.tasks, flightTask{env: env, ro: true})
 	}
@@ -171,6 +173,7 @@ func (c *Core) addFunctions(f *turn.Frame, fl *flight) {
 
 func (c *Core) addFunction(f *turn.Frame, fl *flight, env *wire.Envelope) {
 	c.running[env] = struct{}{}
+	c.account.Begin(env)
 	f.Tasks = append(f.Tasks, turn.Task{Env: env, Seed: c.seed(env)})
 	fl.tasks = append(fl.tasks, flightTask{env: env})
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/meter"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -87,6 +88,22 @@ func (c *Core) ForgetDead(id string) error {
 	_, err := c.dead.Take(id)
 	return err
 }
+
+// RunningOf returns the calls of a chain that run, and since when.
+func (c *Core) RunningOf(chain wire.InvocationID) map[wire.SpanID]wire.Time {
+	running := map[wire.SpanID]wire.Time{}
+	for _, fl := range c.frames {
+		for _, t := range fl.tasks {
+			if t.env != nil && t.env.Chain == chain && t.env.Span != nil {
+				running[t.env.Span.ID] = fl.frame.Now
+			}
+		}
+	}
+	return running
+}
+
+// Add counts what ran beside the shards.
+func (c *Core) Add(lines []meter.Line) { c.account.Add(lines) }
 
 // Await has w answered when the invocation id is finished, or with the batch
 // if it is.

@@ -42,7 +42,7 @@ func (c *Core) Wanted() bool {
 	if len(b.objects)+len(b.drops)+len(b.answers)+len(b.later) > 0 {
 		return true
 	}
-	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.post.Dirty()
+	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.post.Dirty() || c.account.Dirty()
 }
 
 // BatchSize returns about how many bytes Seal will write.
@@ -102,6 +102,7 @@ func (c *Core) Seal(w *store.Batch) bool {
 	for _, r := range b.drops {
 		w.Delete(r.table, r.key)
 	}
+	c.Fail(c.account.Seal(w))
 	c.flown, c.batch = b, c.spent
 	if c.spent = nil; c.batch == nil {
 		c.batch = &batch{}
@@ -153,6 +154,7 @@ func (c *Core) Committed() {
 	c.timers.Committed()
 	c.records.Committed()
 	c.dead.Committed()
+	c.account.Committed()
 	for _, env := range b.later {
 		c.sort(env)
 	}
