@@ -41,7 +41,7 @@ const floors = `
 	internal/shard/account internal/shard/crowd
 	internal/shard/core
 	internal/shard
-	internal/worker/check internal/worker/lane internal/worker/process
+	internal/worker/check internal/worker/lane internal/worker/process internal/ledger
 	internal/worker internal/node
 	internal/ingress/h1
 	internal/ingress situtest embedded

@@ -31,6 +31,8 @@ var commands = []func(*console) *cobra.Command{
 	describeCommand,
 	statusCommand,
 	deadCommand,
+	traceCommand,
+	usageCommand,
 	doctorCommand,
 	benchCommand,
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/ingress/h1"
+	"github.com/situ-dev/situ/internal/meter"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -77,6 +78,7 @@ type Platform struct {
 	Objects     Objects
 	DeadLetters DeadLetters
 	Monitor     Monitor
+	Chains      Chains // nil: the door shows none
 }
 
 // Config says what a Handler allows. Its zero value works.
@@ -92,6 +94,8 @@ type Config struct {
 	// when listening on a loopback address, so that a web page cannot reach
 	// the door by giving its own name that address.
 	Local bool
+	// Price is what time costs in a usage report. Default: meter.DefaultPrice.
+	Price meter.Price
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 	// Log receives one line for each schema that cannot be used and each
@@ -108,6 +112,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxWait == 0 {
 		c.MaxWait = time.Minute
+	}
+	if c.Price == (meter.Price{}) {
+		c.Price = meter.DefaultPrice
 	}
 	if c.Now == nil {
 		c.Now = time.Now

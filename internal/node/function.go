@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/turn"
@@ -31,6 +32,9 @@ func (n *Node) drain(ctx context.Context) {
 		defer cancel()
 		(*f).Drain(ctx)
 	}
+	flush, cancel := context.WithTimeout(ctx, n.cfg.Drain)
+	defer cancel()
+	_ = n.Flush(flush) // a shard that has stopped says why itself
 }
 
 // besides returns what runs r without a shard, nil if a shard is needed: for a
@@ -54,6 +58,7 @@ type functionCall struct {
 	shard *shard.Shard
 	seed  uint64
 	resp  wire.Response
+	what  *host.MethodManifest
 
 	mu   sync.Mutex
 	away bool // nobody waits
@@ -62,11 +67,11 @@ type functionCall struct {
 // function runs a function and returns as Begin does. With a result that
 // leaves nothing behind, no shard ever hears of it (law 1 asks for a commit
 // only of what is to last).
-func (n *Node) function(f shard.Functions, r *wire.Request, size int64, done func(*wire.Response, error)) (*wire.Response, func(), error) {
+func (n *Node) function(f shard.Functions, m *host.MethodManifest, r *wire.Request, size int64, done func(*wire.Response, error)) (*wire.Response, func(), error) {
 	i := n.turnstile.Add(1)
 	id := wire.ShardID(i % uint64(len(n.shards)))
 	now := wire.Time(time.Now().UnixNano())
-	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], seed: rand.Uint64() | 1}
+	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], what: m, seed: rand.Uint64() | 1}
 	c.back = wire.Callback{Kind: wire.ToInvocation, ID: rows.ID(id, n.boot, i), Shard: id, Format: r.Want}
 	c.env = wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Back: &c.back, Policy: r.Policy, Trace: r.Trace, Made: now, Note: wire.Volatile}
 	res, err := f.Run(&c.env, now, c.seed, c)
@@ -90,6 +95,7 @@ func plain(res *turn.Result) bool {
 }
 
 func (c *functionCall) response(res *turn.Result) *wire.Response {
+	c.n.Ran(c.what, res)
 	c.resp = wire.Response{Done: true, Body: res.Answer, Fail: res.Fail}
 	return &c.resp
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/ledger"
 	"github.com/situ-dev/situ/internal/place"
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/store"
@@ -39,6 +40,7 @@ type Config struct {
 
 // Node is an open data directory. Run runs it.
 type Node struct {
+	*ledger.Ledger
 	cfg       Config
 	store     *store.Store
 	shards    []*shard.Shard
@@ -79,6 +81,7 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, store: st, started: time.Now(), calls: sync.Pool{New: newCall},
 		boot: "f" + strconv.FormatUint(rand.Uint64(), 36)}
+	n.Ledger = ledger.New(func() []*shard.Shard { return n.shards }, n.record)
 	trials := &shard.Trials{}
 	for i := range st.Shards() {
 		sc := cfg.Shard
@@ -130,6 +133,7 @@ func (n *Node) Run(ctx context.Context) error {
 	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // to the end, which may be what gets stuck
 	var dog sync.WaitGroup
 	dog.Go(func() { n.watch(watch) })
+	dog.Go(func() { n.Ledger.Run(watch) })
 	group.Wait()
 	unwatch()
 	dog.Wait()
@@ -162,6 +166,7 @@ func (n *Node) SetHosts(of func(wire.ShardID) shard.Host, m *host.Manifest) {
 	if m != nil {
 		n.offered.Store(host.NewIndex(m))
 		n.manifest.Store(m)
+		n.Program(m)
 	}
 	var group sync.WaitGroup
 	for i, sh := range n.shards {
@@ -230,7 +235,8 @@ func (n *Node) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, err
 // Leave says that nobody waits for the answer any more. Errors are as those of
 // Invoke.
 func (n *Node) Begin(r *wire.Request, done func(*wire.Response, error)) (resp *wire.Response, leave func(), err error) {
-	if err := n.admit(r); err != nil {
+	m, err := n.admit(r)
+	if err != nil {
 		return nil, nil, err
 	}
 	size := int64(len(r.Body.Data)) + 512
@@ -241,7 +247,7 @@ func (n *Node) Begin(r *wire.Request, done func(*wire.Response, error)) (resp *w
 		return nil, nil, e
 	}
 	if f := n.besides(r); f != nil {
-		return n.function(f, r, size, done)
+		return n.function(f, m, r, size, done)
 	}
 	c := &begun{n: n, size: size, done: done}
 	gone, err := n.route(r).Call(r, c.answered)
@@ -289,29 +295,29 @@ func (c *begun) release() {
 }
 
 // admit refuses what cannot or must not be begun, before anything is written.
-func (n *Node) admit(r *wire.Request) error {
+func (n *Node) admit(r *wire.Request) (*host.MethodManifest, error) {
 	if n.draining.Load() {
-		return fault.New(fault.Unavailable, "call", r.To.String(), "the platform is shutting down")
+		return nil, fault.New(fault.Unavailable, "call", r.To.String(), "the platform is shutting down")
 	}
 	if len(r.Body.Data) > n.cfg.Limits.Payload {
-		return fault.New(fault.TooLarge, "call", r.To.String(), "the input has %d bytes; at most %d are allowed", len(r.Body.Data), n.cfg.Limits.Payload)
+		return nil, fault.New(fault.TooLarge, "call", r.To.String(), "the input has %d bytes; at most %d are allowed", len(r.Body.Data), n.cfg.Limits.Payload)
 	}
 	if len(r.Key) > 255 {
-		return fault.New(fault.Invalid, "call", r.To.String(), "the idempotency key has %d bytes; at most 255 are allowed", len(r.Key))
+		return nil, fault.New(fault.Invalid, "call", r.To.String(), "the idempotency key has %d bytes; at most 255 are allowed", len(r.Key))
 	}
 	if n.manifest.Load() == nil {
 		e := fault.New(fault.Unavailable, "call", r.To.String(), "no program is loaded yet: try again later")
 		e.Retry = time.Second
-		return e
+		return nil, e
 	}
 	m, err := find(n.offered.Load(), r.To)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if m.ReadOnly && r.Key == "" && !r.Async && r.Due == 0 {
-		return nil // nothing of it is written
+		return m, nil // nothing of it is written
 	}
-	return n.store.Writable()
+	return m, n.store.Writable()
 }
 
 // route returns the shard that takes a call. A function runs anywhere; with a

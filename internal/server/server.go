@@ -97,7 +97,7 @@ func Open(cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h := ingress.New(ingress.Platform{Engine: s.node, Objects: s.node, DeadLetters: s.node, Monitor: s},
+	h := ingress.New(ingress.Platform{Engine: s.node, Objects: s.node, DeadLetters: s.node, Monitor: s, Chains: s.node},
 		ingress.Config{Local: loopback(call.Addr()), Log: cfg.Log, MaxBody: int64(cfg.Limits.Payload)})
 	s.doors[0].srv = ingress.Server(h, cfg.Log)
 	if len(s.doors) > 1 {

@@ -59,6 +59,15 @@ func (s *Shard) Spans(ctx context.Context, chain wire.InvocationID, f func(span.
 	return left, running, err
 }
 
+// Records calls f with the committed records of invocations after the one that
+// is named, in the order of their names.
+func (s *Shard) Records(after wire.InvocationID, f func(*wire.Invocation) bool) error {
+	return s.store.Scan(store.Invocations, append([]byte(after), 0), nil, func(k, v []byte) (bool, error) {
+		rec, err := rows.DecodeInvocation(wire.InvocationID(k), v)
+		return err == nil && f(rec), err
+	})
+}
+
 // Meter calls f with the committed counts of each method and hour from hour
 // from on; hour 0 is what was long ago.
 func (s *Shard) Meter(from uint32, f func(hour uint32, l meter.Line)) error {

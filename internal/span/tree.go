@@ -7,6 +7,9 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
+// MaxCalls bounds the calls that are told of one chain.
+const MaxCalls = 100_000
+
 // Trace is what is known of a chain at one time.
 type Trace struct {
 	Record  *wire.Invocation
@@ -86,9 +89,39 @@ type Tree struct {
 	Wall   wire.Time
 }
 
-// Waited returns how long nothing of the chain was active, if its turns did not
-// run at once; else 0.
-func (t *Tree) Waited() wire.Time { return max(t.Wall-t.Active, 0) }
+// Waited returns for how long nothing of the chain ran. Of a call that ran more
+// than once, the runs are taken to be of one length, and all but the last to have followed the first.
+func (t *Tree) Waited() wire.Time {
+	type run struct{ from, to wire.Time }
+	var runs []run
+	begin := t.Record.Created
+	end := begin + t.Wall
+	add := func(from, to wire.Time) {
+		if from, to = max(from, begin), min(to, end); from < to {
+			runs = append(runs, run{from, to})
+		}
+	}
+	for _, n := range t.Nodes {
+		if since, ok := t.Running[n.ID]; ok && n.Where == Running {
+			add(since, t.Now)
+		}
+		if n.Runs == 0 {
+			continue
+		}
+		one := n.Active / wire.Time(n.Runs)
+		add(n.Ended-one, n.Ended)
+		add(n.Begun, n.Begun+n.Active-one)
+	}
+	slices.SortFunc(runs, func(a, b run) int { return cmp.Compare(a.from, b.from) })
+	idle, at := t.Wall, begin
+	for _, r := range runs {
+		if r.to > at {
+			idle -= r.to - max(r.from, at)
+			at = r.to
+		}
+	}
+	return idle
+}
 
 // Build makes the tree of a chain.
 func Build(t *Trace) *Tree {
