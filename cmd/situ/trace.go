@@ -79,7 +79,7 @@ func (c *console) drawTrace(t *api.Trace, v *traceView) {
 	rows := make([][]string, 0, len(t.Calls))
 	for _, l := range foldTrace(t.Calls, v.all) {
 		if l.more > 0 {
-			rows = append(rows, []string{indent(l.depth) + plain(l.text())})
+			rows = append(rows, l.cells())
 			continue
 		}
 		s := l.span
@@ -131,18 +131,19 @@ type traceLine struct {
 	active float64
 }
 
-func (l *traceLine) text() string {
+// cells are the columns of a line that stands for calls that are not shown.
+func (l *traceLine) cells() []string {
 	parts := []string{}
 	for _, s := range []string{"done", "failed", "given-up", "running", "queued", "delayed", "retrying", "waiting", "handed-on", "held"} {
 		if n := l.states[s]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	text := fmt.Sprintf("... and %d more %s: %s; active %s", l.more, l.target, strings.Join(parts, ", "), millisText(l.active))
+	name := fmt.Sprintf("%s... %d more %s", indent(l.depth), l.more, line(l.target))
 	if l.below > 0 {
-		text += fmt.Sprintf("; %s below them", count(l.below, "call"))
+		name += fmt.Sprintf(" (%d below them)", l.below)
 	}
-	return text
+	return []string{name, strings.Join(parts, ", "), "", millisText(l.active), "", ""}
 }
 
 // Of calls beside each other that are alike, in what they call and where they

@@ -158,7 +158,11 @@ func (a *Account) Add(lines []meter.Line) {
 	for i := range lines {
 		a.tally.Named(lines[i].Type, lines[i].Method, a.now).Add(&lines[i].Counts)
 	}
+	a.Hurry()
 }
+
+// Hurry makes what was counted a reason to commit.
+func (a *Account) Hurry() { a.tally.Hurry() }
 
 // Dirty reports whether there is a reason to commit. Counts alone are none
 // until they have waited for long enough.

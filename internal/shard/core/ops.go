@@ -105,6 +105,9 @@ func (c *Core) RunningOf(chain wire.InvocationID) map[wire.SpanID]wire.Time {
 // Add counts what ran beside the shards.
 func (c *Core) Add(lines []meter.Line) { c.account.Add(lines) }
 
+// Hurry makes what was counted a reason to commit: the shard is about to stop.
+func (c *Core) Hurry() { c.account.Hurry() }
+
 // Await has w answered when the invocation id is finished, or with the batch
 // if it is.
 func (c *Core) Await(id wire.InvocationID, w *Waiter) {

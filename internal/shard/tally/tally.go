@@ -38,7 +38,6 @@ type Tally struct {
 	lastTo *Cell
 	dirty  []*Cell
 	since  wire.Time // when the first of dirty was counted; 0 is none
-	hour   uint32
 	fold   wire.Time // when to look for old hours
 	old    [][]byte  // keys of old hours, to go with the next Seal
 	buf    []byte
@@ -120,11 +119,15 @@ func (t *Tally) NextFlush() wire.Time {
 // Due reports whether there is a reason to commit: counts that have waited
 // long enough.
 func (t *Tally) Due(now wire.Time) bool {
-	return t.since != 0 && now >= t.since+FlushEvery
+	return t.since != 0 && now >= t.since+FlushEvery || len(t.old) > 0
 }
 
-// Waiting reports whether there is something for Seal to write.
-func (t *Tally) Waiting() bool { return t.since != 0 || len(t.old) > 0 }
+// Hurry makes what was counted a reason to commit.
+func (t *Tally) Hurry() {
+	if t.since != 0 {
+		t.since = 1
+	}
+}
 
 // Seal writes into the commit what was counted, as of the hour of now.
 func (t *Tally) Seal(w *store.Batch, now wire.Time) error {
@@ -159,7 +162,7 @@ func (t *Tally) Look(now wire.Time) error {
 	if now < t.fold {
 		return nil
 	}
-	t.fold = now + 3600e9
+	t.fold, t.old = now+3600e9, t.old[:0]
 	hour := meter.Hour(now)
 	if hour <= keepHours {
 		return nil
