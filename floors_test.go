@@ -42,7 +42,7 @@ const floors = `
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process internal/ledger
-	internal/worker internal/node
+	internal/worker internal/node internal/otlp
 	internal/ingress/h1
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest

@@ -20,6 +20,9 @@ import (
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/ingress"
 	"github.com/situ-dev/situ/internal/node"
+	"github.com/situ-dev/situ/internal/otlp"
+	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/span"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/worker"
 )
@@ -45,6 +48,7 @@ type Server struct {
 	node  *node.Node
 	pool  *worker.Pool
 	doors []*door
+	spans *otlp.Exporter // nil: nobody wants them
 }
 
 // door is a listener with what answers on it.
@@ -87,7 +91,14 @@ func Open(cfg Config) (_ *Server, err error) {
 		}
 		s.doors = append(s.doors, &door{ln: admin})
 	}
-	s.node, err = node.Open(node.Config{Dir: cfg.Dir, Mode: cfg.Mode, Log: cfg.Log, Drain: cfg.Drain,
+	if s.spans, err = otlp.FromEnv(cfg.Log); err != nil {
+		return nil, err
+	}
+	var ended func([]span.Told)
+	if s.spans != nil {
+		ended = s.spans.Offer
+	}
+	s.node, err = node.Open(node.Config{Shard: shard.Config{Ended: ended}, Dir: cfg.Dir, Mode: cfg.Mode, Log: cfg.Log, Drain: cfg.Drain,
 		Limits: cfg.Limits, Store: store.Options{Shards: cfg.Shards}})
 	if err != nil {
 		return nil, err
@@ -186,6 +197,9 @@ func (s *Server) Run(ctx context.Context) error {
 	poolCtx, stopPool := context.WithCancel(context.Background())
 	defer stopPool()
 	pools.Go(func() { s.pool.Run(poolCtx) })
+	if s.spans != nil {
+		pools.Go(func() { s.spans.Run(poolCtx) })
+	}
 	for i, d := range s.doors {
 		doors.Go(func() {
 			if err := d.srv.Serve(d.ln); !errors.Is(err, http.ErrServerClosed) {
