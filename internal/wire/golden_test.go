@@ -30,7 +30,7 @@ var samples = map[string]any{
 	"envelope-span": &Envelope{Kind: Reply, To: Address{"desk", "1", "cancelled"}, Made: 5, Chain: "0003-abc",
 		Span: &Span{ID: 7, Parent: 4, Begun: 9, Active: 11, Left: true}, Asked: &Asked{By: 4, Call: 6, Type: "flight", Method: "cancel", Made: 3, Begun: 4},
 		Back: &Callback{Kind: ToInvocation, ID: "0003-abc", Shard: 3, Asked: &Asked{Call: 1 << 55, Method: "f", Made: 1, Begun: 2,
-			Tail: &Asked{Call: 2, Method: "g", Made: 1}}}},
+			Tail: &Asked{Call: 2, Method: "g", Made: 1, Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}}},
 	"callback-chain": chain(4),
 	"failure":        &Failure{Kind: "crashed", Code: "c", Message: "panic: oh", Detail: "goroutine 1 [running]"},
 }

@@ -38,6 +38,7 @@ func (a *Asked) encode(e *Encoder) {
 	e.String(4, a.Method)
 	e.Int(5, uint64(a.Made))
 	e.Int(6, uint64(a.Begun))
+	e.String(8, a.Trace)
 	if a.Tail != nil {
 		at := e.open(7)
 		a.Tail.encode(e)
@@ -67,6 +68,8 @@ func (a *Asked) decode(d *Decoder, depth int) {
 		case 7:
 			a.Tail = new(Asked)
 			d.nested(func(in *Decoder) { a.Tail.decode(in, depth+1) })
+		case 8:
+			a.Trace = d.Text()
 		}
 	}
 }
@@ -78,6 +81,14 @@ func (a *Asked) Top() *Asked {
 		a = a.Tail
 	}
 	return a
+}
+
+// trace returns the trace that the answer belongs to, "" if that is not known.
+func (a *Asked) trace() string {
+	if a == nil {
+		return ""
+	}
+	return a.Top().Trace
 }
 
 // Len returns how many calls have one callback.

@@ -194,6 +194,7 @@ type Asked struct {
 	Method string
 	Made   Time
 	Begun  Time   // its first run, 0 until then
+	Trace  string // W3C traceparent of that call, if nobody handed the callback to it
 	Tail   *Asked // the call that handed its callback to this one: one answer is that of both
 }
 
@@ -264,5 +265,5 @@ func ReplyTo(cb *Callback, body Payload, fail *Failure) *Envelope {
 	if cb.Kind == ToInvocation {
 		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb, Asked: cb.Asked}
 	}
-	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Asked: cb.Asked}
+	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Asked: cb.Asked, Trace: cb.Asked.trace()}
 }

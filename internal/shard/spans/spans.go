@@ -132,6 +132,9 @@ func (b *Book) ask(env *wire.Envelope) {
 		tail = tail.Top()
 	}
 	copied.Asked = &wire.Asked{By: env.Span.Parent, Call: env.Span.ID, Type: env.To.Type, Method: env.To.Method, Made: env.Made, Tail: tail}
+	if tail == nil {
+		copied.Asked.Trace = env.Trace
+	}
 	env.Back = &copied
 }
 
