@@ -138,8 +138,8 @@ func (l *Ledger) Usage(ctx context.Context, since wire.Time) ([]meter.Line, erro
 	return lines, nil
 }
 
-// Program says which functions can run beside the shards from now on.
-func (l *Ledger) Program(m *host.Manifest) {
+// Offered says which functions can run beside the shards from now on.
+func (l *Ledger) Offered(m *host.Manifest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	by := make(map[*host.MethodManifest]*beside, len(m.Functions))

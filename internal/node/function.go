@@ -13,38 +13,24 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// SetFunctions makes calls of functions from outside run on f; with a nil f
-// they run in the shards, as messages to functions do.
-func (n *Node) SetFunctions(f shard.Functions) {
-	if f == nil {
-		n.functions.Store(nil)
-		return
-	}
-	n.functions.Store(&f)
-}
-
 // drain takes no more calls, and lets functions that run beside the shards
 // finish, because the shards may have to commit what they leave.
 func (n *Node) drain(ctx context.Context) {
 	n.draining.Store(true)
-	if f := n.functions.Load(); f != nil {
-		ctx, cancel := context.WithTimeout(ctx, n.cfg.Drain)
-		defer cancel()
-		(*f).Drain(ctx)
-	}
-	flush, cancel := context.WithTimeout(ctx, n.cfg.Drain)
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Drain)
 	defer cancel()
-	_ = n.Flush(flush) // a shard that has stopped says why itself
+	n.drainFunctions(ctx)
+	_ = n.Flush(ctx) // a shard that has stopped says why itself
 }
 
 // besides returns what runs r without a shard, nil if a shard is needed: for a
-// record, for a timer, or because nothing else runs functions.
+// record, for a timer or a deadline, or because nothing else runs functions.
 func (n *Node) besides(r *wire.Request) shard.Functions {
-	if !r.To.Function() || r.Key != "" || r.Async || r.Due != 0 {
+	if !r.To.Function() || r.Key != "" || r.Async || r.Due != 0 || r.Until != 0 || r.Within != 0 {
 		return nil
 	}
-	if f := n.functions.Load(); f != nil {
-		return *f
+	if o := n.offered.Load(); o != nil {
+		return o.runs(r.To.Method)
 	}
 	return nil
 }

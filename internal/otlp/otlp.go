@@ -147,7 +147,7 @@ func (e *Exporter) Run(ctx context.Context) {
 			_ = e.client.Stop(stop) // all that could be sent was
 			return
 		}
-		e.flush(ctx)
+		e.flush(context.WithoutCancel(ctx)) // each request is bounded
 		if n := e.Dropped(); n > told {
 			e.log.Warn("spans were dropped: the collector is slow or does not answer", "count", n-told)
 			told = n

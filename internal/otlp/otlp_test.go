@@ -130,7 +130,9 @@ func TestChain(t *testing.T) {
 		defer r[i].Close()
 	}
 	m := set.Manifest()
-	n.SetHosts(func(id wire.ShardID) shard.Host { return r[id] }, &m)
+	if err := n.Program(node.Main).SetHosts(func(id wire.ShardID) shard.Host { return r[id] }, &m); err != nil {
+		t.Fatal(err)
+	}
 	resp, err := n.Invoke(t.Context(), &wire.Request{To: wire.Address{Type: "desk", Key: "1", Method: "ask"}, Async: true, Want: wire.JSON,
 		Body: wire.Payload{Format: wire.JSON, Data: []byte("4")}, Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
 	if err != nil {

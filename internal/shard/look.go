@@ -39,7 +39,7 @@ func (s *Shard) Await(id wire.InvocationID, done func(error)) (leave func()) {
 // how many were left out, and which calls run now, and since when. Rows alias
 // what is read: f copies what it keeps of the input.
 func (s *Shard) Spans(ctx context.Context, chain wire.InvocationID, f func(span.Row) bool) (left uint64, running map[wire.SpanID]wire.Time, err error) {
-	if err := s.do(ctx, func(c *core.Core) error { running = c.RunningOf(chain); return nil }); err != nil {
+	if err := s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { running = c.RunningOf(chain); return nil }); err != nil {
 		return 0, nil, err
 	}
 	from, to := rows.SpansOf(chain)
@@ -84,14 +84,14 @@ func (s *Shard) Meter(from uint32, f func(hour uint32, l meter.Line)) error {
 
 // Add counts what ran beside the shard.
 func (s *Shard) Add(ctx context.Context, lines []meter.Line) error {
-	return s.do(ctx, func(c *core.Core) error { c.Add(lines); return nil })
+	return s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { c.Add(lines); return nil })
 }
 
 // View returns an object's latest durable state.
 func (s *Shard) View(ctx context.Context, id wire.ObjectID) (st *turn.State, info wire.ObjectInfo, err error) {
 	var got *turn.State
 	var gotInfo wire.ObjectInfo
-	err = s.do(ctx, func(c *core.Core) (err error) { got, gotInfo, err = c.View(id); return err })
+	err = s.do(ctx, wire.ObjectID{}, func(c *core.Core) (err error) { got, gotInfo, err = c.View(id); return err })
 	if err != nil {
 		return nil, info, err
 	}
@@ -100,17 +100,17 @@ func (s *Shard) View(ctx context.Context, id wire.ObjectID) (st *turn.State, inf
 
 // Remove deletes an object's state.
 func (s *Shard) Remove(ctx context.Context, id wire.ObjectID) error {
-	return s.do(ctx, func(c *core.Core) error { return c.Remove(id) })
+	return s.do(ctx, id, func(c *core.Core) error { return c.Remove(id) })
 }
 
 // Redrive runs the message of a dead letter again.
 func (s *Shard) Redrive(ctx context.Context, id string) error {
-	return s.do(ctx, func(c *core.Core) error { return c.Redrive(id) })
+	return s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { return c.Redrive(id) })
 }
 
 // ForgetDead removes a dead letter.
 func (s *Shard) ForgetDead(ctx context.Context, id string) error {
-	return s.do(ctx, func(c *core.Core) error { return c.ForgetDead(id) })
+	return s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { return c.ForgetDead(id) })
 }
 
 // DeadLetters calls f with the committed dead letters after seq, in order.
@@ -153,7 +153,7 @@ func (s *Shard) List(typ, prefix, after string, f func(wire.ObjectInfo) bool) er
 // Stats returns what the shard did and has.
 func (s *Shard) Stats(ctx context.Context) (st Stats, err error) {
 	var got Stats
-	err = s.do(ctx, func(c *core.Core) error { got = c.Count(); return nil })
+	err = s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { got = c.Count(); return nil })
 	got.Seq = s.store.Last()
 	return got, err
 }

@@ -21,4 +21,5 @@ const (
 	Dead        = layout.Dead
 	Spans       = layout.Spans // of chains
 	Meter       = layout.Meter
+	Promises    = layout.Promises
 )

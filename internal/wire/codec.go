@@ -195,6 +195,10 @@ func (e *Encoder) envelope(env *Envelope) {
 	}
 	e.String(18, string(env.Chain))
 	e.Int(19, uint64(env.Deadline))
+	if env.Guard {
+		e.Int(20, 1)
+	}
+	e.Int(21, uint64(env.Beat))
 	if env.Span != nil {
 		at := e.open(24)
 		env.Span.encode(e)
@@ -257,6 +261,10 @@ func (env *Envelope) decode(d *Decoder) {
 		case 25:
 			env.Asked = new(Asked)
 			d.nested(func(in *Decoder) { env.Asked.decode(in, 0) })
+		case 20:
+			env.Guard = d.Int() != 0
+		case 21:
+			env.Beat = Time(d.Int())
 		}
 	}
 }
@@ -335,6 +343,7 @@ func (c *Callback) encode(e *Encoder) {
 		e.close(at)
 	}
 	e.String(11, string(c.Chain))
+	e.Int(12, uint64(c.Deadline))
 	if c.Asked != nil {
 		at := e.open(16)
 		c.Asked.encode(e)
@@ -375,9 +384,11 @@ func (c *Callback) decode(d *Decoder, depth int) {
 		case 16:
 			c.Asked = new(Asked)
 			d.nested(func(in *Decoder) { c.Asked.decode(in, 0) })
+		case 12:
+			c.Deadline = Time(d.Int())
 		}
 	}
-	if d.err == nil && c.Kind != ToInvocation && c.Kind != ToMethod {
+	if d.err == nil && (c.Kind < ToInvocation || c.Kind > ToPromise) {
 		d.fail("a callback has no kind")
 	}
 }

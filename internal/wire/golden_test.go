@@ -31,6 +31,12 @@ var samples = map[string]any{
 		Span: &Span{ID: 7, Parent: 4, Begun: 9, Active: 11, Left: true}, Asked: &Asked{By: 4, Call: 6, Type: "flight", Method: "cancel", Made: 3, Begun: 4},
 		Back: &Callback{Kind: ToInvocation, ID: "0003-abc", Shard: 3, Asked: &Asked{Call: 1 << 55, Method: "f", Made: 1, Begun: 2,
 			Tail: &Asked{Call: 2, Method: "g", Made: 1, Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}}}},
+	"envelope-guarded": &Envelope{Kind: Call, To: Address{"flight", "BA123", "cancel"}, Back: &Callback{Kind: ToMethod, To: Address{"desk", "1", "cancelled"},
+		Deadline: 1767323045000000700}, Made: 1, Deadline: 1767323045000000600, Guard: true},
+	"envelope-token": &Envelope{Kind: Call, To: Address{TokenType, "0003-0123456789abcdefghjkmnpqrs", "wait"}, Back: &Callback{Kind: ToPromise, ID: "0003-p1", Shard: 3}, Made: 1, Guard: true, Deadline: 9, Beat: 7},
+	"promise-guard":  &Promise{Back: chain(2), Made: 5, Until: 6, Due: 6, Timer: 7, On: "flight/BA123.cancel"},
+	"promise-token":  &Promise{Back: chain(1), Made: 5, Until: 60, Due: 9, Timer: 7, Token: true, Schema: []byte(`{"type":"integer"}`), Every: 4, Beat: 5},
+	"promise-used":   &Promise{Made: 5, Until: 60, Due: 900, Timer: 8, Token: true, Over: Answered, Ended: 44},
 	"callback-chain": chain(4),
 	"failure":        &Failure{Kind: "crashed", Code: "c", Message: "panic: oh", Detail: "goroutine 1 [running]"},
 }
@@ -52,6 +58,8 @@ func encodeAny(v any) []byte {
 		return AppendCallback(nil, v)
 	case *Failure:
 		return AppendFailure(nil, v)
+	case *Promise:
+		return AppendPromise(nil, v)
 	}
 	panic("no such noun")
 }
@@ -64,6 +72,8 @@ func decodeLike(v any, b []byte) (any, error) {
 		return DecodeCallback(b)
 	case *Failure:
 		return DecodeFailure(b)
+	case *Promise:
+		return DecodePromise(b)
 	}
 	panic("no such noun")
 }

@@ -3,6 +3,7 @@ package core
 import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/meter"
+	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -14,7 +15,7 @@ func (c *Core) seen(id wire.ObjectID) *object {
 	if o := c.objects.get(id); o != nil {
 		return o
 	}
-	return &object{typ: &id.Type, key: id.Key}
+	return &object{kind: &kind{name: id.Type}, key: id.Key}
 }
 
 // View returns an object's latest state, from memory and rows together. Who
@@ -32,11 +33,11 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 		info.Size, info.Modified = row.Size, row.Modified
 	}
 	if !o.resting() {
-		for _, ch := range []*change{o.sealed, o.pend} {
+		for _, ch := range []*delta.Change{o.sealed, o.pend} {
 			if ch == nil {
 				continue
 			}
-			info.Size, info.Modified = ch.size, ch.modified
+			info.Size, info.Modified = ch.Size, ch.Modified
 		}
 	}
 	st := c.load(o)
@@ -44,6 +45,13 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 		return nil, info, fault.New(fault.NotFound, "get", id.String(), "there is no such object")
 	}
 	return st, info, c.err
+}
+
+// InFrame reports whether a turn of the object is in a frame that is out:
+// Remove must wait for its report.
+func (c *Core) InFrame(id wire.ObjectID) bool {
+	o := c.objects.get(id)
+	return !o.resting() && o.box.Running() && o.detached == 0
 }
 
 // Remove deletes an object's state from outside.
@@ -59,13 +67,12 @@ func (c *Core) Remove(id wire.ObjectID) error {
 	o := c.object(id)
 	c.unlink(o)
 	if o.slot != 0 {
-		c.drops = append(c.drops, o.slot)
-		c.release(o)
+		o.kind.prog.drop(o)
 	}
 	if o.pend == nil {
 		c.batch.objects = append(c.batch.objects, o)
 	}
-	o.pend = &change{clear: true, modified: c.now}
+	o.pend = delta.Cleared(c.now)
 	o.size = 0
 	return nil
 }
@@ -78,7 +85,7 @@ func (c *Core) Redrive(id string) error {
 		return err
 	}
 	env := d.Envelope
-	env.Attempt, env.Due, env.Back = 0, 0, nil
+	env.Attempt, env.Due, env.Back, env.Deadline = 0, 0, nil, 0
 	c.accept(env)
 	return nil
 }
