@@ -62,6 +62,9 @@ func (a *Account) Next() wire.Time {
 func (a *Account) Arrive(env *wire.Envelope) {
 	if env.Asked != nil && env.Span == nil { // else it was here before
 		for q := env.Asked; q != nil; q = q.Tail {
+			if q.Begun == 0 {
+				continue // a guard answers for it, too, or it never ran
+			}
 			answered(a.tally.Named(q.Type, q.Method, a.now), q.Made, q.Begun, env.Made)
 		}
 	}

@@ -287,6 +287,7 @@ func (c *Core) takeChannels() {
 		for _, env := range envs {
 			env.Settled = false // its sender has committed it
 			if env.Kind == wire.Reply && env.To == (wire.Address{}) {
+				c.account.Arrive(env)
 				c.deliver(env.Back, env.Body, env.Fail, c.AnswerNow) // and all that led to it
 				continue
 			}
