@@ -23,7 +23,7 @@ import (
 const floors = `
 	internal/fault internal/near internal/heap internal/proc internal/frugal internal/golden internal/clean internal/seed
 	internal/wire internal/invariants internal/schema internal/vet
-	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron
+	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter
 	internal/host internal/view internal/codec
 	internal/workproto internal/element
 	internal/guest
@@ -38,16 +38,17 @@ const floors = `
 	flow fan internal/platform/schedule
 	internal/shard/rows internal/shard/conf internal/shard/warn
 	internal/shard/hook
-	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise internal/shard/delta
+	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise internal/shard/delta internal/shard/spans internal/shard/tally
 	internal/shard/resident
 	internal/shard/core
 	internal/shard
-	internal/worker/check internal/worker/lane internal/worker/process
-	internal/worker internal/node internal/lambda/runtimeapi
+	internal/worker/check internal/worker/lane internal/worker/process internal/ledger
+	internal/worker internal/node internal/lambda/runtimeapi internal/otlp
 	internal/platform/webhook
 	internal/platform internal/lambda/execution
 	internal/lambda/door
 	internal/lambda
+	internal/shard/account
 	internal/ingress/h1
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest
@@ -68,7 +69,7 @@ var engine = []string{
 
 // pure are the packages that take state, events and time in and give effects
 // out: no I/O, no goroutine, no clock, no logger, no context.
-var pure = []string{"internal/place", "internal/due", "internal/turn", "internal/flow", "internal/lambda/durable", "internal/cron"}
+var pure = []string{"internal/place", "internal/due", "internal/turn", "internal/flow", "internal/lambda/durable", "internal/cron", "internal/span", "internal/meter"}
 
 // impure is what a pure package has no use for: packages, and names of time.
 var impure = []string{

@@ -26,7 +26,7 @@ func openDoor(p Platform) (*door, error) {
 		return nil, err
 	}
 	n := p.Node()
-	h := ingress.New(ingress.Platform{Engine: n, Objects: n, DeadLetters: n, Monitor: n}, ingress.Config{Local: true})
+	h := ingress.New(ingress.Platform{Engine: n, Objects: n, DeadLetters: n, Monitor: n, Chains: n}, ingress.Config{Local: true})
 	d := &door{srv: ingress.Server(h, nil), ln: ln, ended: make(chan error, 1)}
 	go func() { d.ended <- d.srv.Serve(ln) }()
 	return d, nil

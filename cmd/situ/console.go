@@ -83,13 +83,21 @@ func (c *console) value(raw json.RawMessage) error {
 
 // table writes rows below a heading, which is bold on a terminal.
 func (c *console) table(heading string, rows [][]string) {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
-	_, _ = fmt.Fprintln(w, strings.Join(strings.Fields(heading), "\t"))
 	for _, row := range rows {
 		for i := range row {
 			row[i] = strings.Join(strings.Fields(plain(row[i])), " ")
 		}
+	}
+	c.columns(heading, rows)
+}
+
+// columns is table for cells that are plain and on one line, and in which
+// spaces count. The only cell of a row may be wider than its column.
+func (c *console) columns(heading string, rows [][]string) {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 8, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, strings.Join(strings.Fields(heading), "\t"))
+	for _, row := range rows {
 		_, _ = fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	_ = w.Flush() // to memory

@@ -34,6 +34,8 @@ var commands = []func(*console) *cobra.Command{
 	deadCommand,
 	scheduleCommand,
 	vetCommand,
+	traceCommand,
+	usageCommand,
 	doctorCommand,
 	benchCommand,
 }

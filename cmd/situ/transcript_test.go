@@ -69,7 +69,7 @@ func (s *stage) command(t *testing.T, d *datadriven.TestData) string {
 		s.stop()
 		s.stub = ingresstest.New()
 		now := func() time.Time { return time.Unix(0, int64(ingresstest.Epoch)) }
-		p := ingress.Platform{Engine: s.stub, Objects: s.stub, DeadLetters: s.stub, Monitor: s.stub}
+		p := ingress.Platform{Engine: s.stub, Objects: s.stub, DeadLetters: s.stub, Monitor: s.stub, Chains: s.stub}
 		s.server = httptest.NewServer(ingress.New(p, ingress.Config{Now: now, Local: true}))
 		s.base = s.server.URL
 	case "stop":

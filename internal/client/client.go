@@ -144,6 +144,38 @@ func (c *Client) Invocation(ctx context.Context, id wire.InvocationID, wait time
 	return get[api.Invocation](ctx, c, "/v1/invocations/"+segment(string(id)), q)
 }
 
+// Trace returns what is known of the chain of a recorded call: at most limit
+// of its calls, 0 is the server's bound.
+func (c *Client) Trace(ctx context.Context, id string, limit int) (*api.Trace, error) {
+	q := url.Values{}
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	return get[api.Trace](ctx, c, "/v1/invocations/"+segment(id)+"/trace", q)
+}
+
+// UsageQuery says what usage is asked for. Zero fields are the server's
+// defaults.
+type UsageQuery struct {
+	By, Since, Memory, Price string
+	Cursor                   string
+	Limit                    int
+}
+
+// Usage returns what was counted, and what it costs.
+func (c *Client) Usage(ctx context.Context, u UsageQuery) (*api.Usage, error) {
+	q := url.Values{}
+	for name, v := range map[string]string{"by": u.By, "since": u.Since, "memory": u.Memory, "price": u.Price, "cursor": u.Cursor} {
+		if v != "" {
+			q.Set(name, v)
+		}
+	}
+	if u.Limit > 0 {
+		q.Set("limit", strconv.Itoa(u.Limit))
+	}
+	return get[api.Usage](ctx, c, "/v1/usage", q)
+}
+
 // Object returns the committed state of an object.
 func (c *Client) Object(ctx context.Context, id wire.ObjectID) (*api.Object, error) {
 	return get[api.Object](ctx, c, objectPath(id), nil)

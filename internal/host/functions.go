@@ -81,7 +81,7 @@ func (f *Functions) Run(env *wire.Envelope, now wire.Time, seed uint64, late tur
 		return nil, nil
 	}
 	f.leave(c)
-	fill(&c.res, &out, 0)
+	fill(&c.res, &out, time.Since(f.base)-c.turn.began)
 	return &c.res, nil
 }
 

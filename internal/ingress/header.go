@@ -12,6 +12,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/span"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -192,7 +193,7 @@ func newTrace() string {
 	var id [24]byte
 	binary.BigEndian.PutUint64(id[:], rand.Uint64()|1)
 	binary.BigEndian.PutUint64(id[8:], rand.Uint64())
-	binary.BigEndian.PutUint64(id[16:], rand.Uint64()|1)
+	binary.BigEndian.PutUint64(id[16:], span.DoorParent(id[:16]))
 	var b [traceLen]byte
 	copy(b[:], "00-")
 	hex.Encode(b[3:35], id[:16])

@@ -10,6 +10,7 @@ import (
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/ingress/h1"
+	"github.com/situ-dev/situ/internal/meter"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -77,6 +78,7 @@ type Platform struct {
 	Objects     Objects
 	DeadLetters DeadLetters
 	Monitor     Monitor
+	Chains      Chains // nil: the door shows none
 }
 
 // Config says what a Handler allows. Its zero value works.
@@ -95,6 +97,8 @@ type Config struct {
 	// CallbackURL returns why answers are not posted to a URL, nil if they are.
 	// Default: to none.
 	CallbackURL func(url string) error
+	// Price is what time costs in a usage report. Default: meter.DefaultPrice.
+	Price meter.Price
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 	// Log receives one line for each schema that cannot be used and each
@@ -111,6 +115,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxWait == 0 {
 		c.MaxWait = time.Minute
+	}
+	if c.Price == (meter.Price{}) {
+		c.Price = meter.DefaultPrice
 	}
 	if c.Now == nil {
 		c.Now = time.Now

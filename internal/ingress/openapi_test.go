@@ -99,7 +99,8 @@ func TestOpenAPISchemas(t *testing.T) {
 		"Object": api.Object{}, "Objects": api.Objects{}, "Operation": api.Operation{}, "Type": api.Type{}, "Types": api.Types{},
 		"Functions": api.Functions{}, "DeadLetter": api.DeadLetter{}, "DeadLetters": api.DeadLetters{}, "Health": api.Health{}, "Callback": api.Callback{}, "Answer": api.Answer{}, "AnswerError": api.AnswerError{}, "Status": api.Status{},
 		"ScheduleSpec": api.ScheduleSpec{}, "ScheduleRetry": api.ScheduleRetry{}, "ScheduleCatchUp": api.ScheduleCatchUp{}, "Schedule": api.Schedule{},
-		"ScheduleRun": api.ScheduleRun{}, "Schedules": api.Schedules{}} {
+		"ScheduleRun": api.ScheduleRun{}, "Schedules": api.Schedules{},
+		"Trace": api.Trace{}, "Span": api.Span{}, "Usage": api.Usage{}, "UsageLine": api.UsageLine{}} {
 		compare(t, name, d.Components.Schemas[name], reflect.TypeOf(v))
 	}
 	var kinds []string

@@ -28,6 +28,8 @@ var routes = compileRoutes([]route{
 	{method: "GET", pattern: "/v1/objects", serve: (*exchange).listTypes},
 	{method: "GET", pattern: "/v1/functions", serve: (*exchange).listFunctions},
 	{method: "GET", pattern: "/v1/invocations/{id}", serve: (*exchange).invocation},
+	{method: "GET", pattern: "/v1/invocations/{id}/trace", serve: (*exchange).showTrace},
+	{method: "GET", pattern: "/v1/usage", serve: (*exchange).usage},
 	{method: "GET", pattern: "/v1/dead", serve: (*exchange).listDead},
 	{method: "GET", pattern: "/v1/dead/{id}", serve: (*exchange).deadLetter},
 	{method: "DELETE", pattern: "/v1/dead/{id}", serve: (*exchange).dropDead},

@@ -20,7 +20,7 @@ import (
 
 func newHandler(p *ingresstest.Platform, cfg ingress.Config) *ingress.Handler {
 	cfg.Now = func() time.Time { return time.Unix(0, int64(ingresstest.Epoch)).UTC() }
-	return ingress.New(ingress.Platform{Engine: p, Objects: p, DeadLetters: p, Monitor: p}, cfg)
+	return ingress.New(ingress.Platform{Engine: p, Objects: p, DeadLetters: p, Monitor: p, Chains: p}, cfg)
 }
 
 // TestTranscripts runs testdata/*.txt. The commands, one a block:

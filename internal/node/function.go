@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/turn"
@@ -19,6 +20,7 @@ func (n *Node) drain(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.Drain)
 	defer cancel()
 	n.drainFunctions(ctx)
+	_ = n.Flush(ctx) // a shard that has stopped says why itself
 }
 
 // besides returns what runs r without a shard, nil if a shard is needed: for a
@@ -42,6 +44,7 @@ type functionCall struct {
 	shard *shard.Shard
 	seed  uint64
 	resp  wire.Response
+	what  *host.MethodManifest
 
 	mu   sync.Mutex
 	away bool // nobody waits
@@ -50,11 +53,11 @@ type functionCall struct {
 // function runs a function and returns as Begin does. With a result that
 // leaves nothing behind, no shard ever hears of it (law 1 asks for a commit
 // only of what is to last).
-func (n *Node) function(f shard.Functions, r *wire.Request, size int64, done func(*wire.Response, error)) (*wire.Response, func(), error) {
+func (n *Node) function(f shard.Functions, m *host.MethodManifest, r *wire.Request, size int64, done func(*wire.Response, error)) (*wire.Response, func(), error) {
 	i := n.turnstile.Add(1)
 	id := wire.ShardID(i % uint64(len(n.shards)))
 	now := wire.Time(time.Now().UnixNano())
-	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], seed: rand.Uint64() | 1}
+	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], what: m, seed: rand.Uint64() | 1}
 	c.back = wire.Callback{Kind: wire.ToInvocation, ID: rows.ID(id, n.boot, i), Shard: id, Format: r.Want}
 	c.env = wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Back: &c.back, Policy: r.Policy, Trace: r.Trace, Made: now, Note: wire.Volatile}
 	res, err := f.Run(&c.env, now, c.seed, c)
@@ -78,6 +81,7 @@ func plain(res *turn.Result) bool {
 }
 
 func (c *functionCall) response(res *turn.Result) *wire.Response {
+	c.n.Ran(c.what, res)
 	c.resp = wire.Response{Done: true, Body: res.Answer, Fail: res.Fail}
 	return &c.resp
 }

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/ledger"
 	"github.com/situ-dev/situ/internal/place"
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/store"
@@ -38,6 +40,7 @@ type Config struct {
 
 // Node is an open data directory. Run runs it.
 type Node struct {
+	*ledger.Ledger
 	cfg       Config
 	store     *store.Store
 	shards    []*shard.Shard
@@ -79,12 +82,14 @@ func Open(cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, store: st, started: time.Now(), changed: make(chan struct{}, 1), calls: sync.Pool{New: newCall},
 		boot: "f" + strconv.FormatUint(rand.Uint64(), 36)}
+	n.Ledger = ledger.New(func() []*shard.Shard { return n.shards }, n.record)
 	trials := &shard.Trials{}
 	for i := range st.Shards() {
 		sc := cfg.Shard
 		sc.Trials = trials
 		sc.ID, sc.Shards = wire.ShardID(i), st.Shards()
 		cfg.Limits.apply(&sc, st.Shards())
+		sc.Record = n.record
 		if sc.Log == nil {
 			sc.Log = cfg.Log
 		}
@@ -129,6 +134,7 @@ func (n *Node) Run(ctx context.Context) error {
 	watch, unwatch := context.WithCancel(context.WithoutCancel(ctx)) // to the end, which may be what gets stuck
 	var dog sync.WaitGroup
 	dog.Go(func() { n.watch(watch) })
+	dog.Go(func() { n.Ledger.Run(watch) })
 	group.Wait()
 	unwatch()
 	dog.Wait()
@@ -202,7 +208,8 @@ func (n *Node) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, err
 // Leave says that nobody waits for the answer any more. Errors are as those of
 // Invoke.
 func (n *Node) Begin(r *wire.Request, done func(*wire.Response, error)) (resp *wire.Response, leave func(), err error) {
-	if err := n.admit(r); err != nil {
+	m, err := n.admit(r)
+	if err != nil {
 		return nil, nil, err
 	}
 	size := int64(len(r.Body.Data)) + 512
@@ -213,7 +220,7 @@ func (n *Node) Begin(r *wire.Request, done func(*wire.Response, error)) (resp *w
 		return nil, nil, e
 	}
 	if f := n.besides(r); f != nil {
-		return n.function(f, r, size, done)
+		return n.function(f, m, r, size, done)
 	}
 	c := &begun{n: n, size: size, done: done}
 	gone, err := n.route(r).Call(r, c.answered)
@@ -261,24 +268,24 @@ func (c *begun) release() {
 }
 
 // admit refuses what cannot or must not be begun, before anything is written.
-func (n *Node) admit(r *wire.Request) error {
+func (n *Node) admit(r *wire.Request) (*host.MethodManifest, error) {
 	if n.draining.Load() {
-		return fault.New(fault.Unavailable, "call", r.To.String(), "the platform is shutting down")
+		return nil, fault.New(fault.Unavailable, "call", r.To.String(), "the platform is shutting down")
 	}
 	if len(r.Body.Data) > n.cfg.Limits.Payload {
-		return fault.New(fault.TooLarge, "call", r.To.String(), "the input has %d bytes; at most %d are allowed", len(r.Body.Data), n.cfg.Limits.Payload)
+		return nil, fault.New(fault.TooLarge, "call", r.To.String(), "the input has %d bytes; at most %d are allowed", len(r.Body.Data), n.cfg.Limits.Payload)
 	}
 	if len(r.Key) > 255 {
-		return fault.New(fault.Invalid, "call", r.To.String(), "the idempotency key has %d bytes; at most 255 are allowed", len(r.Key))
+		return nil, fault.New(fault.Invalid, "call", r.To.String(), "the idempotency key has %d bytes; at most 255 are allowed", len(r.Key))
 	}
 	m, err := find(n.offered.Load(), r.To)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if m.ReadOnly && r.Key == "" && !r.Async && r.Due == 0 {
-		return nil // nothing of it is written
+		return m, nil // nothing of it is written
 	}
-	return n.store.Writable()
+	return m, n.store.Writable()
 }
 
 // route returns the shard that takes a call. A function runs anywhere; with a

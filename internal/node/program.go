@@ -123,7 +123,9 @@ func (p *Program) announce(m *host.Manifest) error {
 		return err
 	}
 	p.manifest = m
-	p.n.offered.Store(p.n.offer())
+	o := p.n.offer()
+	p.n.Offered(o.all)
+	p.n.offered.Store(o)
 	select {
 	case p.n.changed <- struct{}{}:
 	default: // who looks next sees this, too

@@ -61,6 +61,15 @@ func (n *Node) home(id string) (*shard.Shard, error) {
 	return n.shards[i], nil
 }
 
+// record returns the record of an invocation, nil if there is none any more.
+func (n *Node) record(id wire.InvocationID) (*wire.Invocation, error) {
+	sh, err := n.home(string(id))
+	if err != nil {
+		return nil, nil // it is none of ours
+	}
+	return sh.Invocation(id)
+}
+
 func (n *Node) shardOf(id wire.ObjectID) *shard.Shard {
 	return n.shards[place.Shard(id, len(n.shards))]
 }

@@ -21,7 +21,10 @@ import (
 	"github.com/situ-dev/situ/internal/ingress"
 	"github.com/situ-dev/situ/internal/lambda"
 	"github.com/situ-dev/situ/internal/node"
+	"github.com/situ-dev/situ/internal/otlp"
 	"github.com/situ-dev/situ/internal/platform"
+	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/span"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/worker"
 )
@@ -51,6 +54,7 @@ type Server struct {
 	own   *host.Set // the platform's components
 	pool  *worker.Pool
 	doors []*door
+	spans *otlp.Exporter // nil: nobody wants them
 
 	lambda *lambda.Service // nil if there is none
 }
@@ -101,7 +105,14 @@ func Open(cfg Config) (_ *Server, err error) {
 		}
 		s.doors = append(s.doors, &door{ln: admin})
 	}
-	s.node, err = node.Open(node.Config{Dir: cfg.Dir, Mode: cfg.Mode, Log: cfg.Log, Drain: cfg.Drain,
+	if s.spans, err = otlp.FromEnv(cfg.Log); err != nil {
+		return nil, err
+	}
+	var ended func([]span.Told)
+	if s.spans != nil {
+		ended = s.spans.Offer
+	}
+	s.node, err = node.Open(node.Config{Shard: shard.Config{Ended: ended}, Dir: cfg.Dir, Mode: cfg.Mode, Log: cfg.Log, Drain: cfg.Drain,
 		Limits: cfg.Limits, Store: store.Options{Shards: cfg.Shards}})
 	if err != nil {
 		return nil, err
@@ -111,7 +122,7 @@ func Open(cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h := ingress.New(ingress.Platform{Engine: s.node, Objects: s.node, DeadLetters: s.node, Monitor: s},
+	h := ingress.New(ingress.Platform{Engine: s.node, Objects: s.node, DeadLetters: s.node, Monitor: s, Chains: s.node},
 		ingress.Config{CallbackURL: s.cfg.Platform.Webhook.Check, Local: loopback(call.Addr()), Log: cfg.Log, MaxBody: int64(cfg.Limits.Payload)})
 	s.doors[0].srv = ingress.Server(h, cfg.Log)
 	if len(s.doors) > 1 {
@@ -214,6 +225,9 @@ func (s *Server) Run(ctx context.Context) error {
 	poolCtx, stopPool := context.WithCancel(context.Background())
 	defer stopPool()
 	pools.Go(func() { s.pool.Run(poolCtx) })
+	if s.spans != nil {
+		pools.Go(func() { s.spans.Run(poolCtx) })
+	}
 	for i, d := range s.doors {
 		doors.Go(func() {
 			if err := d.srv.Serve(d.ln); !errors.Is(err, http.ErrServerClosed) {

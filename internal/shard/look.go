@@ -3,9 +3,11 @@ package shard
 import (
 	"context"
 
+	"github.com/situ-dev/situ/internal/meter"
 	"github.com/situ-dev/situ/internal/shard/core"
 	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/span"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -31,6 +33,58 @@ func (s *Shard) Await(id wire.InvocationID, done func(error)) (leave func()) {
 		done(stopped(string(id)))
 	}
 	return w.Leave
+}
+
+// Spans calls f with the committed spans of a chain in this shard, and returns
+// how many were left out, and which calls run now, and since when. Rows alias
+// what is read: f copies what it keeps of the input.
+func (s *Shard) Spans(ctx context.Context, chain wire.InvocationID, f func(span.Row) bool) (left uint64, running map[wire.SpanID]wire.Time, err error) {
+	if err := s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { running = c.RunningOf(chain); return nil }); err != nil {
+		return 0, nil, err
+	}
+	from, to := rows.SpansOf(chain)
+	err = s.store.Scan(store.Spans, from, to, func(k, v []byte) (bool, error) {
+		id, ok, err := rows.SplitSpan(from, k)
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			h, err := span.DecodeHead(v)
+			left = h.Left
+			return true, err
+		}
+		r, err := span.Decode(id, v)
+		return err == nil && f(r), err
+	})
+	return left, running, err
+}
+
+// Records calls f with the committed records of invocations after the one that
+// is named, in the order of their names.
+func (s *Shard) Records(after wire.InvocationID, f func(*wire.Invocation) bool) error {
+	return s.store.Scan(store.Invocations, append([]byte(after), 0), nil, func(k, v []byte) (bool, error) {
+		rec, err := rows.DecodeInvocation(wire.InvocationID(k), v)
+		return err == nil && f(rec), err
+	})
+}
+
+// Meter calls f with the committed counts of each method and hour from hour
+// from on; hour 0 is what was long ago.
+func (s *Shard) Meter(from uint32, f func(hour uint32, l meter.Line)) error {
+	return s.store.Scan(store.Meter, rows.MeterKey(from, "", "")[:4], nil, func(k, v []byte) (bool, error) {
+		hour, typ, method, err := rows.SplitMeter(k)
+		if err != nil {
+			return false, err
+		}
+		c, err := meter.Decode(v)
+		f(hour, meter.Line{Type: typ, Method: method, Counts: c})
+		return true, err
+	})
+}
+
+// Add counts what ran beside the shard.
+func (s *Shard) Add(ctx context.Context, lines []meter.Line) error {
+	return s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { c.Add(lines); return nil })
 }
 
 // View returns an object's latest durable state.

@@ -252,6 +252,7 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 			s.alarm.rang = true
 		case <-done:
 			stopping, done = true, nil
+			c.Hurry()
 			t := time.NewTimer(drain)
 			defer t.Stop()
 			deadline = t.C

@@ -19,5 +19,7 @@ const (
 	Invocations = layout.Invocations
 	Expiry      = layout.Expiry
 	Dead        = layout.Dead
+	Spans       = layout.Spans // of chains
+	Meter       = layout.Meter
 	Promises    = layout.Promises
 )

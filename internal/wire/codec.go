@@ -199,6 +199,16 @@ func (e *Encoder) envelope(env *Envelope) {
 		e.Int(20, 1)
 	}
 	e.Int(21, uint64(env.Beat))
+	if env.Span != nil {
+		at := e.open(24)
+		env.Span.encode(e)
+		e.close(at)
+	}
+	if env.Asked != nil {
+		at := e.open(25)
+		env.Asked.encode(e)
+		e.close(at)
+	}
 }
 
 func (env *Envelope) decode(d *Decoder) {
@@ -245,6 +255,12 @@ func (env *Envelope) decode(d *Decoder) {
 			env.Chain = InvocationID(d.Text())
 		case 19:
 			env.Deadline = Time(d.Int())
+		case 24:
+			env.Span = new(Span)
+			d.nested(env.Span.decode)
+		case 25:
+			env.Asked = new(Asked)
+			d.nested(func(in *Decoder) { env.Asked.decode(in, 0) })
 		case 20:
 			env.Guard = d.Int() != 0
 		case 21:
@@ -328,6 +344,11 @@ func (c *Callback) encode(e *Encoder) {
 	}
 	e.String(11, string(c.Chain))
 	e.Int(12, uint64(c.Deadline))
+	if c.Asked != nil {
+		at := e.open(16)
+		c.Asked.encode(e)
+		e.close(at)
+	}
 }
 
 func (c *Callback) decode(d *Decoder, depth int) {
@@ -360,6 +381,9 @@ func (c *Callback) decode(d *Decoder, depth int) {
 			d.nested(func(in *Decoder) { c.Parent.decode(in, depth+1) })
 		case 11:
 			c.Chain = InvocationID(d.Text())
+		case 16:
+			c.Asked = new(Asked)
+			d.nested(func(in *Decoder) { c.Asked.decode(in, 0) })
 		case 12:
 			c.Deadline = Time(d.Int())
 		}

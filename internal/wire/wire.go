@@ -165,6 +165,7 @@ type Callback struct {
 	Carry  Payload      // for ToMethod: what the earlier turn left for the later
 	Parent *Callback    // for ToMethod: who gets the later turn's answer
 	Chain  InvocationID // for ToMethod: of the call that will be answered, "" is none
+	Asked  *Asked       // which call it will answer; nil if that is of no chain
 	// Deadline, for ToMethod, is that of the turn that will be continued: what the
 	// later turn calls has it, too, as long as it is to come.
 	Deadline Time
@@ -174,6 +175,35 @@ type Callback struct {
 // or derived from the idempotency key, and begins with the shard that keeps
 // its record.
 type InvocationID string
+
+// SpanID names a call in its chain. That of a continuation is one more than
+// that of the call whose answer it takes; those of calls are even. 0 is none.
+type SpanID uint64
+
+// Continuation returns the name of what takes the answer of call s.
+func (s SpanID) Continuation() SpanID { return s | 1 }
+
+// Span is the place of a call, or of a continuation, in the tree of its chain,
+// and what is known of its turns that failed.
+type Span struct {
+	ID     SpanID
+	Parent SpanID // whose turn made it, or, of a continuation, waited; 0 is a caller outside
+	Begun  Time   // its first run
+	Active Time   // what its failed runs took, in all
+	Left   bool   // there are too many of its chain: no row tells of it
+}
+
+// Asked is what a callback knows of the call that it will answer.
+type Asked struct {
+	By     SpanID // whose turn waits for the answer; 0 is a caller outside
+	Call   SpanID
+	Type   string // what is called, without its key
+	Method string
+	Made   Time
+	Begun  Time   // its first run, 0 until then
+	Trace  string // W3C traceparent of that call, if nobody handed the callback to it
+	Tail   *Asked // the call that handed its callback to this one: one answer is that of both
+}
 
 // Policy bounds the retries of a turn that panicked or lost its worker. Zero
 // fields mean the defaults of the type, then of the platform.
@@ -211,10 +241,13 @@ type Envelope struct {
 	Made    Time   // when the call was made, Unix nanoseconds
 	// Chain is the recorded call from outside that this is work for, "" if there is
 	// none: what a turn sends is of the chain that the turn is of.
-	Chain    InvocationID
-	Deadline Time // of the chain, or of this call if that is sooner: not run after; 0 is none
-	Guard    bool // the deadline is of this call: its callback is answered then at the latest
-	Beat     Time // of a call of a Token: how long it may be silent, in nanoseconds; 0 is for ever
+	Chain InvocationID
+
+	Span     *Span  // its place in the tree of its chain; nil if it has no chain
+	Asked    *Asked // of a reply: which call it answers
+	Deadline Time   // of the chain, or of this call if that is sooner: not run after; 0 is none
+	Guard    bool   // the deadline is of this call: its callback is answered then at the latest
+	Beat     Time   // of a call of a Token: how long it may be silent, in nanoseconds; 0 is for ever
 
 	// Of the shard that holds the envelope, too.
 	Local any       // who waits for the answer in this process
@@ -233,13 +266,15 @@ const (
 	Stale                     // its row does not say how often it has failed
 	Gone                      // it was consumed
 	InSheet                   // a row of the sheets table says it
+	InSpans                   // it is counted among the spans of its chain
 )
 
 // ReplyTo makes the envelope that brings an answer to where cb says. For a
 // caller outside and for a promise, To is empty and Back is cb itself.
 func ReplyTo(cb *Callback, body Payload, fail *Failure) *Envelope {
 	if cb.Kind != ToMethod {
-		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb}
+		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb, Asked: cb.Asked}
 	}
-	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Deadline: cb.Deadline}
+	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Deadline: cb.Deadline,
+		Asked: cb.Asked, Trace: cb.Asked.trace()}
 }

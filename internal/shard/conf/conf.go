@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/situ-dev/situ/internal/span"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -36,6 +37,7 @@ type Config struct {
 	IdleAfter        time.Duration // idle objects leave memory; default 10 minutes, negative is never
 	Sweep            time.Duration // how often to look for work that no wake-up told of; default 2 s, negative is never
 	KeepAnswers      time.Duration // records of calls with a key and of asynchronous calls; default 24 h
+	MaxSpans         int           // calls of one chain that are told of; default 10,000
 	Retry            wire.Policy   // the platform's; zero fields are turn.DefaultPolicy's
 
 	// Trials is shared by the shards of a node.
@@ -45,6 +47,12 @@ type Config struct {
 	BeforeCommit func(wire.Seq) error
 	// Trace, if set, is told of every turn whose effects count.
 	Trace func(env *wire.Envelope, fail *wire.Failure)
+	// Record returns the record of an invocation, whichever shard has it, nil if
+	// there is none any more. Default: there is always one.
+	Record func(wire.InvocationID) (*wire.Invocation, error)
+	// Ended, if set, is told of the calls of chains that have ended, when that is
+	// durable. It must not block.
+	Ended func([]span.Told)
 	// Lose, if set, is asked before each wake-up whether to lose it: a bug, as a
 	// test wants it. It is called from any goroutine.
 	Lose func(Signal) bool
@@ -87,6 +95,10 @@ func (c Config) WithDefaults() Config {
 	def(&c.IdleAfter, 10*time.Minute)
 	def(&c.Sweep, 2*time.Second)
 	def(&c.KeepAnswers, 24*time.Hour)
+	def(&c.MaxSpans, 10_000)
+	if c.Record == nil {
+		c.Record = func(id wire.InvocationID) (*wire.Invocation, error) { return &wire.Invocation{ID: id}, nil }
+	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -122,6 +122,7 @@ func (c *Core) result(fl *resident.Flight, res *turn.Result, late bool) *object 
 		return nil
 	}
 	t.Env = nil
+	c.account.Ran(env, res, fl.Frame.Now, &fl.Clock, late)
 	if res.Unloaded && o != nil {
 		c.idle.Take(o)
 		fl.Program.Release(o)
@@ -185,6 +186,8 @@ func (c *Core) sleep(env *wire.Envelope, after wire.Time) {
 func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	c.stats.Turns++
 	c.done(env)
+	m, _ := c.set.Method(env.To)
+	c.account.Took(m, env, res)
 	if c.cfg.Trace != nil {
 		c.cfg.Trace(env, res.Fail)
 	}
@@ -194,7 +197,6 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	for _, out := range res.Sends {
 		c.send(out)
 	}
-	m, _ := c.set.Method(env.To)
 	relaxed := m != nil && m.Relaxed
 	switch {
 	case res.Moved:
@@ -205,6 +207,7 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	default:
 		c.reply(o, env, res, relaxed)
 	}
+	c.account.Leave()
 }
 
 // unheard deals with an error that nobody hears: a one-way message that the
@@ -241,6 +244,7 @@ func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 // same commit, or to the outbox.
 func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
+	c.account.Sent(env)
 	if env.To.Type == wire.TokenType {
 		c.Fail(c.proms.Await(env, c.now))
 		return
@@ -311,6 +315,7 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 	late := env.Kind == wire.Call && env.Deadline != 0 && c.now+after >= env.Deadline
 	again = again && !late // nobody would hear of it
 	c.log.Warn(c.now, "a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
+	c.account.Failed(env, fail, again, after)
 	if again {
 		return true
 	}

@@ -5,6 +5,7 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/place"
+	"github.com/situ-dev/situ/internal/shard/account"
 	"github.com/situ-dev/situ/internal/shard/channel"
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/dead"
@@ -78,6 +79,7 @@ type Core struct {
 	mail    int        // envelopes in mailboxes and queues
 	held    int        // their bytes
 	post    *mail.Mail // mail as rows
+	account *account.Account
 
 	batch   *batch
 	flown   *batch // the commit under way
@@ -130,6 +132,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 		pauses: due.NewQueue[*object](1 << 30), timers: timer.New(cfg.TimerWindow, committed),
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
 		post: mail.New(committed), records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),
+		account: account.New(cfg, name, committed, now),
 	}
 	c.proms = promise.New(cfg.ID, name, cfg.KeepAnswers, committed, home{c})
 	c.batch = &batch{}

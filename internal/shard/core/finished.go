@@ -26,5 +26,6 @@ func (c *Core) TakeFinished(env *wire.Envelope, res *turn.Result, w *Waiter) {
 		c.sort(env)
 		return
 	}
+	c.account.Ran(env, res, env.Made, new(wire.Time), true)
 	c.plainResult(false, env, res)
 }

@@ -111,6 +111,7 @@ func (c *Core) addMail(f *turn.Frame, fl *resident.Flight, o *object, n int) {
 	}
 	n, solo := o.Box.Take(c.tick, n)
 	for ; n > 0; n, env = n-1, env.Next {
+		c.account.Begin(env)
 		t := turn.Task{Env: env, Solo: solo, Seed: c.seed(env)}
 		if o.Slot == 0 {
 			t.Load = c.load(o)
@@ -130,6 +131,7 @@ func (c *Core) addReaders(f *turn.Frame, fl *resident.Flight) {
 		env := p.Readers[0]
 		p.Readers[0] = nil
 		p.Readers = p.Readers[1:]
+		c.account.Begin(env)
 		f.Tasks = append(f.Tasks, turn.Task{Env: env, Copy: true, Load: c.load(c.seen(env.To.Object())), Seed: c.seed(env)})
 		fl.Tasks = append(fl.Tasks, resident.Task{Env: env, Copy: true})
 	}
@@ -153,6 +155,7 @@ func (c *Core) addFunctions(f *turn.Frame, fl *resident.Flight) {
 
 func (c *Core) addFunction(f *turn.Frame, fl *resident.Flight, env *wire.Envelope) {
 	fl.Program.Running[env] = struct{}{}
+	c.account.Begin(env)
 	f.Tasks = append(f.Tasks, turn.Task{Env: env, Seed: c.seed(env)})
 	fl.Tasks = append(fl.Tasks, resident.Task{Env: env})
 }

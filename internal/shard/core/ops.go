@@ -2,6 +2,7 @@ package core
 
 import (
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/meter"
 	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/resident"
 	"github.com/situ-dev/situ/internal/shard/rows"
@@ -95,6 +96,25 @@ func (c *Core) ForgetDead(id string) error {
 	_, err := c.dead.Take(id)
 	return err
 }
+
+// RunningOf returns the calls of a chain that run, and since when.
+func (c *Core) RunningOf(chain wire.InvocationID) map[wire.SpanID]wire.Time {
+	running := map[wire.SpanID]wire.Time{}
+	for _, fl := range c.frames {
+		for _, t := range fl.Tasks {
+			if t.Env != nil && t.Env.Chain == chain && t.Env.Span != nil {
+				running[t.Env.Span.ID] = fl.Frame.Now
+			}
+		}
+	}
+	return running
+}
+
+// Add counts what ran beside the shards.
+func (c *Core) Add(lines []meter.Line) { c.account.Add(lines) }
+
+// Hurry makes what was counted a reason to commit: the shard is about to stop.
+func (c *Core) Hurry() { c.account.Hurry() }
 
 // Await has w answered when the invocation id is finished, or with the batch
 // if it is.

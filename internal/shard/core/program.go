@@ -46,6 +46,7 @@ func (c *Core) SetProgram(p *Program, m *host.Manifest) {
 	}
 	c.set = host.NewIndex(all...)
 	c.objects.Assign(types)
+	c.account.Program()
 	strays := c.strays
 	c.strays = nil
 	for _, env := range strays {
@@ -214,6 +215,7 @@ func (c *Core) takeChannels() {
 		for _, env := range envs {
 			env.Settled = false // its sender has committed it
 			if env.Kind == wire.Reply && env.To == (wire.Address{}) {
+				c.account.Arrive(env)
 				c.deliver(env.Back, env.Body, env.Fail, c.AnswerNow) // and all that led to it
 				continue
 			}

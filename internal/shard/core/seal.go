@@ -41,7 +41,7 @@ func (c *Core) Wanted() bool {
 	if len(b.objects)+len(b.drops)+len(b.answers)+len(b.later) > 0 {
 		return true
 	}
-	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.post.Dirty() || c.proms.Dirty()
+	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.post.Dirty() || c.proms.Dirty() || c.account.Dirty()
 }
 
 // BatchSize returns about how many bytes Seal will write.
@@ -85,6 +85,7 @@ func (c *Core) Seal(w *store.Batch) bool {
 	for _, r := range b.drops {
 		w.Delete(r.table, r.key)
 	}
+	c.Fail(c.account.Seal(w))
 	for _, p := range c.programs {
 		p.Since = 0
 	}
@@ -118,6 +119,7 @@ func (c *Core) Committed() {
 	c.timers.Committed()
 	c.records.Committed()
 	c.dead.Committed()
+	c.account.Committed()
 	c.proms.Committed()
 	for _, env := range b.later {
 		c.sort(env)

@@ -88,6 +88,7 @@ func (c *Core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *Wa
 // accept takes an envelope that arrived: as mail, or, if it is early, as a
 // timer; or, if it answers a caller outside, to that caller.
 func (c *Core) accept(env *wire.Envelope) {
+	c.account.Arrive(env)
 	if env.Kind == wire.Reply && env.To == (wire.Address{}) {
 		c.deliver(env.Back, env.Body, env.Fail, c.batch.answer)
 		return
@@ -125,7 +126,7 @@ func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failur
 		tell(w, &wire.Response{Done: true, Body: body, Fail: fail}, nil)
 		return
 	}
-	waiters, rec, err := c.records.Finish(back.ID, c.now, body, fail)
+	waiters, rec, err := c.records.Finish(back.ID, c.account.Now(), body, fail)
 	c.Fail(err)
 	if rec != nil && rec.URL != "" {
 		c.send(hook.Message(rec))
@@ -151,6 +152,7 @@ func (c *Core) TakeAck(a Ack) {
 func (c *Core) TakeTime(now wire.Time) {
 	c.tick += max(now-c.wall, 0)
 	c.now, c.wall = max(c.now, now), now
+	c.Fail(c.account.Time(c.now))
 	for {
 		it, ok := c.pauses.Pop(c.tick)
 		if !ok {
@@ -207,7 +209,7 @@ func (c *Core) behind() bool {
 // NextTime returns when TakeTime has something to do, at the latest when
 // records are to be looked at.
 func (c *Core) NextTime() wire.Time {
-	next := c.records.NextLook()
+	next := min(c.records.NextLook(), c.account.Next())
 	if t, ok := c.timers.Next(); ok && t < next && !c.behind() {
 		next = t
 	}

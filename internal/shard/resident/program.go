@@ -42,9 +42,10 @@ type Flight struct {
 	Program *Program
 	Frame   turn.Frame
 	Tasks   []Task
-	Open    int  // tasks that run on
-	Trial   bool // one suspect, alone
-	Unsent  bool // nobody got it
+	Open    int       // tasks that run on
+	Trial   bool      // one suspect, alone
+	Unsent  bool      // nobody got it
+	Clock   wire.Time // how long its tasks have run, of which the results are applied
 }
 
 // Task is one of a flight.

@@ -27,13 +27,15 @@ const (
 	Invocations Table = 'i'
 	Expiry      Table = 'z'
 	Dead        Table = 'd'
+	Spans       Table = 'n' // of chains
+	Meter       Table = 'u'
 	Promises    Table = 'p'
 
 	Tip Table = 'c' // up to where the shard's rows are in tables; see package chain
 )
 
 // Tables is all tables of a shard whose rows commits write.
-var Tables = []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead, Promises}
+var Tables = []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead, Promises, Spans, Meter}
 
 // String returns the name of the table.
 func (t Table) String() string {
@@ -62,6 +64,10 @@ func (t Table) String() string {
 		return "expiry"
 	case Dead:
 		return "dead"
+	case Spans:
+		return "spans"
+	case Meter:
+		return "meter"
 	case Promises:
 		return "promises"
 	case Tip:
