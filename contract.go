@@ -74,29 +74,6 @@ func Durable(m *host.Method) { m.Relaxed = false }
 // counts as failed and is retried by policy.
 func Timeout(d time.Duration) Option { return func(m *host.Method) { m.Timeout = d } }
 
-// Retry says what happens to a turn that panics, times out or loses its
-// worker: it runs at most Attempts times in all, with pauses that begin at
-// Backoff and double up to MaxBackoff; then its message becomes a dead letter.
-// Zero fields are inherited: a call's from its method, that from its type,
-// that from the platform (5 attempts, 100 ms, 10 s). A returned error is an
-// answer and is never retried.
-type Retry struct {
-	Attempts            int
-	Backoff, MaxBackoff time.Duration
-}
-
-// RetryPolicy returns a Retry with these fields. Negative ones are zero.
-func RetryPolicy(attempts int, backoff, maxBackoff time.Duration) Retry {
-	return Retry{attempts, backoff, maxBackoff}
-}
-
-func (r Retry) policy() wire.Policy {
-	return wire.Policy{Attempts: uint32(max(r.Attempts, 0)), Backoff: wire.Time(max(r.Backoff, 0)), MaxBackoff: wire.Time(max(r.MaxBackoff, 0))}
-}
-
-// Retries sets the retry policy of a method, function or type.
-func Retries(r Retry) Option { return func(m *host.Method) { m.Policy = r.policy() } }
-
 // A Method is the typed name of one operation of an object type.
 type Method[I, O any] struct {
 	typ *Type
@@ -175,11 +152,13 @@ type Call[O any] struct {
 	err    error // the input cannot be encoded: told by the verb
 
 	settled bool // delivered when what sends it is durable
+	failure bool // its input is a Failure
 }
 
 func newCall[O any](to wire.Address, in any) Call[O] {
 	b, err := codec.EncodeSorted(in) // an idempotency key goes with one payload
-	return Call[O]{to: to, in: wire.Payload{Format: wire.CBOR, Data: b}, err: err}
+	_, failure := in.(interface{ isFailure() })
+	return Call[O]{to: to, in: wire.Payload{Format: wire.CBOR, Data: b}, err: err, failure: failure}
 }
 
 // After delays delivery by d, from when the verb is used; not at all if d is not
@@ -194,10 +173,6 @@ func (c Call[O]) At(t time.Time) Call[O] { c.at, c.after = t, 0; return c }
 // it, turns run ahead of the commit that they share: what they do to state is
 // taken back with them in a crash, but not what their handlers do elsewhere.
 func (c Call[O]) Settled() Call[O] { c.settled = true; return c }
-
-// Retry sets the retry policy of this call. A Client cannot carry it: there the
-// verb's error has Kind "invalid".
-func (c Call[O]) Retry(r Retry) Call[O] { p := r.policy(); c.policy = &p; return c }
 
 // Idempotent gives a call from outside a key: however often it is made with
 // the same key, it has its effect once, and every time the same answer, for 24

@@ -133,6 +133,9 @@ func Send[O any](t *Turn, c Call[O]) { t.send(c.envelope(t, nil), c.err) }
 // an error of its own instead answers that, and nothing is handed over.
 func Tail[O any](t *Turn, c Call[O]) (zero O, err error) {
 	t.move("Tail")
+	if to := t.onFail(); to != (wire.Address{}) && (c.policy == nil || c.policy.OnFail == (wire.Address{})) {
+		c = c.with(func(p *wire.Policy) { p.OnFail = to }, nil)
+	}
 	t.send(c.envelope(t, t.h.Env.Back), c.err)
 	return zero, errMoved
 }
@@ -157,7 +160,10 @@ func (f Func[I, O]) types(I) (zero O)                  { return zero }
 // other messages of the object are taken in between.
 func Then[R, O, C any](t *Turn, c Call[R], back Continuation[R, C, O], carry C) (zero O, err error) {
 	t.move("Then")
-	request(t, "Then", c, back.address(t.h.Env.To), &carry, t.h.Env.Back)
+	cb := request(t, "Then", c, back.address(t.h.Env.To), &carry, t.h.Env.Back)
+	if to := t.onFail(); to != (wire.Address{}) {
+		cb.OnFail = &to
+	}
 	return zero, errMoved
 }
 
@@ -169,7 +175,7 @@ func Ask[R, O, C any](t *Turn, c Call[R], back Continuation[R, C, O], carry C) {
 	request(t, "Ask", c, back.address(t.h.Env.To), &carry, nil)
 }
 
-func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *C, parent *wire.Callback) {
+func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *C, parent *wire.Callback) *wire.Callback {
 	kept, err := codec.Encode(carry)
 	if c.err != nil {
 		err = c.err
@@ -184,6 +190,15 @@ func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *
 		err = fault.New(fault.TooLarge, verb, self.String(), "more than %d turns wait for each other", wire.MaxChain)
 	}
 	t.send(c.envelope(t, cb), err)
+	return cb
+}
+
+// onFail returns where failures of the call that the turn is for go.
+func (t *Turn) onFail() (to wire.Address) {
+	if p := t.h.Env.Policy; p != nil {
+		to = p.OnFail
+	}
+	return to
 }
 
 // A Promise is a caller's callback kept in an object's state, to be resolved

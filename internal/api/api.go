@@ -12,6 +12,9 @@ import (
 const (
 	HeaderKey        = "Idempotency-Key"      // of a request: carry it out once
 	HeaderDelay      = "Situ-Delay"           // of a request: not before
+	HeaderRetry      = "Situ-Retry"           // of a request: its retry policy
+	HeaderPriority   = "Situ-Priority"        // of a request: low, normal or high
+	HeaderOnFailure  = "Situ-On-Failure"      // of a request: who is called if it fails
 	HeaderInvocation = "Situ-Invocation"      // of an answer: the id of its record
 	HeaderReplayed   = "Idempotency-Replayed" // of an answer: it was recorded by an earlier call
 	HeaderTrace      = "Traceparent"

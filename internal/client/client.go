@@ -16,6 +16,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/policy"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -42,12 +43,13 @@ func (c *Client) Close() { c.HTTP.CloseIdleConnections() }
 
 // Options say how a call is made. The zero Options wait for the answer.
 type Options struct {
-	Key   string        // idempotency key
-	Async bool          // answer as soon as the call is durable
-	After time.Duration // deliver later; such a call is Async
-	At    time.Time     // deliver then; such a call is Async
-	Trace string        // W3C traceparent
-	Want  wire.Format   // of the answer; None is that of the input
+	Key    string        // idempotency key
+	Async  bool          // answer as soon as the call is durable
+	After  time.Duration // deliver later; such a call is Async
+	At     time.Time     // deliver then; such a call is Async
+	Trace  string        // W3C traceparent
+	Want   wire.Format   // of the answer; None is that of the input
+	Policy *wire.Policy  // nil is that of the method
 }
 
 // Result is what a call led to.
@@ -116,6 +118,17 @@ func (o *Options) set(h http.Header, given wire.Format) {
 	}
 	if !o.At.IsZero() {
 		h.Set(api.HeaderDelay, o.At.UTC().Format(time.RFC3339Nano))
+	}
+	if p := o.Policy; p != nil {
+		if retry := policy.RetryOf(p); retry != "" {
+			h.Set(api.HeaderRetry, retry)
+		}
+		if p.Priority != wire.Normal {
+			h.Set(api.HeaderPriority, p.Priority.String())
+		}
+		if p.OnFail != (wire.Address{}) {
+			h.Set(api.HeaderOnFailure, p.OnFail.String())
+		}
 	}
 	if o.Trace != "" {
 		h.Set(api.HeaderTrace, o.Trace)

@@ -94,6 +94,9 @@ func (x *exchange) options(req *wire.Request) (err error) {
 	if req.Due != 0 {
 		req.Async = true // nobody holds a connection until then
 	}
+	if req.Policy, err = x.policy(); err != nil {
+		return err
+	}
 	given, err := x.format()
 	if err != nil {
 		return err

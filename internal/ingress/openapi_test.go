@@ -139,7 +139,7 @@ func TestOpenAPIHeaders(t *testing.T) {
 				got = append(got, strings.ToLower(c.Name))
 			}
 		}
-		want := []string{"prefer", "idempotency-key", "situ-delay", "traceparent"}
+		want := []string{"prefer", "idempotency-key", "situ-delay", "situ-retry", "situ-priority", "situ-on-failure", "traceparent"}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: headers %q, want %q", path, got, want)
 		}
@@ -157,7 +157,7 @@ func TestDocumented(t *testing.T) {
 	for _, rt := range routes {
 		want = append(want, "`"+rt.method+" "+rt.pattern+"`")
 	}
-	for _, name := range []string{"Prefer", api.HeaderKey, api.HeaderDelay, api.HeaderInvocation, api.HeaderReplayed, strings.ToLower(api.HeaderTrace), "Retry-After", "Allow", "Location", "Preference-Applied"} {
+	for _, name := range []string{"Prefer", api.HeaderKey, api.HeaderDelay, api.HeaderRetry, api.HeaderPriority, api.HeaderOnFailure, api.HeaderInvocation, api.HeaderReplayed, strings.ToLower(api.HeaderTrace), "Retry-After", "Allow", "Location", "Preference-Applied"} {
 		want = append(want, "`"+name)
 	}
 	for k := fault.Internal; k.String() != fault.Internal.String() || k == fault.Internal; k++ {

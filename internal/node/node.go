@@ -307,7 +307,12 @@ func (n *Node) admit(r *wire.Request) error {
 	if err != nil {
 		return err
 	}
-	if m.ReadOnly && r.Key == "" && !r.Async && r.Due == 0 {
+	if r.Policy != nil {
+		if err := possible(n.offered.Load(), r.Policy); err != nil {
+			return err
+		}
+	}
+	if m.ReadOnly && r.Key == "" && !r.Async && r.Due == 0 && (r.Policy == nil || r.Policy.OnFail == (wire.Address{})) {
 		return nil // nothing of it is written
 	}
 	return n.store.Writable()

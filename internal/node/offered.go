@@ -28,6 +28,16 @@ func find(ix *host.Index, to wire.Address) (*host.MethodManifest, error) {
 	return nil, missing("type", to.Type, "types", ix.Types())
 }
 
+// possible refuses a policy that is out of range, or that names a receiver of
+// failures that there is not.
+func possible(ix *host.Index, p *wire.Policy) error {
+	if err := p.Check(); err != nil || p.OnFail == (wire.Address{}) {
+		return err
+	}
+	_, err := find(ix, p.OnFail)
+	return err
+}
+
 func missing(what, name, list string, exist []string) error {
 	if len(exist) == 0 {
 		return fault.New(fault.NotFound, "call", name, "there is no such %s, and the program has no %s", what, list)

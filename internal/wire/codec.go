@@ -319,6 +319,11 @@ func (c *Callback) encode(e *Encoder) {
 		e.close(at)
 	}
 	e.String(11, string(c.Chain))
+	if c.OnFail != nil {
+		at := e.open(18)
+		c.OnFail.encode(e)
+		e.close(at)
+	}
 }
 
 func (c *Callback) decode(d *Decoder, depth int) {
@@ -351,6 +356,9 @@ func (c *Callback) decode(d *Decoder, depth int) {
 			d.nested(func(in *Decoder) { c.Parent.decode(in, depth+1) })
 		case 11:
 			c.Chain = InvocationID(d.Text())
+		case 18:
+			c.OnFail = new(Address)
+			d.nested(c.OnFail.decode)
 		}
 	}
 	if d.err == nil && c.Kind != ToInvocation && c.Kind != ToMethod {
@@ -364,23 +372,4 @@ func (c *Callback) Depth() (n int) {
 		n++
 	}
 	return n
-}
-
-func (p *Policy) encode(e *Encoder) {
-	e.Int(1, uint64(p.Attempts))
-	e.Int(2, uint64(p.Backoff))
-	e.Int(3, uint64(p.MaxBackoff))
-}
-
-func (p *Policy) decode(d *Decoder) {
-	for n, ok := d.Next(); ok; n, ok = d.Next() {
-		switch n {
-		case 1:
-			p.Attempts = uint32(d.Small(math.MaxUint32))
-		case 2:
-			p.Backoff = Time(d.Int())
-		case 3:
-			p.MaxBackoff = Time(d.Int())
-		}
-	}
 }

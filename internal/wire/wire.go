@@ -161,20 +161,13 @@ type Callback struct {
 	Carry  Payload      // for ToMethod: what the earlier turn left for the later
 	Parent *Callback    // for ToMethod: who gets the later turn's answer
 	Chain  InvocationID // for ToMethod: of the call that will be answered, "" is none
+	OnFail *Address     // for ToMethod: who is called if the later turn fails, nil is nobody
 }
 
 // InvocationID names one call from outside. It is chosen at the door: random,
 // or derived from the idempotency key, and begins with the shard that keeps
 // its record.
 type InvocationID string
-
-// Policy bounds the retries of a turn that panicked or lost its worker. Zero
-// fields mean the defaults of the type, then of the platform.
-type Policy struct {
-	Attempts   uint32 // runs in all, before the message is a dead letter
-	Backoff    Time   // before the second run, in nanoseconds; doubles each time
-	MaxBackoff Time
-}
 
 // EnvelopeKind says what an envelope brings. Append only.
 type EnvelopeKind uint8
@@ -232,5 +225,9 @@ func ReplyTo(cb *Callback, body Payload, fail *Failure) *Envelope {
 	if cb.Kind == ToInvocation {
 		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb}
 	}
-	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain}
+	env := &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain}
+	if cb.OnFail != nil {
+		env.Policy = &Policy{OnFail: *cb.OnFail}
+	}
+	return env
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -129,6 +130,7 @@ func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
 		c.plainResult(t.ro, env, res)
 		return nil
 	}
+	c.retried(env, res)
 	switch res.Outcome {
 	case turn.Done:
 		o.box.Finish()
@@ -145,6 +147,7 @@ func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
 // ran on a copy.
 func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
 	delete(c.running, env)
+	c.retried(env, res)
 	switch {
 	case res.Outcome == turn.Done && ro:
 		c.finish(c.seen(env.To.Object()), env, res)
@@ -164,6 +167,14 @@ func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
 	}
 }
 
+// retried makes an error that was returned one that is run again, if the policy
+// says so.
+func (c *Core) retried(env *wire.Envelope, res *turn.Result) {
+	if res.Outcome == turn.Done && res.Fail != nil && turn.Retried(c.policy(env), res.Fail) {
+		res.Outcome = turn.Panicked
+	}
+}
+
 // finish makes the effects of a turn part of the batch.
 func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	c.stats.Turns++
@@ -174,6 +185,11 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	if w, ok := env.Local.(*Waiter); ok && res.Moved { // what it sent may be the answer already
 		c.records.Expect(env.Back.ID, w)
 	}
+	if res.Fail != nil {
+		if call := dead.Call(env, res.Fail, int(env.Attempt)+1, c.now); call != nil {
+			res.Sends = append(res.Sends, call)
+		}
+	}
 	for _, out := range res.Sends {
 		c.send(out)
 	}
@@ -182,7 +198,7 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	switch {
 	case res.Moved:
 	case env.Back == nil:
-		if res.Fail != nil {
+		if res.Fail != nil && len(res.Sends) == 0 {
 			c.unheard(env, res.Fail)
 		}
 	default:
@@ -266,18 +282,9 @@ func (c *Core) change(ch turn.Change) {
 	o.size = uint32(ch.Size)
 }
 
-// policy returns the retry policy of a message: its own, its method's, its
-// type's, the platform's.
+// policy returns the retry policy of a message.
 func (c *Core) policy(env *wire.Envelope) wire.Policy {
-	var own, method wire.Policy
-	if env.Policy != nil {
-		own = *env.Policy
-	}
-	m, typ := c.set.Method(env.To)
-	if m != nil {
-		method = m.Retry.Policy()
-	}
-	return turn.Merge(own, method, typ, c.cfg.Retry, turn.DefaultPolicy)
+	return c.set.Policy(env, c.cfg.Retry, turn.DefaultPolicy)
 }
 
 // failed deals with a turn that had no effect: it is run again after a pause,
@@ -301,13 +308,17 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 		c.post.Add(env)
 	}
 	c.stats.Failures++
-	_, again := turn.Retry(c.policy(env), env.Attempt)
+	_, again := turn.Again(c.policy(env), env.Attempt, c.now-max(env.Made, env.Due), fail)
 	c.warn("a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
 	if again {
 		return true
 	}
 	c.done(env)
-	c.bury(env, fail)
+	if call := dead.Call(env, fail, int(env.Attempt), c.now); call != nil {
+		c.send(call) // it has all that a dead letter would have
+	} else {
+		c.bury(env, fail)
+	}
 	if env.Back != nil {
 		told := &wire.Failure{Kind: fail.Kind, Code: fail.Code, Message: fail.Message}
 		if w, ok := env.Local.(*Waiter); ok {

@@ -78,6 +78,7 @@ func (c *Core) Redrive(id string) error {
 	}
 	env := d.Envelope
 	env.Attempt, env.Due, env.Back = 0, 0, nil
+	env.Made = c.now // its age begins anew
 	c.accept(env)
 	return nil
 }
