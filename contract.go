@@ -151,8 +151,9 @@ type Call[O any] struct {
 	key    string
 	err    error // the input cannot be encoded: told by the verb
 
-	settled bool // delivered when what sends it is durable
-	failure bool // its input is a Failure
+	settled bool        // delivered when what sends it is durable
+	failure bool        // its input is a Failure
+	want    wire.Format // of the answer; None is CBOR
 }
 
 func newCall[O any](to wire.Address, in any) Call[O] {

@@ -35,7 +35,9 @@ const floors = `
 	internal/store/inspect
 	internal/store internal/client
 	.
-	flow
+	flow flow/graph
+	internal/platform/machine
+	internal/platform/flows
 	internal/shard/rows internal/shard/conf
 	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail
 	internal/shard/core

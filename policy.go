@@ -89,7 +89,7 @@ type Failure[I any] struct {
 	Kind     string `json:"kind"` // as in Error
 	Code     string `json:"code,omitempty"`
 	Message  string `json:"message"`
-	Attempts int    `json:"attempts"` // how often it was run
+	Attempts int    `json:"attempts"`        // how often it was run
 	Input    I      `json:"input,omitempty"` // of a continuation, zero
 }
 

@@ -1,6 +1,7 @@
 package situ
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -184,7 +185,7 @@ func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *
 	if !to.Function() && to.Type != self.Type {
 		err = fault.New(fault.Crashed, verb, to.String(), "a continuation is a method of the same object, or a function")
 	}
-	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: wire.CBOR,
+	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: cmp.Or(c.want, wire.CBOR),
 		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: parent, Chain: t.h.Env.Chain}
 	if cb.Depth() > wire.MaxChain {
 		err = fault.New(fault.TooLarge, verb, self.String(), "more than %d turns wait for each other", wire.MaxChain)
