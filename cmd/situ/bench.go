@@ -1,9 +1,15 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +35,7 @@ nothing but answer.`,
 	f := cmd.PersistentFlags()
 	f.StringVar(&b.Mode, "mode", platform.Embedded, "where the components run: "+strings.Join(platform.Modes, " or "))
 	f.StringVar(&b.Dir, "dir", "", "directory for the data, made anew below it and removed at the end (default a temporary one)")
-	f.IntVar(&b.Repeat, "repeat", 1, "run so many times, and show medians")
+	f.IntVar(&b.Repeat, "repeat", 1, "run so many times, each in a process of its own, and show medians")
 	f.StringVar(&b.CPUProfile, "cpuprofile", "", "write a CPU profile of the measured part (of the last run) to `FILE`")
 	f.StringVar(&b.MemProfile, "memprofile", "", "write a profile of allocations to `FILE`")
 	f.StringVar(&b.BlockProfile, "blockprofile", "", "write a profile of what goroutines waited for to `FILE`")
@@ -50,7 +56,9 @@ func (b *bench) measure(ctx context.Context, w suite.Workload) error {
 	if isTerminal(os.Stderr) {
 		show = report.NewProgress(b.c.err)
 	}
-	r, err := w.Run(ctx, b.Config, show)
+	c := b.Config
+	c.Again = func(ctx context.Context, last bool) (report.Result, error) { return b.again(ctx, last, show) }
+	r, err := w.Run(ctx, c, show)
 	show.Clear()
 	if err != nil {
 		return err
@@ -64,4 +72,37 @@ func (b *bench) measure(ctx context.Context, w suite.Workload) error {
 		err = fault.New(fault.Internal, "bench", r.Workload, "the check at the end failed: %s", strings.Join(r.Notes, "; "))
 	}
 	return err
+}
+
+// benchEnv is in the environment of a process that runs a workload once.
+const benchEnv = "SITU_BENCH_ONCE"
+
+// again runs this command line once, in a process of its own.
+func (b *bench) again(ctx context.Context, last bool, show *report.Progress) (r report.Result, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return r, err
+	}
+	args := append(slices.Clone(b.c.args), "--repeat=1", "--json")
+	if !last {
+		args = append(args, "--cpuprofile=", "--memprofile=", "--blockprofile=")
+	}
+	show.Clear()
+	var out, complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, self, args...)
+	cmd.Env = append(os.Environ(), benchEnv+"=1")
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if isTerminal(os.Stderr) {
+		cmd.Stderr = os.Stderr // for its progress
+	}
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) } // its data is to be removed
+	cmd.WaitDelay = 10 * time.Second
+	err = cmd.Run()
+	if json.Unmarshal(out.Bytes(), &r) == nil && r.Workload != "" {
+		return r, nil // not verified is told in it
+	}
+	if err == nil {
+		err = errors.New("it printed no result")
+	}
+	return r, fault.New(fault.Internal, "bench", strings.Join(args, " "), "a run in a process of its own failed: %v: %s", err, strings.TrimSpace(complaint.String()))
 }

@@ -30,6 +30,7 @@ type console struct {
 	tty      bool // out is a terminal
 	server   string
 	json     bool
+	args     []string // of the command line
 }
 
 // isTerminal reports whether f is a terminal, or much like one.
