@@ -25,6 +25,7 @@ var commands = []func(*console) *cobra.Command{
 	serveCommand,
 	callCommand,
 	waitCommand,
+	flowCommand,
 	getCommand,
 	lsCommand,
 	rmCommand,

@@ -15,6 +15,7 @@ package graph
 
 import (
 	"encoding/json"
+	"time"
 
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/policy"
@@ -144,8 +145,18 @@ func Is(v any, do *Node) Case { return Case{Is: v, Do: do} }
 func Fits(schema string, do *Node) Case { return Case{Fits: json.RawMessage(schema), Do: do} }
 
 // Wait waits for a duration such as "90s", or until an instant (RFC 3339); until may
-// be a template.
-func Wait(until any) *Node { return &Node{Kind: KindWait, Until: until} }
+// be a template, a time.Duration or a time.Time.
+func Wait(until any) *Node { return &Node{Kind: KindWait, Until: moment(until)} }
+
+func moment(v any) any {
+	switch v := v.(type) {
+	case time.Duration:
+		return v.String()
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	}
+	return v
+}
 
 // Value has a template as its result.
 func Value(v any) *Node { return &Node{Kind: KindValue, Value: v} }
@@ -169,6 +180,9 @@ func (n *Node) Failures() *Node { n.Collect = true; return n }
 
 // Count makes the result {"done": n, "failed": m}; the results are not kept.
 func (n *Node) Count() *Node { n.Drop = true; return n }
+
+// After delays a call, as Wait waits.
+func (n *Node) After(delay any) *Node { n.Delay = moment(delay); return n }
 
 // Retries sets the retry policy of a call.
 func (n *Node) Retries(r situ.Retry) *Node {

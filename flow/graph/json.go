@@ -2,6 +2,7 @@ package graph
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +14,11 @@ import (
 	"github.com/situ-dev/situ/internal/policy"
 	"github.com/situ-dev/situ/internal/schema"
 )
+
+// Schema is the JSON Schema of flows. It tells the form; Check knows more.
+//
+//go:embed flow.schema.json
+var Schema []byte
 
 // Bounds of a flow.
 const (

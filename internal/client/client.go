@@ -72,17 +72,47 @@ func (c *Client) Call(ctx context.Context, to wire.Address, in wire.Payload, o O
 		return nil, err
 	}
 	o.set(req.Header, in.Format)
-	resp, body, err := c.do(req, to.String())
+	_, res, err := c.result(req, to.String())
+	return res, err
+}
+
+// RunFlow carries out a flow under a key, which is made if there is none; body
+// has the flow and its input. It returns the key.
+func (c *Client) RunFlow(ctx context.Context, key string, body []byte, o Options) (string, *Result, error) {
+	path := "/v1/flows"
+	if key != "" {
+		path += "?key=" + url.QueryEscape(key)
+	}
+	req, err := c.request(ctx, http.MethodPost, path, body)
 	if err != nil {
-		return nil, err
+		return "", nil, err
+	}
+	o.set(req.Header, wire.JSON)
+	resp, res, err := c.result(req, "the flow")
+	if err != nil {
+		return "", nil, err
+	}
+	return resp.Header.Get(api.HeaderFlow), res, nil
+}
+
+// Flow tells how a flow is.
+func (c *Client) Flow(ctx context.Context, key string) (*api.Flow, error) {
+	return get[api.Flow](ctx, c, "/v1/flows/"+segment(key), nil)
+}
+
+// result makes a request and reads what the call led to.
+func (c *Client) result(req *http.Request, on string) (*http.Response, *Result, error) {
+	resp, body, err := c.do(req, on)
+	if err != nil {
+		return nil, nil, err
 	}
 	res := &Result{Done: true, Again: resp.Header.Get(api.HeaderReplayed) != "",
 		ID: wire.InvocationID(resp.Header.Get(api.HeaderInvocation))}
 	switch {
 	case resp.StatusCode == http.StatusAccepted:
 		var inv api.Invocation
-		if err := decode(body, &inv, to.String()); err != nil {
-			return nil, err
+		if err := decode(body, &inv, on); err != nil {
+			return nil, nil, err
 		}
 		res.ID, res.Done = wire.InvocationID(inv.ID), false
 	case resp.StatusCode != http.StatusNoContent:
@@ -91,7 +121,7 @@ func (c *Client) Call(ctx context.Context, to wire.Address, in wire.Payload, o O
 			res.Body.Format = wire.CBOR
 		}
 	}
-	return res, nil
+	return resp, res, nil
 }
 
 var mediaType = [...]string{wire.CBOR: "application/cbor", wire.JSON: "application/json"}

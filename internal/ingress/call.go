@@ -175,6 +175,10 @@ func (x *exchange) input(body *wire.Payload, op *operation) error {
 		r.offset = &bad.Offset
 		return r
 	}
+	if len(found) == 0 && op.check != nil {
+		body.Format, body.Data = wire.JSON, text
+		return op.check(text)
+	}
 	if len(found) == 0 {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/flow/graph"
+	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/platform/machine"
 	"github.com/situ-dev/situ/internal/policy"
@@ -27,7 +28,7 @@ const Keep = 24 * time.Hour
 // order is a flow and its input.
 type order struct {
 	Flow  json.RawMessage `json:"flow"`
-	Input json.RawMessage `json:"input"`
+	Input json.RawMessage `json:"input,omitempty"`
 }
 
 // mark names a step of one run of the flow.
@@ -41,7 +42,7 @@ type mark struct {
 var (
 	Type     = situ.NewType(graph.Type, situ.Doc("Carries out a flow that came as a value."))
 	run      = situ.NewMethod[order, json.RawMessage](Type, "run", situ.Doc("Carries out a flow, and answers its result. Who asks again with the same flow and input gets the same."))
-	Status   = situ.NewMethod[situ.None, Info](Type, "status", situ.Doc("Tells how far the flow is."), situ.ReadOnly)
+	Status   = situ.NewMethod[situ.None, api.Flow](Type, "status", situ.Doc("Tells how far the flow is."), situ.ReadOnly)
 	Cancel   = situ.NewMethod[situ.None, situ.None](Type, "cancel", situ.Doc("Ends the flow: what was done is undone."))
 	answered = situ.NewMethod[situ.Reply[json.RawMessage, mark], situ.None](Type, "answered")
 	woken    = situ.NewMethod[mark, situ.None](Type, "woken", situ.Doc("For the platform: a time has come."))
@@ -305,38 +306,17 @@ func (s *state) over(t *situ.Turn, fx machine.Effects) {
 	situ.Send(t, expire.To(t.Key(), s.Run).After(Keep))
 }
 
-// Info tells how a flow is.
-type Info struct {
-	Key    string           `json:"key"`
-	Name   string           `json:"name,omitempty"`
-	Status string           `json:"status"` // running, undoing, done or failed
-	Began  time.Time        `json:"began"`
-	Ended  time.Time        `json:"ended,omitzero"`
-	Error  *machine.Failure `json:"error,omitempty"`
-	Steps  []StepInfo       `json:"steps,omitempty"` // under way, at most a hundred
-	More   int              `json:"more,omitempty"`  // that are not in Steps
-}
-
-// StepInfo tells of a step that is under way.
-type StepInfo struct {
-	Step    string    `json:"step"` // its name, or its place in the document; with the index of the element of each map
-	Kind    string    `json:"kind"`
-	Since   time.Time `json:"since"`
-	Catches bool      `json:"catches,omitempty"` // it has failed, and its handler runs
-	Total   int       `json:"total,omitempty"`   // of a map or par
-	Running int       `json:"running,omitempty"`
-	Done    int       `json:"done,omitempty"`
-	Failed  int       `json:"failed,omitempty"`
-}
-
 // maxSteps is how many steps are told.
 const maxSteps = 100
 
-func (s *state) status(t *situ.Turn, _ situ.None) (in Info, err error) {
+func (s *state) status(t *situ.Turn, _ situ.None) (in api.Flow, err error) {
 	if s.Status == "" {
 		return in, absent(t)
 	}
-	in = Info{Key: t.Key(), Name: s.Name, Status: s.Status, Began: s.Began, Ended: s.Ended, Error: s.Fail}
+	in = api.Flow{Key: t.Key(), Name: s.Name, Status: s.Status, Began: s.Began, Ended: s.Ended}
+	if f := s.Fail; f != nil {
+		in.Error = &api.Failure{Kind: f.Kind, Code: f.Code, Message: f.Message}
+	}
 	if s.Frames.Len() == 0 {
 		return in, nil
 	}
@@ -350,9 +330,9 @@ func (s *state) status(t *situ.Turn, _ situ.None) (in Info, err error) {
 			continue
 		}
 		step, kind := m.Called(key)
-		in.Steps = append(in.Steps, StepInfo{Step: step, Kind: kind, Since: time.Unix(0, f.Since).UTC(), Catches: f.State == machine.Catching,
+		in.Steps = append(in.Steps, api.FlowStep{Step: step, Kind: kind, Since: time.Unix(0, f.Since).UTC(), Catches: f.State == machine.Catching,
 			Total: f.Total, Running: f.Running, Done: f.Done, Failed: f.Failed})
 	}
-	slices.SortStableFunc(in.Steps, func(a, b StepInfo) int { return strings.Compare(a.Step, b.Step) })
+	slices.SortStableFunc(in.Steps, func(a, b api.FlowStep) int { return strings.Compare(a.Step, b.Step) })
 	return in, nil
 }
