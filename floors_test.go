@@ -39,11 +39,12 @@ const floors = `
 	internal/platform/machine
 	internal/platform/flows
 	internal/shard/rows internal/shard/conf
-	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail
+	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/delta
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process
 	internal/worker internal/node
+	internal/platform
 	internal/ingress/h1
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest

@@ -161,7 +161,7 @@ func (c *console) checkFlow(ctx context.Context, name string, text []byte) error
 
 // targets knows what the server's program has, nil if there is no server.
 func (c *console) targets(ctx context.Context) (graph.Targets, error) {
-	m, err := c.client().Describe(ctx)
+	m, err := c.client().Describe(ctx, true)
 	if errors.Is(err, client.ErrNoServer) {
 		return nil, nil
 	}

@@ -207,19 +207,29 @@ func page(name, value, cursor string, limit int) url.Values {
 	return q
 }
 
-// Types lists the object types of the loaded program.
-func (c *Client) Types(ctx context.Context) (*api.Types, error) {
-	return get[api.Types](ctx, c, "/v1/objects", nil)
+// Types lists the object types of the loaded program; with all, those of the
+// platform, too.
+func (c *Client) Types(ctx context.Context, all bool) (*api.Types, error) {
+	return get[api.Types](ctx, c, "/v1/objects", withAll(all))
 }
 
-// Functions lists the functions of the loaded program.
-func (c *Client) Functions(ctx context.Context) (*api.Functions, error) {
-	return get[api.Functions](ctx, c, "/v1/functions", nil)
+// Functions lists the functions of the loaded program; with all, those of the
+// platform, too.
+func (c *Client) Functions(ctx context.Context, all bool) (*api.Functions, error) {
+	return get[api.Functions](ctx, c, "/v1/functions", withAll(all))
 }
 
-// Describe returns what the loaded program announces.
-func (c *Client) Describe(ctx context.Context) (*host.Manifest, error) {
-	return get[host.Manifest](ctx, c, "/v1/describe", nil)
+// Describe returns what the loaded program announces; with all, what the
+// platform has, too.
+func (c *Client) Describe(ctx context.Context, all bool) (*host.Manifest, error) {
+	return get[host.Manifest](ctx, c, "/v1/describe", withAll(all))
+}
+
+func withAll(all bool) url.Values {
+	if all {
+		return url.Values{"all": {"true"}}
+	}
+	return nil
 }
 
 // Status returns how the node is doing.

@@ -12,25 +12,13 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// SetFunctions makes calls of functions from outside run on f; with a nil f
-// they run in the shards, as messages to functions do.
-func (n *Node) SetFunctions(f shard.Functions) {
-	if f == nil {
-		n.functions.Store(nil)
-		return
-	}
-	n.functions.Store(&f)
-}
-
 // drain takes no more calls, and lets functions that run beside the shards
 // finish, because the shards may have to commit what they leave.
 func (n *Node) drain(ctx context.Context) {
 	n.draining.Store(true)
-	if f := n.functions.Load(); f != nil {
-		ctx, cancel := context.WithTimeout(ctx, n.cfg.Drain)
-		defer cancel()
-		(*f).Drain(ctx)
-	}
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Drain)
+	defer cancel()
+	n.drainFunctions(ctx)
 }
 
 // besides returns what runs r without a shard, nil if a shard is needed: for a
@@ -39,8 +27,8 @@ func (n *Node) besides(r *wire.Request) shard.Functions {
 	if !r.To.Function() || r.Key != "" || r.Async || r.Due != 0 {
 		return nil
 	}
-	if f := n.functions.Load(); f != nil {
-		return *f
+	if o := n.offered.Load(); o != nil {
+		return o.runs(r.To.Method)
 	}
 	return nil
 }
@@ -93,7 +81,7 @@ func (c *functionCall) plain(res *turn.Result) bool {
 	if res.Fail == nil {
 		return true
 	}
-	p := c.n.offered.Load().Policy(&c.env)
+	p := c.n.offered.Load().index.Policy(&c.env)
 	return p.OnFail == wire.Address{} && !turn.Retried(p, res.Fail)
 }
 

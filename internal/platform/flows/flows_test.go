@@ -40,7 +40,6 @@ var (
 
 func program() []situ.Component {
 	return []situ.Component{
-		flows.Component(),
 		situ.Object(tally,
 			situ.On(addTo, func(s *tallyState, _ *situ.Turn, a add) (sum, error) {
 				if a.By < 0 {

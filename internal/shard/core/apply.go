@@ -6,6 +6,7 @@ import (
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/dead"
+	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -18,17 +19,16 @@ func (c *Core) Apply(rep *turn.Report) {
 	if fl == nil {
 		return // of a host that was given up
 	}
+	p := fl.prog
 	if !rep.Late {
-		c.flying = false
+		p.flying = false
 		if fl.trial {
-			c.cfg.Trials.End()
+			c.cfg.Trials.End(p.name)
 		}
 	}
-	if c.batch.since == 0 {
-		c.batch.since = c.tick
-	}
+	c.begin(p)
 	for _, ch := range rep.Changes {
-		c.change(ch)
+		c.change(p, ch)
 	}
 	for i := range rep.Results {
 		o := c.result(fl, &rep.Results[i], rep.Late)
@@ -44,7 +44,7 @@ func (c *Core) Apply(rep *turn.Report) {
 			o.pace.Left(c.tick)
 		}
 	}
-	c.letGo()
+	c.letGo(p)
 	if fl.open == 0 {
 		delete(c.frames, rep.Frame)
 		if !rep.Late {
@@ -57,18 +57,18 @@ func (c *Core) Apply(rep *turn.Report) {
 // for which this one had no time come first, before what became ready while it
 // ran: else the same object would be the first of each frame and, if its turns
 // take the whole slice, the only one that gets on.
-func (c *Core) letGo() {
-	before := len(c.ready)
+func (c *Core) letGo(p *Program) {
+	before := len(p.ready)
 	for i, o := range c.hands {
 		if !o.ran {
 			c.goOn(o)
 			c.hands[i] = nil
 		}
 	}
-	if before > 0 && len(c.ready) > before {
-		left := slices.Clone(c.ready[before:])
-		copy(c.ready[len(left):], c.ready[:before])
-		copy(c.ready, left)
+	if before > 0 && len(p.ready) > before {
+		left := slices.Clone(p.ready[before:])
+		copy(p.ready[len(left):], p.ready[:before])
+		copy(p.ready, left)
 	}
 	for _, o := range c.hands {
 		if o != nil {
@@ -98,8 +98,8 @@ func (c *Core) goOn(o *object) {
 func (c *Core) land(fl *flight) {
 	clear(fl.tasks)
 	clear(fl.frame.Tasks)
-	*fl = flight{frame: turn.Frame{Tasks: fl.frame.Tasks[:0]}, tasks: fl.tasks[:0]}
-	c.landed = fl
+	*fl = flight{prog: fl.prog, frame: turn.Frame{Tasks: fl.frame.Tasks[:0]}, tasks: fl.tasks[:0]}
+	fl.prog.landed = fl
 }
 
 // result deals with one task's result, and returns its object if that may go
@@ -124,9 +124,10 @@ func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
 	t.env = nil
 	if res.Unloaded && o != nil {
 		c.unlink(o)
-		c.release(o)
+		fl.prog.release(o)
 	}
 	if o == nil {
+		delete(fl.prog.running, env)
 		c.plainResult(t.ro, env, res)
 		return nil
 	}
@@ -146,7 +147,6 @@ func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
 // plainResult deals with the result of a function, or of a read-only call that
 // ran on a copy.
 func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
-	delete(c.running, env)
 	c.retried(env, res)
 	switch {
 	case res.Outcome == turn.Done && ro:
@@ -163,7 +163,7 @@ func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
 			c.paused[env] = struct{}{}
 		}
 	default:
-		c.funcs = append(c.funcs, env)
+		c.sort(env)
 	}
 }
 
@@ -249,36 +249,20 @@ func (c *Core) send(env *wire.Envelope) {
 }
 
 // change merges a reported change into the batch.
-func (c *Core) change(ch turn.Change) {
+func (c *Core) change(p *Program, ch turn.Change) {
 	var o *object
-	if int(ch.Slot) < len(c.slots) {
-		o = c.slots[ch.Slot]
+	if int(ch.Slot) < len(p.slots) {
+		o = p.slots[ch.Slot]
 	}
 	if o.resting() { // going on would lose state that a turn was told it has
-		c.Fail(fault.New(fault.Internal, "shard.apply", "", "a change of slot %d, where there is no object", ch.Slot))
+		c.Fail(fault.New(fault.Internal, "shard.apply", p.name, "a change of slot %d, where there is no object", ch.Slot))
 		return
 	}
 	if o.pend == nil {
-		o.pend = &change{}
+		o.pend = &delta.Change{}
 		c.batch.objects = append(c.batch.objects, o)
 	}
-	p := o.pend
-	if ch.Clear {
-		*p = change{clear: true}
-	}
-	if ch.Root != nil {
-		c.batch.size += len(ch.Root)
-		p.root = ch.Root
-	}
-	for _, e := range ch.Entries {
-		c.batch.size += e.Size()
-	}
-	if p.entries == nil {
-		p.entries = ch.Entries
-	} else {
-		p.entries = append(p.entries, ch.Entries...)
-	}
-	p.size, p.modified = ch.Size, c.now
+	c.batch.size += o.pend.Merge(ch, c.now)
 	o.size = uint32(ch.Size)
 }
 

@@ -1,10 +1,7 @@
 package core
 
 import (
-	"bytes"
-	"cmp"
 	"log/slog"
-	"slices"
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
@@ -13,6 +10,7 @@ import (
 	"github.com/situ-dev/situ/internal/shard/channel"
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/dead"
+	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/shard/record"
 	"github.com/situ-dev/situ/internal/shard/rows"
@@ -31,10 +29,10 @@ type Rows interface {
 
 // object is one object that is resident or has work. Others are rows only.
 type object struct {
-	*work         // nil while it rests: most residents do
-	typ   *string // one string for all objects of a type
+	*work // nil while it rests: most residents do
+	kind  *kind
 	key   string
-	slot  turn.Slot // 0: the host does not have it
+	slot  turn.Slot // with its program's host; 0: that does not have it
 	size  uint32    // bytes of its state
 	used  wire.Time
 	next  *object // in the list of idle residents, least recently used first
@@ -44,10 +42,10 @@ type object struct {
 // work is what there is to know of an object that does not rest.
 type work struct {
 	box      turn.Mailbox
-	pend     *change // changed since the last seal
-	sealed   *change // changed in the commit under way
-	busy     int32   // index in core.busy, -1 if its mailbox is empty
-	detached int32   // tasks that run on beside their frame
+	pend     *delta.Change // changed since the last seal
+	sealed   *delta.Change // changed in the commit under way
+	busy     int32         // index in core.busy, -1 if its mailbox is empty
+	detached int32         // tasks that run on beside their frame
 	ready    bool
 	touched  bool      // by the report being applied
 	ran      bool      // in that: it was not all skipped
@@ -56,37 +54,14 @@ type work struct {
 	pace     turn.Pace // of its mailbox
 }
 
-func (o *object) id() wire.ObjectID { return wire.ObjectID{Type: *o.typ, Key: o.key} }
+func (o *object) id() wire.ObjectID { return wire.ObjectID{Type: o.kind.name, Key: o.key} }
 
 // resting returns whether o has no work.
 func (o *object) resting() bool { return o == nil || o.work == nil }
 
-// change is an object's net change in a batch.
-type change struct {
-	clear    bool
-	root     []byte
-	entries  []turn.Entry // as reported; of several for one element the last counts
-	size     int
-	modified wire.Time
-}
-
-// net sorts the entries of a change in the order of their rows, and leaves one
-// for each element. Pebble takes sorted rows faster.
-func (ch *change) net() []turn.Entry {
-	order := func(a, b turn.Entry) int { return cmp.Or(cmp.Compare(a.Field, b.Field), bytes.Compare(a.Key, b.Key)) }
-	slices.SortStableFunc(ch.entries, order)
-	kept := ch.entries[:0]
-	for i, e := range ch.entries {
-		if i+1 == len(ch.entries) || order(e, ch.entries[i+1]) != 0 {
-			kept = append(kept, e)
-		}
-	}
-	ch.entries = kept
-	return kept
-}
-
 // flight is a frame that the host has, or of which tasks run on detached.
 type flight struct {
+	prog   *Program
 	frame  turn.Frame
 	tasks  []flightTask
 	open   int
@@ -113,34 +88,27 @@ type Core struct {
 	arrival wire.Seq  // number of the last envelope that arrived
 	boot    string    // makes the names of invocations of this run different
 
-	set     *host.Index // what the host can run; nil while there is no host
+	programs  []*Program
+	main      *Program
+	set       *host.Index         // what all of them can run
+	functions map[string]*Program // by name; types are in objects
+	strays    []*wire.Envelope    // for what no program has, while main has no host
+
 	objects table
-	works   []*work // for objects that get some
-	slots   []*object
-	free    []turn.Slot
-	drops   []turn.Slot
-	ready   []*object // in the order in which they became so
+	works   []*work   // for objects that get some
 	busy    []*object // with a mailbox that is not empty
 	idle    object    // ring of resident objects without work
 	nidle   int
 	bytes   int // state of idle residents
 
-	funcs   []*wire.Envelope // functions called by message, waiting
-	running map[*wire.Envelope]struct{}
 	retries *due.Queue[*wire.Envelope]  // functions to be run again after a pause
 	paused  map[*wire.Envelope]struct{} // the same
-	readers []*wire.Envelope            // read-only calls that go around a busy object
 
 	crowds    Crowds // of objects, those that refused a call
 	crowdsNew bool   // one came since they were told
 
-	suspects int       // messages marked wire.Suspect
-	trialAt  wire.Time // when to ask for a trial again, 0 is never
-
 	frames map[uint64]*flight
 	frame  uint64    // number of the last frame
-	flying bool      // the last frame has not been reported
-	landed *flight   // an earlier one, to be used again
 	hands  []*object // that a report touched, while it is applied
 
 	timers   *timer.Timers
@@ -193,7 +161,7 @@ type Answer struct {
 // committed. Open it, then drive it:
 //
 //	take what arrived (TakeRequest, TakeSegment, TakeAck, TakeTime)
-//	have NextFrame run, and Apply its report
+//	have the NextFrame of each program run, and Apply its report
 //	Seal what is Wanted, commit it, and say that it is Committed
 //	carry out the Effects
 //
@@ -202,8 +170,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	cfg = cfg.WithDefaults()
 	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: cfg.Log,
 		boot: name, now: now, wall: now, tick: now,
-		objects: table{types: map[string]*kind{}}, slots: make([]*object, 1),
-		running: map[*wire.Envelope]struct{}{}, paused: map[*wire.Envelope]struct{}{},
+		objects: table{types: map[string]*kind{}}, paused: map[*wire.Envelope]struct{}{},
 		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
 		pauses: due.NewQueue[*object](1 << 30), timers: timer.New(cfg.TimerWindow, committed),
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
@@ -211,6 +178,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	}
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
 	c.batch = &batch{}
+	c.main = c.Program(conf.Main)
 	return c
 }
 
@@ -222,9 +190,6 @@ func (c *Core) Fail(err error) {
 	}
 }
 
-// SetProgram says what the host can run from now on.
-func (c *Core) SetProgram(m *host.Manifest) { c.set = host.NewIndex(m) }
-
 // Effects returns what is to be done now, and forgets it.
 func (c *Core) Effects() Effects {
 	ev := c.events
@@ -234,12 +199,6 @@ func (c *Core) Effects() Effects {
 
 // Err returns what stopped the core, nil while it runs.
 func (c *Core) Err() error { return c.err }
-
-// Flying reports whether a frame has not been reported.
-func (c *Core) Flying() bool { return c.flying }
-
-// Frame returns the number of the last frame.
-func (c *Core) Frame() uint64 { return c.frame }
 
 // Running reports whether any turn is under way, detached ones included.
 func (c *Core) Running() bool { return len(c.frames) > 0 }
@@ -291,13 +250,22 @@ func (c *Core) hold(env *wire.Envelope) {
 // sort brings an envelope that is held to where it waits for its turn.
 func (c *Core) sort(env *wire.Envelope) {
 	if env.To.Function() {
-		c.funcs = append(c.funcs, env)
+		if p := c.functions[env.To.Method]; p != nil {
+			p.funcs = append(p.funcs, env)
+		} else {
+			c.stray(env)
+		}
 		return
 	}
 	o := c.object(env.To.Object())
+	if o.kind.prog == nil {
+		c.settle(o)
+		c.stray(env)
+		return
+	}
 	if o.detached > 0 && env.Note&wire.Volatile != 0 {
 		if m, _ := c.set.Method(env.To); m != nil && m.ReadOnly {
-			c.readers = append(c.readers, env)
+			o.kind.prog.readers = append(o.kind.prog.readers, env)
 			return
 		}
 	}
@@ -342,7 +310,7 @@ func (c *Core) wake(o *object) {
 			return
 		}
 		o.ready, o.since = true, c.tick
-		c.ready = append(c.ready, o)
+		o.kind.prog.ready = append(o.kind.prog.ready, o)
 		return
 	}
 	if until := o.box.Until(); until > c.tick && o.paused != until && !o.box.Running() {
@@ -409,7 +377,9 @@ func busyError(op, on, what string) error {
 // Count returns the stats with what there is now.
 func (c *Core) Count() conf.Stats {
 	st := c.stats
-	st.Resident = len(c.slots) - 1 - len(c.free)
+	for _, p := range c.programs {
+		st.Resident += len(p.slots) - 1 - len(p.free)
+	}
 	st.Queued = c.mail
 	st.Waiting = c.records.Waiting()
 	st.Dead = c.dead.Len()
@@ -447,8 +417,10 @@ func (c *Core) Abandon(err error) {
 		}
 	}
 	c.eachMail(local)
-	for _, env := range c.readers {
-		local(env)
+	for _, p := range c.programs {
+		for _, env := range p.readers {
+			local(env)
+		}
 	}
 	for _, fl := range c.frames {
 		for _, t := range fl.tasks {

@@ -2,6 +2,7 @@ package core
 
 import (
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -13,7 +14,7 @@ func (c *Core) seen(id wire.ObjectID) *object {
 	if o := c.objects.get(id); o != nil {
 		return o
 	}
-	return &object{typ: &id.Type, key: id.Key}
+	return &object{kind: &kind{name: id.Type}, key: id.Key}
 }
 
 // View returns an object's latest state, from memory and rows together. Who
@@ -31,11 +32,11 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 		info.Size, info.Modified = row.Size, row.Modified
 	}
 	if !o.resting() {
-		for _, ch := range []*change{o.sealed, o.pend} {
+		for _, ch := range []*delta.Change{o.sealed, o.pend} {
 			if ch == nil {
 				continue
 			}
-			info.Size, info.Modified = ch.size, ch.modified
+			info.Size, info.Modified = ch.Size, ch.Modified
 		}
 	}
 	st := c.load(o)
@@ -43,6 +44,13 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 		return nil, info, fault.New(fault.NotFound, "get", id.String(), "there is no such object")
 	}
 	return st, info, c.err
+}
+
+// InFrame reports whether a turn of the object is in a frame that is out:
+// Remove must wait for its report.
+func (c *Core) InFrame(id wire.ObjectID) bool {
+	o := c.objects.get(id)
+	return !o.resting() && o.box.Running() && o.detached == 0
 }
 
 // Remove deletes an object's state from outside.
@@ -58,13 +66,12 @@ func (c *Core) Remove(id wire.ObjectID) error {
 	o := c.object(id)
 	c.unlink(o)
 	if o.slot != 0 {
-		c.drops = append(c.drops, o.slot)
-		c.release(o)
+		o.kind.prog.drop(o)
 	}
 	if o.pend == nil {
 		c.batch.objects = append(c.batch.objects, o)
 	}
-	o.pend = &change{clear: true, modified: c.now}
+	o.pend = delta.Cleared(c.now)
 	o.size = 0
 	return nil
 }

@@ -2,13 +2,14 @@ package core
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/situ-dev/situ/internal/wire"
 )
 
 // room refuses what is over a bound, before anything is written.
 func (c *Core) room(r *wire.Request) error {
-	if c.Full() || c.slow() && waits(r) {
+	if c.Full() || waits(r) && c.slow(c.program(r.To)) {
 		return shardFull(r.To)
 	}
 	if c.out.Unacked() > c.cfg.MaxOutbox {
@@ -55,12 +56,12 @@ func (c *Core) crowded(id wire.ObjectID) (full, long bool) {
 	return n >= c.cfg.MaxMailbox, c.now-max(first.Made, first.Due) > most/10 && o.pace.Wait(n, c.tick) > most
 }
 
-// slow reports whether an object that becomes ready is likely to wait for much
-// longer than MaxWait until it is its turn: the one that became so first waits
-// for twice as long already. What turns take differs too much between objects
-// to tell it from how many there are.
-func (c *Core) slow() bool {
-	return len(c.ready) >= c.cfg.LongQueue && c.tick-c.ready[0].since > 2*wire.Time(c.cfg.MaxWait)
+// slow reports whether an object of p that becomes ready is likely to wait for
+// much longer than MaxWait until it is its turn: the one that became so first
+// waits for twice as long already. What turns take differs too much between
+// objects to tell it from how many there are.
+func (c *Core) slow(p *Program) bool {
+	return p != nil && len(p.ready) >= c.cfg.LongQueue && c.tick-p.ready[0].since > 2*wire.Time(c.cfg.MaxWait)
 }
 
 func mailboxFull(to wire.Address) error {
@@ -73,8 +74,10 @@ func shardFull(to wire.Address) error {
 
 // Crowds is what a shard has too much of. Nobody changes one that was told.
 type Crowds struct {
-	Slow    bool                   // all objects: who waits for the answer would wait for long
 	Objects map[wire.ObjectID]bool // false: take no calls of those who wait for the answer; true: of nobody
+
+	slow     []*Program          // whose objects take no calls of those who wait: they would wait for long
+	programs map[string]*Program // by type
 }
 
 // Refuse returns the refusal of a call, nil if the shard is to be asked.
@@ -85,7 +88,7 @@ func (cr *Crowds) Refuse(r *wire.Request) error {
 	if full, there := cr.Objects[r.To.Object()]; there && (full || waits(r)) {
 		return mailboxFull(r.To)
 	}
-	if cr.Slow && waits(r) {
+	if len(cr.slow) > 0 && waits(r) && slices.Contains(cr.slow, cr.programs[r.To.Type]) {
 		return shardFull(r.To)
 	}
 	return nil
@@ -110,11 +113,22 @@ func (c *Core) Crowds() (crowds *Crowds, changed bool) {
 			c.crowds.Objects[id], changed = full, true
 		}
 	}
-	if slow := c.slow(); slow != c.crowds.Slow {
-		c.crowds.Slow, changed = slow, true
+	for _, p := range c.programs {
+		if slow := c.slow(p); slow != p.slow {
+			p.slow, changed = slow, true
+		}
 	}
-	if !changed || !c.crowds.Slow && len(c.crowds.Objects) == 0 {
-		return nil, changed
+	if !changed {
+		return nil, false
 	}
-	return &Crowds{c.crowds.Slow, maps.Clone(c.crowds.Objects)}, true
+	crowds = &Crowds{Objects: maps.Clone(c.crowds.Objects), programs: c.objects.progs}
+	for _, p := range c.programs {
+		if p.slow {
+			crowds.slow = append(crowds.slow, p)
+		}
+	}
+	if len(crowds.slow)+len(crowds.Objects) == 0 {
+		return nil, true
+	}
+	return crowds, true
 }

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -48,28 +47,6 @@ func (c *Core) Wanted() bool {
 // BatchSize returns about how many bytes Seal will write.
 func (c *Core) BatchSize() int { return c.batch.size + 64*len(c.batch.objects) + 1024 }
 
-// SealNow reports whether the batch is to be sealed now. While there is more to
-// run it waits a little: what those turns consume, and what they change again,
-// is then never written (law 2). In a hurry it does not wait.
-func (c *Core) SealNow(hurry bool) bool {
-	if c.flown != nil || c.flying || c.err != nil || !c.Wanted() {
-		return false
-	}
-	b := c.batch
-	return hurry || !c.runnable() || b.since == 0 || c.tick-b.since >= wire.Time(c.cfg.RunAhead) || b.size >= c.cfg.MaxCommit
-}
-
-// runnable reports whether NextFrame has something to run.
-func (c *Core) runnable() bool {
-	if c.set == nil {
-		return false
-	}
-	if len(c.ready)+len(c.readers) > 0 || len(c.funcs) > 0 && len(c.running) < c.cfg.MaxFunctions {
-		return true
-	}
-	return c.in.Waiting() && !c.Full()
-}
-
 // eachMail calls f for the mail of every object and function.
 func (c *Core) eachMail(f func(*wire.Envelope)) {
 	for _, o := range c.busy {
@@ -77,13 +54,18 @@ func (c *Core) eachMail(f func(*wire.Envelope)) {
 			f(env)
 		}
 	}
-	for _, env := range c.funcs {
-		f(env)
-	}
-	for env := range c.running {
-		f(env)
+	for _, p := range c.programs {
+		for _, env := range p.funcs {
+			f(env)
+		}
+		for env := range p.running {
+			f(env)
+		}
 	}
 	for env := range c.paused {
+		f(env)
+	}
+	for _, env := range c.strays {
 		f(env)
 	}
 }
@@ -102,6 +84,9 @@ func (c *Core) Seal(w *store.Batch) bool {
 	for _, r := range b.drops {
 		w.Delete(r.table, r.key)
 	}
+	for _, p := range c.programs {
+		p.since = 0
+	}
 	c.flown, c.batch = b, c.spent
 	if c.spent = nil; c.batch == nil {
 		c.batch = &batch{}
@@ -112,32 +97,11 @@ func (c *Core) Seal(w *store.Batch) bool {
 // sealObjects writes the changed objects.
 func (c *Core) sealObjects(b *batch, w *store.Batch) {
 	for _, o := range b.objects {
-		p := o.pend
-		o.sealed, o.pend = p, nil
-		if p.clear {
-			from, to := rows.EntriesOf(o.id())
-			w.DeleteRange(store.Entries, from, to)
-		}
-		for _, e := range p.net() {
-			c.buf = rows.AppendEntryKey(c.buf[:0], o.id(), e)
-			if e.Value == nil {
-				w.Delete(store.Entries, c.buf)
-			} else {
-				w.Set(store.Entries, c.buf, e.Value)
-			}
-		}
+		o.sealed, o.pend = o.pend, nil
+		c.buf = o.sealed.SealElements(w, o.id(), c.buf)
 	}
 	for _, o := range b.objects {
-		p := o.sealed
-		c.buf = rows.AppendObjectKey(c.buf[:0], o.id())
-		if p.clear {
-			w.Delete(store.Objects, c.buf)
-		}
-		if p.root != nil {
-			key := len(c.buf)
-			c.buf = rows.AppendObjectHead(c.buf, p.modified, p.size)
-			w.Set(store.Objects, c.buf[:key], c.buf[key:], p.root)
-		}
+		c.buf = o.sealed.SealRoot(w, o.id(), c.buf)
 	}
 }
 

@@ -42,12 +42,17 @@ func (c *Core) overdue() time.Duration {
 		oldest = min(oldest, t)
 	}
 	since := func(env *wire.Envelope) { oldest = min(oldest, max(env.Made, env.Due)) }
-	for _, o := range c.ready {
-		if env := o.box.Queue(); env != nil {
+	for _, p := range c.programs {
+		for _, o := range p.ready {
+			if env := o.box.Queue(); env != nil {
+				since(env)
+			}
+		}
+		for _, env := range p.funcs {
 			since(env)
 		}
 	}
-	for _, env := range c.funcs {
+	for _, env := range c.strays {
 		since(env)
 	}
 	if t := c.out.Oldest(); t != 0 {

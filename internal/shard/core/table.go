@@ -6,12 +6,14 @@ import "github.com/situ-dev/situ/internal/wire"
 // of both, and looking a key up in it is faster.
 type table struct {
 	types map[string]*kind
-	last  *kind // asked for last
+	last  *kind               // asked for last
+	progs map[string]*Program // by type; it is not changed, but replaced
 }
 
 // kind is the objects of a type.
 type kind struct {
 	name string
+	prog *Program // nil: none has the type
 	keys map[string]*object
 }
 
@@ -40,12 +42,12 @@ func (t *table) get(id wire.ObjectID) *object {
 func (t *table) add(id wire.ObjectID) *object {
 	k := t.of(id.Type)
 	if k == nil {
-		k = &kind{name: id.Type, keys: map[string]*object{}}
+		k = &kind{name: id.Type, prog: t.progs[id.Type], keys: map[string]*object{}}
 		t.types[id.Type] = k
 	}
-	o := &object{typ: &k.name, key: id.Key}
+	o := &object{kind: k, key: id.Key}
 	k.keys[id.Key] = o
 	return o
 }
 
-func (t *table) remove(o *object) { delete(t.of(*o.typ).keys, o.key) }
+func (t *table) remove(o *object) { delete(o.kind.keys, o.key) }

@@ -122,23 +122,6 @@ func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failur
 // only as fast as they can be run.
 func (c *Core) TakeSegment(s rows.Segment) { c.events.Acks = c.in.Put(s, c.events.Acks) }
 
-// takeChannels accepts queued messages while there is room for their work.
-func (c *Core) takeChannels(room int) {
-	c.in.Round()
-	for room > 0 && !c.Full() {
-		envs, err := c.in.Next(room)
-		c.Fail(err)
-		if len(envs) == 0 {
-			return
-		}
-		for _, env := range envs {
-			env.Settled = false // its sender has committed it
-			c.accept(env)
-		}
-		room -= len(envs)
-	}
-}
-
 // TakeAck forgets messages that their receiver has consumed durably, and sends
 // what waited for room in the channel.
 func (c *Core) TakeAck(a Ack) {
@@ -167,7 +150,7 @@ func (c *Core) TakeTime(now wire.Time) {
 			break
 		}
 		delete(c.paused, it.Value)
-		c.funcs = append(c.funcs, it.Value)
+		c.sort(it.Value)
 	}
 	for n := 0; n < c.cfg.FrameTasks && !c.Full(); n++ {
 		env, ok, err := c.timers.Pop(c.now)
@@ -190,8 +173,13 @@ func (c *Core) NextTime() wire.Time {
 		next = t
 	}
 	shown := c.wall - c.tick // from ticks to what the clock will show
-	if c.trialAt != 0 && len(c.ready)+len(c.funcs) > 0 {
-		next = min(next, c.trialAt+shown)
+	for _, p := range c.programs {
+		if p.trialAt != 0 && len(p.ready)+len(p.funcs) > 0 {
+			next = min(next, p.trialAt+shown)
+		}
+	}
+	if t, waits := c.sealAt(); waits && c.flown == nil {
+		next = min(next, t+shown)
 	}
 	if t, ok := c.pauses.Next(); ok {
 		next = min(next, t+shown)
