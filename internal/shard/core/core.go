@@ -251,7 +251,7 @@ func (c *Core) hold(env *wire.Envelope) {
 func (c *Core) sort(env *wire.Envelope) {
 	if env.To.Function() {
 		if p := c.functions[env.To.Method]; p != nil {
-			p.funcs = append(p.funcs, env)
+			p.putFunction(env)
 		} else {
 			c.stray(env)
 		}
@@ -310,7 +310,7 @@ func (c *Core) wake(o *object) {
 			return
 		}
 		o.ready, o.since = true, c.tick
-		o.kind.prog.ready = append(o.kind.prog.ready, o)
+		o.kind.prog.putReady(o)
 		return
 	}
 	if until := o.box.Until(); until > c.tick && o.paused != until && !o.box.Running() {

@@ -27,6 +27,7 @@ func (c *Core) NextFrame(p *Program) *turn.Frame {
 	}
 	f := &fl.frame
 	f.Seq, f.Now = c.frame+1, c.now
+	c.ranked(p)
 	if !c.addSuspect(f, fl) {
 		c.addObjects(f, fl)
 		c.addReaders(f, fl)

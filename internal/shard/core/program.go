@@ -27,6 +27,9 @@ type Program struct {
 	running map[*wire.Envelope]struct{}
 	readers []*wire.Envelope // read-only calls that go around a busy object
 
+	asideObjects line[*object] // that are ready, with another priority than the normal one
+	asideFuncs   line[*wire.Envelope]
+
 	suspects int       // messages marked wire.Suspect
 	trialAt  wire.Time // when to ask for a trial again, 0 is never
 
@@ -92,10 +95,14 @@ func (c *Core) leave(p *Program, keeps *host.Index) {
 		c.strays = append(c.strays, env)
 	}
 	goes := func(o *object) bool { return o.kind.prog == p && !keeps.Has(o.kind.name) }
-	p.ready = slices.DeleteFunc(p.ready, func(o *object) bool {
-		o.ready = !goes(o)
-		return !o.ready
-	})
+	unready := func(list []*object) []*object {
+		return slices.DeleteFunc(list, func(o *object) bool {
+			o.ready = !goes(o)
+			return !o.ready
+		})
+	}
+	p.ready = unready(p.ready)
+	p.asideObjects.filter(unready)
 	for _, o := range slices.Clone(c.busy) { // which rest changes
 		if goes(o) {
 			for env := range o.box.All() {
@@ -114,6 +121,7 @@ func (c *Core) leave(p *Program, keeps *host.Index) {
 		return gone
 	}
 	p.funcs = slices.DeleteFunc(p.funcs, lost)
+	p.asideFuncs.filter(func(list []*wire.Envelope) []*wire.Envelope { return slices.DeleteFunc(list, lost) })
 	p.readers = slices.DeleteFunc(p.readers, lost)
 }
 
@@ -154,7 +162,7 @@ func (p *Program) idle() bool { return p.hosted && !p.flying }
 // runnable reports whether there is something that the host of p could run,
 // of functions at most so many.
 func (p *Program) runnable(functions int) bool {
-	return len(p.ready)+len(p.readers) > 0 || len(p.funcs) > 0 && len(p.running) < functions
+	return len(p.ready)+len(p.readers)+p.asideObjects.len() > 0 || len(p.funcs)+p.asideFuncs.len() > 0 && len(p.running) < functions
 }
 
 // assign gives an object a slot.
@@ -262,7 +270,7 @@ func (c *Core) takeChannels() {
 	room, out := c.cfg.FrameTasks, false
 	for _, p := range c.programs {
 		if p.idle() {
-			room -= len(p.ready) + len(p.funcs)
+			room -= len(p.ready) + len(p.funcs) + p.asideObjects.len() + p.asideFuncs.len()
 		}
 		out = out || c.awaited(p)
 	}

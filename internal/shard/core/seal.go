@@ -58,6 +58,7 @@ func (c *Core) eachMail(f func(*wire.Envelope)) {
 		for _, env := range p.funcs {
 			f(env)
 		}
+		p.asideFuncs.all(f)
 		for env := range p.running {
 			f(env)
 		}

@@ -43,14 +43,19 @@ func (c *Core) overdue() time.Duration {
 	}
 	since := func(env *wire.Envelope) { oldest = min(oldest, max(env.Made, env.Due)) }
 	for _, p := range c.programs {
-		for _, o := range p.ready {
+		first := func(o *object) {
 			if env := o.box.Queue(); env != nil {
 				since(env)
 			}
 		}
+		for _, o := range p.ready {
+			first(o)
+		}
+		p.asideObjects.all(first)
 		for _, env := range p.funcs {
 			since(env)
 		}
+		p.asideFuncs.all(since)
 	}
 	for _, env := range c.strays {
 		since(env)
