@@ -3,6 +3,7 @@ package graph_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -23,18 +24,18 @@ func problems(doc string, targets graph.Targets) string {
 			err = found
 		}
 	}
-	switch err := err.(type) {
-	case nil:
+	if err == nil {
 		return ""
-	case graph.Problems:
-		var lines []string
-		for _, p := range err {
-			lines = append(lines, p.Pointer+" "+p.Detail)
-		}
-		return strings.Join(lines, "\n")
-	default:
+	}
+	found, ok := errors.AsType[graph.Problems](err)
+	if !ok {
 		return "! " + err.Error()
 	}
+	var lines []string
+	for _, p := range found {
+		lines = append(lines, p.Pointer+" "+p.Detail)
+	}
+	return strings.Join(lines, "\n")
 }
 
 func targets(typ, method string) (json.RawMessage, error) {

@@ -11,7 +11,6 @@ import (
 	"github.com/situ-dev/situ/flow/graph"
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/schema"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -95,28 +94,18 @@ func (c *catalogue) flowChecker() func([]byte) error {
 		return op.raw, nil
 	}
 	return func(body []byte) error {
-		var o struct {
-			Flow json.RawMessage `json:"flow"`
-		}
-		if err := json.Unmarshal(body, &o); err != nil {
-			return malformed("the body is not well-formed JSON: %v", err)
-		}
-		g, err := graph.Parse(o.Flow)
-		if err == nil {
-			if _, found := g.Check(targets); len(found) > 0 {
-				err = found
+		err := graph.CheckOrder(body, targets)
+		found, ok := errors.AsType[graph.Problems](err)
+		if !ok {
+			if err != nil {
+				err = malformed("the flow: %v", err)
 			}
+			return err
 		}
-		if found, ok := errors.AsType[graph.Problems](err); ok {
-			r := &refusal{kind: fault.Unfit, detail: found.Error()}
-			for _, p := range found {
-				r.errors = append(r.errors, api.Misfit(schema.Misfit{Pointer: "#/flow" + strings.TrimPrefix(p.Pointer, "#"), Detail: p.Detail}))
-			}
-			return r
+		r := &refusal{kind: fault.Unfit, detail: found.Error()}
+		for _, p := range found {
+			r.errors = append(r.errors, api.Misfit(p))
 		}
-		if err != nil {
-			return malformed("the flow: %v", err)
-		}
-		return nil
+		return r
 	}
 }

@@ -6,6 +6,7 @@ package policy
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -70,7 +71,7 @@ func ParseRetry(text string) (r Retry, err error) {
 	d.DisallowUnknownFields()
 	err = d.Decode(&r)
 	if err == nil {
-		if _, more := d.Token(); more != io.EOF {
+		if _, more := d.Token(); !errors.Is(more, io.EOF) {
 			err = bad("there is more after the object")
 		}
 	}
