@@ -35,11 +35,11 @@ const floors = `
 	internal/store/inspect
 	internal/store internal/client
 	.
-	flow flow/graph
+	flow fan flow/graph
 	internal/platform/machine
 	internal/platform/flows
-	internal/shard/rows internal/shard/conf
-	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/delta
+	internal/shard/rows internal/shard/conf internal/shard/warn
+	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise internal/shard/delta
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process

@@ -192,10 +192,14 @@ func (rt *Runtime) Restart() {
 
 // Invoke implements situ.Caller: use Do, DoErr or situ.Do.
 func (rt *Runtime) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, error) {
+	return rt.current().Invoke(ctx, r)
+}
+
+// current returns the node of this run.
+func (rt *Runtime) current() *node.Node {
 	rt.mu.Lock()
-	n := rt.node
-	rt.mu.Unlock()
-	return n.Invoke(ctx, r)
+	defer rt.mu.Unlock()
+	return rt.node
 }
 
 // Pass lets virtual time pass, and everything that is due in it happen.

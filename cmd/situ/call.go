@@ -49,6 +49,9 @@ left out if nothing is needed.`,
 					return usage("--at %s is not an instant such as 2026-01-02T15:04:05Z", at)
 				}
 			}
+			if cmd.Flags().Changed("within") && o.Within <= 0 {
+				return usage("--within %s is past: give it a deadline that is to come", o.Within)
+			}
 			if o.After < 0 {
 				return usage("--after %s is in the past", o.After)
 			}
@@ -70,6 +73,7 @@ left out if nothing is needed.`,
 	f.StringVar(&retry, "retry", "", "retry policy: a number of attempts, or `JSON` such as '{\"attempts\":5,\"backoff\":\"200ms\",\"maxAge\":\"1h\",\"on\":[\"busy\"]}'")
 	f.StringVar(&priority, "priority", "", "run before or after others: `low`, normal or high")
 	f.StringVar(&onFailure, "on-failure", "", "function, or type/key.method, that is called with the failure, if it fails: `TARGET`")
+	f.DurationVar(&o.Within, "within", 0, "have an answer after `DURATION` at the latest, if only that there is none")
 	f.StringVar(&o.Trace, "traceparent", "", "W3C trace `CONTEXT` that the call belongs to")
 	return cmd
 }

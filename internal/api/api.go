@@ -15,6 +15,8 @@ const (
 	HeaderRetry      = "Situ-Retry"           // of a request: its retry policy
 	HeaderPriority   = "Situ-Priority"        // of a request: low, normal or high
 	HeaderOnFailure  = "Situ-On-Failure"      // of a request: who is called if it fails
+	HeaderWithin     = "Situ-Within"          // of a request: an answer after that time at the latest
+	HeaderDeadline   = "Situ-Deadline"        // of a request: the same, as an instant
 	HeaderInvocation = "Situ-Invocation"      // of an answer: the id of its record
 	HeaderFlow       = "Situ-Flow"            // of an answer: the key of the flow
 	HeaderReplayed   = "Idempotency-Replayed" // of an answer: it was recorded by an earlier call

@@ -47,9 +47,11 @@ type Options struct {
 	Async  bool          // answer as soon as the call is durable
 	After  time.Duration // deliver later; such a call is Async
 	At     time.Time     // deliver then; such a call is Async
+	Within time.Duration // answer until then at the latest, or with kind "timeout"
+	By     time.Time     // the same, as an instant
+	Policy *wire.Policy  // nil is that of the method
 	Trace  string        // W3C traceparent
 	Want   wire.Format   // of the answer; None is that of the input
-	Policy *wire.Policy  // nil is that of the method
 }
 
 // Result is what a call led to.
@@ -159,6 +161,12 @@ func (o *Options) set(h http.Header, given wire.Format) {
 		if p.OnFail != (wire.Address{}) {
 			h.Set(api.HeaderOnFailure, p.OnFail.String())
 		}
+	}
+	if o.Within != 0 {
+		h.Set(api.HeaderWithin, o.Within.String())
+	}
+	if !o.By.IsZero() {
+		h.Set(api.HeaderDeadline, o.By.UTC().Format(time.RFC3339Nano))
 	}
 	if o.Trace != "" {
 		h.Set(api.HeaderTrace, o.Trace)

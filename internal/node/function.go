@@ -22,9 +22,9 @@ func (n *Node) drain(ctx context.Context) {
 }
 
 // besides returns what runs r without a shard, nil if a shard is needed: for a
-// record, for a timer, or because nothing else runs functions.
+// record, for a timer or a deadline, or because nothing else runs functions.
 func (n *Node) besides(r *wire.Request) shard.Functions {
-	if !r.To.Function() || r.Key != "" || r.Async || r.Due != 0 {
+	if !r.To.Function() || r.Key != "" || r.Async || r.Due != 0 || r.Until != 0 || r.Within != 0 {
 		return nil
 	}
 	if o := n.offered.Load(); o != nil {

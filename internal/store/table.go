@@ -19,4 +19,5 @@ const (
 	Invocations = layout.Invocations
 	Expiry      = layout.Expiry
 	Dead        = layout.Dead
+	Promises    = layout.Promises
 )

@@ -195,6 +195,10 @@ func (e *Encoder) envelope(env *Envelope) {
 	}
 	e.String(18, string(env.Chain))
 	e.Int(19, uint64(env.Deadline))
+	if env.Guard {
+		e.Int(20, 1)
+	}
+	e.Int(21, uint64(env.Beat))
 }
 
 func (env *Envelope) decode(d *Decoder) {
@@ -241,6 +245,10 @@ func (env *Envelope) decode(d *Decoder) {
 			env.Chain = InvocationID(d.Text())
 		case 19:
 			env.Deadline = Time(d.Int())
+		case 20:
+			env.Guard = d.Int() != 0
+		case 21:
+			env.Beat = Time(d.Int())
 		}
 	}
 }
@@ -324,6 +332,7 @@ func (c *Callback) encode(e *Encoder) {
 		c.OnFail.encode(e)
 		e.close(at)
 	}
+	e.Int(12, uint64(c.Deadline))
 }
 
 func (c *Callback) decode(d *Decoder, depth int) {
@@ -359,9 +368,11 @@ func (c *Callback) decode(d *Decoder, depth int) {
 		case 18:
 			c.OnFail = new(Address)
 			d.nested(c.OnFail.decode)
+		case 12:
+			c.Deadline = Time(d.Int())
 		}
 	}
-	if d.err == nil && c.Kind != ToInvocation && c.Kind != ToMethod {
+	if d.err == nil && (c.Kind < ToInvocation || c.Kind > ToPromise) {
 		d.fail("a callback has no kind")
 	}
 }

@@ -30,7 +30,7 @@ type Config struct {
 	MaxOutbox        int           // bytes not acknowledged by one shard, for callers outside; default 64 MiB
 	MaxFunctions     int           // functions running at once; default 256
 	ChannelWindow    int           // bytes under way to another shard; default 4 MiB
-	TimerWindow      int           // timers in memory; default 65,536
+	TimerWindow      int           // timers in memory; default 4,096
 	MaxResident      int           // idle objects in memory; default 250,000
 	MaxResidentBytes int           // their bytes of state; default 256 MiB
 	IdleAfter        time.Duration // idle objects leave memory; default 10 minutes, negative is never
@@ -81,7 +81,7 @@ func (c Config) WithDefaults() Config {
 	def(&c.MaxOutbox, 64<<20)
 	def(&c.MaxFunctions, 256)
 	def(&c.ChannelWindow, 4<<20)
-	def(&c.TimerWindow, 1<<16)
+	def(&c.TimerWindow, 1<<12)
 	def(&c.MaxResident, 250_000)
 	def(&c.MaxResidentBytes, 256<<20)
 	def(&c.IdleAfter, 10*time.Minute)
@@ -109,7 +109,8 @@ type Stats struct {
 	Loads, Evicted, Fired                uint64
 	Detached, Failures, Buried, Unheard  uint64
 	Resident, Queued, Timers, Outbox     int
-	Dead, Waiting                        int // dead letters; callers outside whose call moved on
+	Dead, Waiting                        int    // dead letters; callers outside whose call moved on
+	Late                                 uint64 // answers to promises that had one, or had lapsed
 	Seq                                  wire.Seq
 	Rescued                              uint64        // times that a sweep found work which no wake-up had told of
 	Overdue                              time.Duration // age of the oldest timer, message or row of the outbox that is due

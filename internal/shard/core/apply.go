@@ -215,7 +215,7 @@ func (c *Core) unheard(env *wire.Envelope, fail *wire.Failure) {
 		c.bury(env, fail)
 		return
 	}
-	c.warn("a one-way message was answered with an error, which nobody hears", "to", env.To.String(), "error", fail.Message)
+	c.log.Warn(c.now, "a one-way message was answered with an error, which nobody hears", "to", env.To.String(), "error", fail.Message)
 }
 
 // reply brings a turn's answer to the owner of its callback.
@@ -240,6 +240,11 @@ func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 // same commit, or to the outbox.
 func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
+	if env.To.Type == wire.TokenType {
+		c.Fail(c.proms.Await(env, c.now))
+		return
+	}
+	c.proms.Guard(env, c.now)
 	if to := c.place(env); to != c.id {
 		c.out.Send(to, env)
 		c.batch.size += envelopeSize(env)
@@ -292,15 +297,17 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 		c.post.Add(env)
 	}
 	c.stats.Failures++
-	_, again := turn.Again(c.policy(env), env.Attempt, c.now-max(env.Made, env.Due), fail)
-	c.warn("a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
+	after, again := turn.Again(c.policy(env), env.Attempt, c.now-max(env.Made, env.Due), fail)
+	late := env.Kind == wire.Call && env.Deadline != 0 && c.now+after >= env.Deadline
+	again = again && !late // nobody would hear of it
+	c.log.Warn(c.now, "a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
 	if again {
 		return true
 	}
 	c.done(env)
 	if call := dead.Call(env, fail, int(env.Attempt), c.now); call != nil {
 		c.send(call) // it has all that a dead letter would have
-	} else {
+	} else if !late || fail.Kind != fault.Timeout.String() { // that its deadline ended it is no puzzle to keep
 		c.bury(env, fail)
 	}
 	if env.Back != nil {

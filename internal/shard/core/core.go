@@ -1,8 +1,6 @@
 package core
 
 import (
-	"log/slog"
-
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
@@ -12,9 +10,11 @@ import (
 	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/mail"
+	"github.com/situ-dev/situ/internal/shard/promise"
 	"github.com/situ-dev/situ/internal/shard/record"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/shard/timer"
+	"github.com/situ-dev/situ/internal/shard/warn"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -80,7 +80,6 @@ type Core struct {
 	cfg  conf.Config
 	id   wire.ShardID
 	rows Rows
-	log  *slog.Logger
 
 	now     wire.Time // what the clock has shown at the latest
 	wall    wire.Time // what it shows
@@ -119,6 +118,7 @@ type Core struct {
 	out     *channel.Outbox
 	records *record.Records
 	dead    *dead.Letters
+	proms   *promise.Promises
 	mail    int        // envelopes in mailboxes and queues
 	held    int        // their bytes
 	post    *mail.Mail // mail as rows
@@ -131,8 +131,7 @@ type Core struct {
 	rescues int // of the outbox, that were logged
 	events  Effects
 	err     error
-	second  wire.Time // of the warnings counted by warned
-	warned  int
+	log     warn.Log
 }
 
 // Effects is what a core wants done.
@@ -168,7 +167,7 @@ type Answer struct {
 // name makes the names of this run's invocations different from other runs'.
 func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	cfg = cfg.WithDefaults()
-	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: cfg.Log,
+	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: warn.Log{To: cfg.Log},
 		boot: name, now: now, wall: now, tick: now,
 		objects: table{types: map[string]*kind{}}, paused: map[*wire.Envelope]struct{}{},
 		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
@@ -176,6 +175,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
 		post: mail.New(committed), records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),
 	}
+	c.proms = promise.New(cfg.ID, name, cfg.KeepAnswers, committed, home{c})
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
 	c.batch = &batch{}
 	c.main = c.Program(conf.Main)
@@ -295,6 +295,11 @@ func (c *Core) done(env *wire.Envelope) {
 	env.Note |= wire.Gone
 	c.clear(env)
 	c.post.Gone(env)
+	c.drop(env)
+}
+
+// drop drops the row of a timer.
+func (c *Core) drop(env *wire.Envelope) {
 	if env.Note&wire.InTimers != 0 {
 		c.batch.drop(store.Timers, rows.TimerKey(env.Due, env.Seq))
 	}
@@ -344,24 +349,10 @@ func (c *Core) place(env *wire.Envelope) wire.ShardID {
 	switch {
 	case env.To == (wire.Address{}) && env.Back != nil:
 		return env.Back.Shard
-	case env.To.Function():
+	case env.To.Function(), env.To.Type == wire.TokenType:
 		return c.id
 	}
 	return place.Shard(env.To.Object(), c.cfg.Shards)
-}
-
-// warn logs, but at most ten lines a second: what goes wrong often must not
-// bury the rest.
-func (c *Core) warn(msg string, args ...any) {
-	if now := c.now / 1e9; now != c.second {
-		if c.warned > 10 {
-			c.log.Warn("more warnings were left out", "count", c.warned-10)
-		}
-		c.second, c.warned = now, 0
-	}
-	if c.warned++; c.warned <= 10 {
-		c.log.Warn(msg, args...)
-	}
 }
 
 func envelopeSize(env *wire.Envelope) int {
@@ -387,6 +378,7 @@ func (c *Core) Count() conf.Stats {
 	st.Outbox = c.out.Waiting()
 	st.Rescued += uint64(c.out.Rescued())
 	st.Overdue = c.overdue()
+	st.Late = c.proms.Late()
 	return st
 }
 

@@ -26,7 +26,7 @@ func (c *Core) NextFrame(p *Program) *turn.Frame {
 		fl = &flight{prog: p}
 	}
 	f := &fl.frame
-	f.Seq, f.Now = c.frame+1, c.now
+	f.Seq, f.Shard, f.Now = c.frame+1, c.id, c.now
 	c.ranked(p)
 	if !c.addSuspect(f, fl) {
 		c.addObjects(f, fl)

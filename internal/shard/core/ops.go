@@ -84,7 +84,7 @@ func (c *Core) Redrive(id string) error {
 		return err
 	}
 	env := d.Envelope
-	env.Attempt, env.Due, env.Back = 0, 0, nil
+	env.Attempt, env.Due, env.Back, env.Deadline = 0, 0, nil, 0
 	env.Made = c.now // its age begins anew
 	c.accept(env)
 	return nil

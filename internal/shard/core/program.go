@@ -293,6 +293,10 @@ func (c *Core) takeChannels() {
 		}
 		for _, env := range envs {
 			env.Settled = false // its sender has committed it
+			if env.Kind == wire.Reply && env.To == (wire.Address{}) {
+				c.deliver(env.Back, env.Body, env.Fail, c.AnswerNow) // and all that led to it
+				continue
+			}
 			c.accept(env)
 		}
 		room -= len(envs)

@@ -41,7 +41,7 @@ func (c *Core) Wanted() bool {
 	if len(b.objects)+len(b.drops)+len(b.answers)+len(b.later) > 0 {
 		return true
 	}
-	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.post.Dirty()
+	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.post.Dirty() || c.proms.Dirty()
 }
 
 // BatchSize returns about how many bytes Seal will write.
@@ -82,6 +82,7 @@ func (c *Core) Seal(w *store.Batch) bool {
 	c.in.Seal(w)
 	c.records.Seal(w)
 	c.dead.Seal(w)
+	c.proms.Seal(w)
 	for _, r := range b.drops {
 		w.Delete(r.table, r.key)
 	}
@@ -118,6 +119,7 @@ func (c *Core) Committed() {
 	c.timers.Committed()
 	c.records.Committed()
 	c.dead.Committed()
+	c.proms.Committed()
 	for _, env := range b.later {
 		c.sort(env)
 	}

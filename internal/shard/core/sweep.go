@@ -23,14 +23,14 @@ func (c *Core) Sweep() {
 	c.Fail(err)
 	if n := c.out.Rescued(); n > c.rescues {
 		c.rescues = n
-		c.warn("a sweep found work that no wake-up had told of", "what", "messages or acknowledgements lost between shards")
+		c.log.Warn(c.now, "a sweep found work that no wake-up had told of", "what", "messages or acknowledgements lost between shards")
 	}
 }
 
 // Rescue counts that a sweep found work which no wake-up had told of.
 func (c *Core) Rescue(what string, args ...any) {
 	c.stats.Rescued++
-	c.warn("a sweep found work that no wake-up had told of", append([]any{"what", what}, args...)...)
+	c.log.Warn(c.now, "a sweep found work that no wake-up had told of", append([]any{"what", what}, args...)...)
 }
 
 // overdue returns the age of the oldest thing that is due: a timer that has not

@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/promise"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -14,10 +15,16 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 		c.AnswerNow(w, nil, err)
 		return
 	}
-	env := &wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Due: r.Due, Policy: r.Policy, Trace: r.Trace, Made: c.now}
+	until, err := promise.Deadline(r, c.now)
+	if err != nil {
+		c.AnswerNow(w, nil, err)
+		return
+	}
+	env := &wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Due: r.Due, Policy: r.Policy, Trace: r.Trace, Made: c.now,
+		Deadline: until, Guard: until != 0}
 	if r.Key == "" && !r.Async {
-		if r.Due > c.now {
-			// It waits on disk. Its caller may wait here, too.
+		if r.Due > c.now || until != 0 {
+			// It waits on disk, or may. Its caller may wait here, too.
 			id := c.name()
 			c.records.Expect(id, w)
 			env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: id, Shard: c.id, Format: r.Want}
@@ -26,6 +33,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 			env.Local = w
 			env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: c.name(), Shard: c.id, Format: r.Want}
 		}
+		c.proms.Guard(env, c.now)
 		c.accept(env)
 		return
 	}
@@ -45,6 +53,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 	}
 	env.Chain = id
 	env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: id, Shard: c.id, Format: r.Want}
+	c.proms.Guard(env, c.now)
 	c.accept(env)
 }
 
@@ -79,7 +88,7 @@ func (c *Core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *Wa
 // timer; or, if it answers a caller outside, to that caller.
 func (c *Core) accept(env *wire.Envelope) {
 	if env.Kind == wire.Reply && env.To == (wire.Address{}) {
-		c.deliver(env.Back, env.Body, env.Fail)
+		c.deliver(env.Back, env.Body, env.Fail, c.batch.answer)
 		return
 	}
 	c.arrival++
@@ -101,14 +110,18 @@ func (c *Core) arrive(env *wire.Envelope) {
 	c.put(env)
 }
 
-// deliver brings an answer to a caller outside: to its record, and to those
-// who wait here.
-func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failure) {
+// deliver brings an answer to a promise, or to a caller outside: to its record,
+// and to those who wait here. A caller whose call has no record is told by tell.
+func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failure, tell func(*Waiter, *wire.Response, error)) {
 	if back == nil {
 		return
 	}
+	if back.Kind == wire.ToPromise {
+		c.Fail(c.proms.Answer(back.ID, body, fail, c.now))
+		return
+	}
 	if w := c.records.Expected(back.ID); w != nil {
-		c.batch.answer(w, &wire.Response{Done: true, Body: body, Fail: fail}, nil)
+		tell(w, &wire.Response{Done: true, Body: body, Fail: fail}, nil)
 		return
 	}
 	waiters, err := c.records.Finish(back.ID, c.now, body, fail)
@@ -159,6 +172,11 @@ func (c *Core) TakeTime(now wire.Time) {
 			break
 		}
 		c.stats.Fired++
+		if env.Kind == wire.Reply && env.To == (wire.Address{}) {
+			c.drop(env)
+			c.Fail(c.proms.Lapse(env, c.now))
+			continue
+		}
 		c.arrive(env)
 	}
 	c.Fail(c.records.Expire(c.now))

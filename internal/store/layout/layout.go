@@ -27,12 +27,13 @@ const (
 	Invocations Table = 'i'
 	Expiry      Table = 'z'
 	Dead        Table = 'd'
+	Promises    Table = 'p'
 
 	Tip Table = 'c' // up to where the shard's rows are in tables; see package chain
 )
 
 // Tables is all tables of a shard whose rows commits write.
-var Tables = []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead}
+var Tables = []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead, Promises}
 
 // String returns the name of the table.
 func (t Table) String() string {
@@ -61,6 +62,8 @@ func (t Table) String() string {
 		return "expiry"
 	case Dead:
 		return "dead"
+	case Promises:
+		return "promises"
 	case Tip:
 		return "tip"
 	}
