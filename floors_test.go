@@ -40,6 +40,7 @@ const floors = `
 	internal/platform/flows
 	internal/shard/rows internal/shard/conf internal/shard/warn
 	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise internal/shard/delta
+	internal/shard/resident
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process

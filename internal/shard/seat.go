@@ -139,7 +139,7 @@ func (s *Shard) submit() (any bool) {
 // leave gives the host of a program up, in peace if it lives: then a frame that
 // is out comes back first.
 func (s *Shard) leave(st *seat) bool {
-	if st.program.Flying() && st.quit != nil {
+	if st.program.Flying && st.quit != nil {
 		return false // its carrier brings the report, or that it has ended
 	}
 	if st.quit != nil {
@@ -154,7 +154,7 @@ func (s *Shard) leave(st *seat) bool {
 			continue
 		default:
 		}
-		if st.program.Flying() {
+		if st.program.Flying {
 			return false
 		}
 		st.host = nil
@@ -191,7 +191,7 @@ func (s *Shard) lost(st *seat) {
 		c.LostHost(p, true)
 		return
 	}
-	if p.Flying() && !h.Reached(p.Frame()) {
+	if p.Flying && !h.Reached(p.Frame) {
 		c.Unsent(p)
 	}
 	if err := h.Why(); err != nil {

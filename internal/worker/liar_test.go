@@ -101,6 +101,7 @@ func TestLiar(t *testing.T) {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
 			p := open(t, worker.Config{Backoff: time.Millisecond})
+			own := p.unhurt()
 			p.load(self(t, "liar", fmt.Sprintf("TEST_LIE='%s'", name), "TEST_MARK="+filepath.Join(t.TempDir(), "mark")))
 			p.want("a", "add", "1", "1")
 			p.log.until(t, func(s string) bool { return strings.Contains(s, "it is started again") && strings.Contains(s, l.says) })
@@ -108,6 +109,7 @@ func TestLiar(t *testing.T) {
 			if st := p.pool.Status(); st.Restarts != 1 || st.State != worker.Running {
 				t.Errorf("%v", st)
 			}
+			own.check(t)
 		})
 	}
 }

@@ -68,12 +68,14 @@ func (po *poison) config() worker.Config {
 
 // TestPoison gives each poison to a worker process while others use it. The
 // node lives; the message is a dead letter whose reason says what happened;
-// its object serves others afterwards; and nobody else notices.
+// its object serves others afterwards; and nobody else notices, least of all
+// an object of the platform, which is no part of the worker's program.
 func TestPoison(t *testing.T) {
 	for _, p := range poisons {
 		t.Run(strings.ReplaceAll(p.kind, " ", "-"), func(t *testing.T) {
 			t.Parallel()
 			pf := openShards(t, t.TempDir(), p.config(), 1)
+			own := pf.unhurt()
 			pf.load(self(t, "poison"))
 			pf.want("v", "add", "1", "1")
 			o := pf.others(4)
@@ -89,6 +91,7 @@ func TestPoison(t *testing.T) {
 				o.more(50)
 			}
 			o.stop()
+			own.check(t)
 			want := "2"
 			if p.counts {
 				want = "101"

@@ -8,6 +8,7 @@ import (
 	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/mail"
+	"github.com/situ-dev/situ/internal/shard/resident"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -19,11 +20,11 @@ func (c *Core) Apply(rep *turn.Report) {
 	if fl == nil {
 		return // of a host that was given up
 	}
-	p := fl.prog
+	p := fl.Program
 	if !rep.Late {
-		p.flying = false
-		if fl.trial {
-			c.cfg.Trials.End(p.name)
+		p.Flying = false
+		if fl.Trial {
+			c.cfg.Trials.End(p.Name)
 		}
 	}
 	c.begin(p)
@@ -35,17 +36,17 @@ func (c *Core) Apply(rep *turn.Report) {
 		if o == nil {
 			continue
 		}
-		if !o.touched {
-			o.touched = true
+		if !o.Touched {
+			o.Touched = true
 			c.hands = append(c.hands, o)
 		}
 		if rep.Results[i].Outcome != turn.Skipped {
-			o.ran = true
-			o.pace.Left(c.tick)
+			o.Ran = true
+			o.Pace.Left(c.tick)
 		}
 	}
 	c.letGo(p)
-	if fl.open == 0 {
+	if fl.Open == 0 {
 		delete(c.frames, rep.Frame)
 		if !rep.Late {
 			c.land(fl)
@@ -58,17 +59,17 @@ func (c *Core) Apply(rep *turn.Report) {
 // ran: else the same object would be the first of each frame and, if its turns
 // take the whole slice, the only one that gets on.
 func (c *Core) letGo(p *Program) {
-	before := len(p.ready)
+	before := len(p.Ready)
 	for i, o := range c.hands {
-		if !o.ran {
+		if !o.Ran {
 			c.goOn(o)
 			c.hands[i] = nil
 		}
 	}
-	if before > 0 && len(p.ready) > before {
-		left := slices.Clone(p.ready[before:])
-		copy(p.ready[len(left):], p.ready[:before])
-		copy(p.ready, left)
+	if before > 0 && len(p.Ready) > before {
+		left := slices.Clone(p.Ready[before:])
+		copy(p.Ready[len(left):], p.Ready[:before])
+		copy(p.Ready, left)
 	}
 	for _, o := range c.hands {
 		if o != nil {
@@ -82,64 +83,64 @@ func (c *Core) letGo(p *Program) {
 // goOn makes an object that a report touched ready, or lets it rest. One for
 // which there was no time has been ready since before.
 func (c *Core) goOn(o *object) {
-	ran, since := o.ran, o.since
-	o.touched, o.ran = false, false
-	if o.detached == 0 && o.box.Running() {
-		o.box.Return(o.box.Until())
+	ran, since := o.Ran, o.Since
+	o.Touched, o.Ran = false, false
+	if o.Detached == 0 && o.Box.Running() {
+		o.Box.Return(o.Box.Until())
 	}
 	c.wake(o)
 	if !ran {
-		o.since = since
+		o.Since = since
 	}
 	c.rest(o)
 }
 
 // land keeps the memory of a frame that is done with for the next.
-func (c *Core) land(fl *flight) {
-	clear(fl.tasks)
-	clear(fl.frame.Tasks)
-	*fl = flight{prog: fl.prog, frame: turn.Frame{Tasks: fl.frame.Tasks[:0]}, tasks: fl.tasks[:0]}
-	fl.prog.landed = fl
+func (c *Core) land(fl *resident.Flight) {
+	clear(fl.Tasks)
+	clear(fl.Frame.Tasks)
+	*fl = resident.Flight{Program: fl.Program, Frame: turn.Frame{Tasks: fl.Frame.Tasks[:0]}, Tasks: fl.Tasks[:0]}
+	fl.Program.Landed = fl
 }
 
 // result deals with one task's result, and returns its object if that may go
 // on.
-func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
-	t := &fl.tasks[res.Index]
-	o, env := t.obj, t.env
+func (c *Core) result(fl *resident.Flight, res *turn.Result, late bool) *object {
+	t := &fl.Tasks[res.Index]
+	o, env := t.Object, t.Env
 	if late {
-		fl.open--
+		fl.Open--
 		if o != nil {
-			o.detached--
+			o.Detached--
 		}
 	}
 	if res.Outcome == turn.Detached {
-		fl.open++
+		fl.Open++
 		if o != nil {
-			o.detached++
+			o.Detached++
 		}
 		c.stats.Detached++
 		return nil
 	}
-	t.env = nil
+	t.Env = nil
 	if res.Unloaded && o != nil {
-		c.unlink(o)
-		fl.prog.release(o)
+		c.idle.Take(o)
+		fl.Program.Release(o)
 	}
 	if o == nil {
-		delete(fl.prog.running, env)
-		c.plainResult(t.ro, env, res)
+		delete(fl.Program.Running, env)
+		c.plainResult(t.Copy, env, res)
 		return nil
 	}
 	c.retried(env, res)
 	switch res.Outcome {
 	case turn.Done:
-		o.box.Finish()
+		o.Box.Finish()
 		c.finish(o, env, res)
 	case turn.Panicked:
 		c.failed(o, env, res.Fail)
 	case turn.Redo:
-		o.box.ReturnSolo()
+		o.Box.ReturnSolo()
 	}
 	return o
 }
@@ -227,9 +228,9 @@ func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 	w := env.Local.(*Waiter)
 	resp := &wire.Response{Done: true, Body: res.Answer, Fail: res.Fail}
 	switch {
-	case relaxed, len(res.Sends) == 0 && (o.resting() || o.pend == nil && o.sealed == nil):
+	case relaxed, len(res.Sends) == 0 && (o.Resting() || o.Pend == nil && o.Sealed == nil):
 		c.AnswerNow(w, resp, nil) // it tells of nothing that is not durable
-	case len(res.Sends) == 0 && o.pend == nil:
+	case len(res.Sends) == 0 && o.Pend == nil:
 		c.flown.answer(w, resp, nil)
 	default:
 		c.batch.answer(w, resp, nil)
@@ -256,19 +257,19 @@ func (c *Core) send(env *wire.Envelope) {
 // change merges a reported change into the batch.
 func (c *Core) change(p *Program, ch turn.Change) {
 	var o *object
-	if int(ch.Slot) < len(p.slots) {
-		o = p.slots[ch.Slot]
+	if int(ch.Slot) < len(p.Slots) {
+		o = p.Slots[ch.Slot]
 	}
-	if o.resting() { // going on would lose state that a turn was told it has
-		c.Fail(fault.New(fault.Internal, "shard.apply", p.name, "a change of slot %d, where there is no object", ch.Slot))
+	if o.Resting() { // going on would lose state that a turn was told it has
+		c.Fail(fault.New(fault.Internal, "shard.apply", p.Name, "a change of slot %d, where there is no object", ch.Slot))
 		return
 	}
-	if o.pend == nil {
-		o.pend = &delta.Change{}
+	if o.Pend == nil {
+		o.Pend = &delta.Change{}
 		c.batch.objects = append(c.batch.objects, o)
 	}
-	c.batch.size += o.pend.Merge(ch, c.now)
-	o.size = uint32(ch.Size)
+	c.batch.size += o.Pend.Merge(ch, c.now)
+	o.Size = uint32(ch.Size)
 }
 
 // policy returns the retry policy of a message.
@@ -281,11 +282,11 @@ func (c *Core) policy(env *wire.Envelope) wire.Policy {
 // goes on.
 func (c *Core) failed(o *object, env *wire.Envelope, fail *wire.Failure) {
 	if !c.again(env, fail) {
-		o.box.Finish()
+		o.Box.Finish()
 		return
 	}
 	after, _ := turn.Retry(c.policy(env), env.Attempt)
-	o.box.Return(c.tick + after)
+	o.Box.Return(c.tick + after)
 }
 
 // again counts a failed run, and reports whether there is to be another. If

@@ -8,15 +8,14 @@ import (
 	"github.com/situ-dev/situ/internal/shard/channel"
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/dead"
-	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/shard/promise"
 	"github.com/situ-dev/situ/internal/shard/record"
+	"github.com/situ-dev/situ/internal/shard/resident"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/shard/timer"
 	"github.com/situ-dev/situ/internal/shard/warn"
 	"github.com/situ-dev/situ/internal/store"
-	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -27,53 +26,11 @@ type Rows interface {
 	ScanReverse(t store.Table, from, to []byte, fn func(key, value []byte) (bool, error)) error
 }
 
-// object is one object that is resident or has work. Others are rows only.
-type object struct {
-	*work // nil while it rests: most residents do
-	kind  *kind
-	key   string
-	slot  turn.Slot // with its program's host; 0: that does not have it
-	size  uint32    // bytes of its state
-	used  wire.Time
-	next  *object // in the list of idle residents, least recently used first
-	prev  *object
-}
-
-// work is what there is to know of an object that does not rest.
-type work struct {
-	box      turn.Mailbox
-	pend     *delta.Change // changed since the last seal
-	sealed   *delta.Change // changed in the commit under way
-	busy     int32         // index in core.busy, -1 if its mailbox is empty
-	detached int32         // tasks that run on beside their frame
-	ready    bool
-	touched  bool      // by the report being applied
-	ran      bool      // in that: it was not all skipped
-	since    wire.Time // tick at which it became ready
-	paused   wire.Time // the end of the pause it waits for
-	pace     turn.Pace // of its mailbox
-}
-
-func (o *object) id() wire.ObjectID { return wire.ObjectID{Type: o.kind.name, Key: o.key} }
-
-// resting returns whether o has no work.
-func (o *object) resting() bool { return o == nil || o.work == nil }
-
-// flight is a frame that the host has, or of which tasks run on detached.
-type flight struct {
-	prog   *Program
-	frame  turn.Frame
-	tasks  []flightTask
-	open   int
-	trial  bool // one suspect, alone
-	unsent bool // nobody got it
-}
-
-type flightTask struct {
-	obj *object // nil for a function or a copy
-	env *wire.Envelope
-	ro  bool
-}
+// What there is of programs and objects is data of package resident.
+type (
+	Program = resident.Program
+	object  = resident.Object
+)
 
 // Core is the state machine of a shard. One goroutine drives it.
 type Core struct {
@@ -92,13 +49,12 @@ type Core struct {
 	set       *host.Index         // what all of them can run
 	functions map[string]*Program // by name; types are in objects
 	strays    []*wire.Envelope    // for what no program has, while main has no host
+	timely    func(*wire.Envelope) bool
 
-	objects table
-	works   []*work   // for objects that get some
-	busy    []*object // with a mailbox that is not empty
-	idle    object    // ring of resident objects without work
-	nidle   int
-	bytes   int // state of idle residents
+	objects resident.Table
+	works   []*resident.Work // for objects that get some
+	busy    []*object        // with a mailbox that is not empty
+	idle    *resident.Idle
 
 	retries *due.Queue[*wire.Envelope]  // functions to be run again after a pause
 	paused  map[*wire.Envelope]struct{} // the same
@@ -106,7 +62,7 @@ type Core struct {
 	crowds    Crowds // of objects, those that refused a call
 	crowdsNew bool   // one came since they were told
 
-	frames map[uint64]*flight
+	frames map[uint64]*resident.Flight
 	frame  uint64    // number of the last frame
 	hands  []*object // that a report touched, while it is applied
 
@@ -169,16 +125,19 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	cfg = cfg.WithDefaults()
 	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: warn.Log{To: cfg.Log},
 		boot: name, now: now, wall: now, tick: now,
-		objects: table{types: map[string]*kind{}}, paused: map[*wire.Envelope]struct{}{},
-		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
+		idle: resident.NewIdle(), paused: map[*wire.Envelope]struct{}{},
+		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*resident.Flight{},
 		pauses: due.NewQueue[*object](1 << 30), timers: timer.New(cfg.TimerWindow, committed),
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
 		post: mail.New(committed), records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),
 	}
 	c.proms = promise.New(cfg.ID, name, cfg.KeepAnswers, committed, home{c})
-	c.idle.next, c.idle.prev = &c.idle, &c.idle
 	c.batch = &batch{}
 	c.main = c.Program(conf.Main)
+	c.timely = func(env *wire.Envelope) bool { // a program takes what is for it when its frame is back: else that would be written
+		p := c.program(env.To)
+		return p == nil || !c.awaited(p)
+	}
 	return c
 }
 
@@ -211,15 +170,15 @@ func (c *Core) Full() bool { return c.mail >= c.cfg.MaxQueued || c.held >= c.cfg
 
 // object returns the object that gets work to do, making it known if needed.
 func (c *Core) object(id wire.ObjectID) *object {
-	o := c.objects.get(id)
+	o := c.objects.Find(id)
 	if o == nil {
-		o = c.objects.add(id)
+		o = c.objects.Add(id)
 	}
-	if o.work == nil {
+	if o.Work == nil {
 		if n := len(c.works); n > 0 {
-			o.work, c.works = c.works[n-1], c.works[:n-1]
+			o.Work, c.works = c.works[n-1], c.works[:n-1]
 		} else {
-			o.work = &work{busy: -1}
+			o.Work = &resident.Work{Busy: -1}
 		}
 	}
 	return o
@@ -251,21 +210,21 @@ func (c *Core) hold(env *wire.Envelope) {
 func (c *Core) sort(env *wire.Envelope) {
 	if env.To.Function() {
 		if p := c.functions[env.To.Method]; p != nil {
-			p.putFunction(env)
+			p.PutFunction(env)
 		} else {
 			c.stray(env)
 		}
 		return
 	}
 	o := c.object(env.To.Object())
-	if o.kind.prog == nil {
+	if o.Kind.Program == nil {
 		c.settle(o)
 		c.stray(env)
 		return
 	}
-	if o.detached > 0 && env.Note&wire.Volatile != 0 {
+	if o.Detached > 0 && env.Note&wire.Volatile != 0 {
 		if m, _ := c.set.Method(env.To); m != nil && m.ReadOnly {
-			o.kind.prog.readers = append(o.kind.prog.readers, env)
+			o.Kind.Program.Readers = append(o.Kind.Program.Readers, env)
 			return
 		}
 	}
@@ -277,12 +236,12 @@ func (c *Core) sort(env *wire.Envelope) {
 func (c *Core) putBack(env *wire.Envelope) { c.mailTo(c.object(env.To.Object()), env) }
 
 func (c *Core) mailTo(o *object, env *wire.Envelope) {
-	o.box.Put(env)
-	if o.busy < 0 {
-		c.unlink(o)
-		o.busy = int32(len(c.busy))
+	o.Box.Put(env)
+	if o.Busy < 0 {
+		c.idle.Take(o)
+		o.Busy = int32(len(c.busy))
 		c.busy = append(c.busy, o)
-		o.pace.Begin(c.tick)
+		o.Pace.Begin(c.tick)
 	}
 	c.wake(o)
 }
@@ -307,19 +266,19 @@ func (c *Core) drop(env *wire.Envelope) {
 
 // wake puts an object with runnable mail in the ready list.
 func (c *Core) wake(o *object) {
-	if o.ready {
+	if o.Ready {
 		return
 	}
-	if o.box.Ready(c.tick) {
+	if o.Box.Ready(c.tick) {
 		if c.cfg.Lose != nil && c.cfg.Lose(conf.Ready) {
 			return
 		}
-		o.ready, o.since = true, c.tick
-		o.kind.prog.putReady(o)
+		o.Ready, o.Since = true, c.tick
+		o.Kind.Program.PutReady(o)
 		return
 	}
-	if until := o.box.Until(); until > c.tick && o.paused != until && !o.box.Running() {
-		o.paused = until
+	if until := o.Box.Until(); until > c.tick && o.Paused != until && !o.Box.Running() {
+		o.Paused = until
 		c.pauseSeq++
 		c.pauses.Add(due.Item[*object]{Due: until, Seq: c.pauseSeq, Value: o})
 	}
@@ -327,13 +286,13 @@ func (c *Core) wake(o *object) {
 
 // rest takes an object out of the busy list when its mailbox is empty.
 func (c *Core) rest(o *object) {
-	if o.busy < 0 || o.box.Len() > 0 {
+	if o.Busy < 0 || o.Box.Len() > 0 {
 		return
 	}
 	last := c.busy[len(c.busy)-1]
-	c.busy[o.busy], last.busy = last, o.busy
+	c.busy[o.Busy], last.Busy = last, o.Busy
 	c.busy = c.busy[:len(c.busy)-1]
-	o.busy = -1
+	o.Busy = -1
 	c.settle(o)
 }
 
@@ -359,17 +318,11 @@ func envelopeSize(env *wire.Envelope) int {
 	return 200 + len(env.Body.Data) + len(env.Carry.Data) + len(env.To.Key)
 }
 
-func busyError(op, on, what string) error {
-	e := fault.New(fault.Busy, op, on, "%s is full: try again later", what)
-	e.Retry = 1e9
-	return e
-}
-
 // Count returns the stats with what there is now.
 func (c *Core) Count() conf.Stats {
 	st := c.stats
 	for _, p := range c.programs {
-		st.Resident += len(p.slots) - 1 - len(p.free)
+		st.Resident += p.Resident()
 	}
 	st.Queued = c.mail
 	st.Waiting = c.records.Waiting()
@@ -410,14 +363,14 @@ func (c *Core) Abandon(err error) {
 	}
 	c.eachMail(local)
 	for _, p := range c.programs {
-		for _, env := range p.readers {
+		for _, env := range p.Readers {
 			local(env)
 		}
 	}
 	for _, fl := range c.frames {
-		for _, t := range fl.tasks {
-			if t.env != nil {
-				local(t.env)
+		for _, t := range fl.Tasks {
+			if t.Env != nil {
+				local(t.Env)
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/situ-dev/situ/internal/shard/delta"
+	"github.com/situ-dev/situ/internal/shard/resident"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -11,36 +12,36 @@ import (
 // NextFrame composes the next frame for the host of p, nil if there is nothing
 // for it to run now.
 func (c *Core) NextFrame(p *Program) *turn.Frame {
-	if !p.idle() || c.err != nil {
+	if !p.Idle() || c.err != nil {
 		return nil
 	}
 	if c.batch.size > c.cfg.MaxCommit && c.flown != nil {
 		return nil // what ran already must become durable first
 	}
 	c.takeChannels()
-	if !p.runnable(c.cfg.MaxFunctions) {
+	if !p.Runnable(c.cfg.MaxFunctions) {
 		return nil
 	}
-	fl := p.landed
-	if p.landed = nil; fl == nil {
-		fl = &flight{prog: p}
+	fl := p.Landed
+	if p.Landed = nil; fl == nil {
+		fl = &resident.Flight{Program: p}
 	}
-	f := &fl.frame
+	f := &fl.Frame
 	f.Seq, f.Shard, f.Now = c.frame+1, c.id, c.now
-	c.ranked(p)
+	p.Rank(c.cfg.FrameTasks)
 	if !c.addSuspect(f, fl) {
 		c.addObjects(f, fl)
 		c.addReaders(f, fl)
 		c.addFunctions(f, fl)
 	}
 	if len(f.Tasks) == 0 {
-		p.landed = fl
+		p.Landed = fl
 		return nil
 	}
-	f.Drop, p.drops = p.drops, nil
+	f.Drop, p.Drops = p.Drops, nil
 	c.frame = f.Seq
 	c.frames[f.Seq] = fl
-	p.frame, p.flying, p.began = f.Seq, true, c.tick
+	p.Frame, p.Flying, p.Began = f.Seq, true, c.tick
 	c.stats.Frames++
 	return f
 }
@@ -48,32 +49,32 @@ func (c *Core) NextFrame(p *Program) *turn.Frame {
 // addSuspect makes a frame of one message that ran when a worker died, if
 // there is one and no other shard tries one now: should the worker die again,
 // it is known why.
-func (c *Core) addSuspect(f *turn.Frame, fl *flight) bool {
-	p := fl.prog
-	if p.suspects == 0 {
+func (c *Core) addSuspect(f *turn.Frame, fl *resident.Flight) bool {
+	p := fl.Program
+	if p.Suspects == 0 {
 		return false
 	}
 	isSuspect := func(env *wire.Envelope) bool { return env.Note&wire.Suspect != 0 }
-	obj := slices.IndexFunc(p.ready, func(o *object) bool { return o.box.Ready(c.tick) && isSuspect(o.box.Queue()) })
-	fn := slices.IndexFunc(p.funcs, isSuspect)
+	obj := slices.IndexFunc(p.Ready, func(o *object) bool { return o.Box.Ready(c.tick) && isSuspect(o.Box.Queue()) })
+	fn := slices.IndexFunc(p.Funcs, isSuspect)
 	if obj < 0 && fn < 0 {
 		return false
 	}
-	if !c.cfg.Trials.Begin(p.name) {
-		p.trialAt = c.tick + 2e6 // ask again then
+	if !c.cfg.Trials.Begin(p.Name) {
+		p.TrialAt = c.tick + 2e6 // ask again then
 		return false
 	}
-	fl.trial, p.trialAt = true, 0
+	fl.Trial, p.TrialAt = true, 0
 	if obj >= 0 {
-		o := p.ready[obj]
-		p.ready = slices.Delete(p.ready, obj, obj+1)
-		o.ready = false
-		c.clear(o.box.Queue())
+		o := p.Ready[obj]
+		p.Ready = slices.Delete(p.Ready, obj, obj+1)
+		o.Ready = false
+		c.clear(o.Box.Queue())
 		c.addMail(f, fl, o, 1)
 		return true
 	}
-	env := p.funcs[fn]
-	p.funcs = slices.Delete(p.funcs, fn, fn+1)
+	env := p.Funcs[fn]
+	p.Funcs = slices.Delete(p.Funcs, fn, fn+1)
 	c.clear(env)
 	c.addFunction(f, fl, env)
 	return true
@@ -81,80 +82,80 @@ func (c *Core) addSuspect(f *turn.Frame, fl *flight) bool {
 
 // addObjects takes mail of ready objects, in the order in which they became
 // ready, a fair share each. Suspects stay for a frame of their own.
-func (c *Core) addObjects(f *turn.Frame, fl *flight) {
-	p := fl.prog
+func (c *Core) addObjects(f *turn.Frame, fl *resident.Flight) {
+	p := fl.Program
 	var later []*object
-	for len(p.ready) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
-		o := p.ready[0]
-		p.ready[0] = nil
-		p.ready = p.ready[1:]
-		if o.box.Ready(c.tick) && o.box.Queue().Note&wire.Suspect != 0 {
+	for len(p.Ready) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
+		o := p.Ready[0]
+		p.Ready[0] = nil
+		p.Ready = p.Ready[1:]
+		if o.Box.Ready(c.tick) && o.Box.Queue().Note&wire.Suspect != 0 {
 			later = append(later, o)
 			continue
 		}
-		o.ready = false
-		share := max(c.cfg.FrameTasks/(len(p.ready)+1), 16)
+		o.Ready = false
+		share := max(c.cfg.FrameTasks/(len(p.Ready)+1), 16)
 		c.addMail(f, fl, o, min(share, c.cfg.FrameTasks-len(f.Tasks)))
 	}
-	p.ready = append(p.ready, later...)
+	p.Ready = append(p.Ready, later...)
 }
 
-func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
-	o.pace.Look(c.tick)
-	env := o.box.Queue()
-	if fl.prog.suspects > 0 {
+func (c *Core) addMail(f *turn.Frame, fl *resident.Flight, o *object, n int) {
+	o.Pace.Look(c.tick)
+	env := o.Box.Queue()
+	if fl.Program.Suspects > 0 {
 		for i, e := 0, env; i < n && e != nil; i, e = i+1, e.Next {
 			if i > 0 && e.Note&wire.Suspect != 0 {
 				n = i
 			}
 		}
 	}
-	n, solo := o.box.Take(c.tick, n)
+	n, solo := o.Box.Take(c.tick, n)
 	for ; n > 0; n, env = n-1, env.Next {
 		t := turn.Task{Env: env, Solo: solo, Seed: c.seed(env)}
-		if o.slot == 0 {
+		if o.Slot == 0 {
 			t.Load = c.load(o)
-			fl.prog.assign(o)
+			fl.Program.Assign(o)
 		}
-		t.Slot = o.slot
+		t.Slot = o.Slot
 		f.Tasks = append(f.Tasks, t)
-		fl.tasks = append(fl.tasks, flightTask{obj: o, env: env})
+		fl.Tasks = append(fl.Tasks, resident.Task{Object: o, Env: env})
 	}
 }
 
 // addReaders runs read-only calls of objects whose own turn takes long, on a
 // copy of what they were before it.
-func (c *Core) addReaders(f *turn.Frame, fl *flight) {
-	p := fl.prog
-	for len(p.readers) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
-		env := p.readers[0]
-		p.readers[0] = nil
-		p.readers = p.readers[1:]
+func (c *Core) addReaders(f *turn.Frame, fl *resident.Flight) {
+	p := fl.Program
+	for len(p.Readers) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
+		env := p.Readers[0]
+		p.Readers[0] = nil
+		p.Readers = p.Readers[1:]
 		f.Tasks = append(f.Tasks, turn.Task{Env: env, Copy: true, Load: c.load(c.seen(env.To.Object())), Seed: c.seed(env)})
-		fl.tasks = append(fl.tasks, flightTask{env: env, ro: true})
+		fl.Tasks = append(fl.Tasks, resident.Task{Env: env, Copy: true})
 	}
 }
 
-func (c *Core) addFunctions(f *turn.Frame, fl *flight) {
-	p := fl.prog
+func (c *Core) addFunctions(f *turn.Frame, fl *resident.Flight) {
+	p := fl.Program
 	var later []*wire.Envelope
-	for len(p.funcs) > 0 && len(f.Tasks) < c.cfg.FrameTasks && len(p.running) < c.cfg.MaxFunctions {
-		env := p.funcs[0]
-		p.funcs[0] = nil
-		p.funcs = p.funcs[1:]
+	for len(p.Funcs) > 0 && len(f.Tasks) < c.cfg.FrameTasks && len(p.Running) < c.cfg.MaxFunctions {
+		env := p.Funcs[0]
+		p.Funcs[0] = nil
+		p.Funcs = p.Funcs[1:]
 		if env.Note&wire.Suspect != 0 {
 			later = append(later, env)
 			continue
 		}
 		c.addFunction(f, fl, env)
 	}
-	p.funcs = append(p.funcs, later...)
+	p.Funcs = append(p.Funcs, later...)
 }
 
-func (c *Core) addFunction(f *turn.Frame, fl *flight, env *wire.Envelope) {
-	fl.prog.running[env] = struct{}{}
+func (c *Core) addFunction(f *turn.Frame, fl *resident.Flight, env *wire.Envelope) {
+	fl.Program.Running[env] = struct{}{}
 	f.Tasks = append(f.Tasks, turn.Task{Env: env, Seed: c.seed(env)})
-	fl.tasks = append(fl.tasks, flightTask{env: env})
+	fl.Tasks = append(fl.Tasks, resident.Task{Env: env})
 }
 
 // seed makes the seed of a turn's random source from its message: the same
@@ -173,12 +174,12 @@ func (c *Core) seed(env *wire.Envelope) uint64 {
 func (c *Core) load(o *object) *turn.State {
 	c.stats.Loads++
 	var pend, sealed *delta.Change
-	if !o.resting() {
-		pend, sealed = o.pend, o.sealed
+	if !o.Resting() {
+		pend, sealed = o.Pend, o.Sealed
 	}
-	st, size, err := delta.Load(c.rows, o.id(), pend, sealed)
+	st, size, err := delta.Load(c.rows, o.ID(), pend, sealed)
 	if c.Fail(err); size >= 0 {
-		o.size = uint32(size)
+		o.Size = uint32(size)
 	}
 	return st
 }

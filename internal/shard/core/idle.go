@@ -1,6 +1,9 @@
 package core
 
-import "github.com/situ-dev/situ/internal/wire"
+import (
+	"github.com/situ-dev/situ/internal/shard/resident"
+	"github.com/situ-dev/situ/internal/wire"
+)
 
 // spareWorks bounds what is kept for objects that get work: enough for those of
 // a few frames, and not for all there ever were at once.
@@ -9,48 +12,33 @@ const spareWorks = 4096
 // settle puts an object without work among the idle residents, or forgets it
 // if nothing but its rows is left to know.
 func (c *Core) settle(o *object) {
-	if w := o.work; w != nil {
-		if w.busy >= 0 || w.pend != nil || w.sealed != nil || w.detached > 0 {
+	if w := o.Work; w != nil {
+		if w.Busy >= 0 || w.Pend != nil || w.Sealed != nil || w.Detached > 0 {
 			return
 		}
-		*w = work{busy: -1}
-		if o.work = nil; len(c.works) < spareWorks {
+		*w = resident.Work{Busy: -1}
+		if o.Work = nil; len(c.works) < spareWorks {
 			c.works = append(c.works, w)
 		}
 	}
-	if o.slot == 0 {
-		c.objects.remove(o)
+	if o.Slot == 0 {
+		c.objects.Remove(o)
 		return
 	}
-	if o.next == nil {
-		o.used = c.now
-		o.prev, o.next = c.idle.prev, &c.idle
-		o.prev.next, o.next.prev = o, o
-		c.nidle++
-		c.bytes += int(o.size)
-	}
-}
-
-func (c *Core) unlink(o *object) {
-	if o.next != nil {
-		o.prev.next, o.next.prev = o.next, o.prev
-		o.next, o.prev = nil, nil
-		c.nidle--
-		c.bytes -= int(o.size)
-	}
+	c.idle.Put(o, c.now)
 }
 
 // evict forgets residents that are over the bounds, or unused for long.
 func (c *Core) evict() {
-	for o := c.idle.next; o != &c.idle; o = c.idle.next {
-		over := c.nidle > c.cfg.MaxResident || c.bytes > c.cfg.MaxResidentBytes
-		old := c.cfg.IdleAfter > 0 && o.used+wire.Time(c.cfg.IdleAfter) <= c.now
+	for o, used := c.idle.First(); o != nil; o, used = c.idle.First() {
+		over := c.idle.Len > c.cfg.MaxResident || c.idle.Bytes > c.cfg.MaxResidentBytes
+		old := c.cfg.IdleAfter > 0 && used+wire.Time(c.cfg.IdleAfter) <= c.now
 		if !over && !old {
 			return
 		}
-		c.unlink(o)
-		o.kind.prog.drop(o)
-		c.objects.remove(o)
+		c.idle.Take(o)
+		o.Kind.Program.Drop(o)
+		c.objects.Remove(o)
 		c.stats.Evicted++
 	}
 }

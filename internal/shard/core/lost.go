@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/resident"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -12,7 +13,7 @@ import (
 func (c *Core) suspect(env *wire.Envelope) {
 	if p := c.program(env.To); p != nil && env.Note&wire.Suspect == 0 {
 		env.Note |= wire.Suspect
-		p.suspects++
+		p.Suspects++
 	}
 }
 
@@ -20,7 +21,7 @@ func (c *Core) suspect(env *wire.Envelope) {
 func (c *Core) clear(env *wire.Envelope) {
 	if env.Note&wire.Suspect != 0 {
 		env.Note &^= wire.Suspect
-		c.program(env.To).suspects--
+		c.program(env.To).Suspects--
 	}
 }
 
@@ -35,63 +36,62 @@ func (c *Core) DeadHost(p *Program, why string) { c.lost(p, true, ": "+why) }
 // Unsent notes, before DeadHost, that nobody got the frame under way: the host
 // was dead already.
 func (c *Core) Unsent(p *Program) {
-	if fl := c.frames[p.frame]; fl != nil && p.flying {
-		fl.unsent = true
+	if fl := c.frames[p.Frame]; fl != nil && p.Flying {
+		fl.Unsent = true
 	}
 }
 
 func (c *Core) lost(p *Program, died bool, why string) {
 	for _, seq := range slices.Sorted(maps.Keys(c.frames)) { // older work first
 		fl := c.frames[seq]
-		if fl.prog != p {
+		if fl.Program != p {
 			continue
 		}
 		delete(c.frames, seq)
-		if fl.trial && p.flying && seq == p.frame {
-			c.cfg.Trials.End(p.name)
+		if fl.Trial && p.Flying && seq == p.Frame {
+			c.cfg.Trials.End(p.Name)
 		}
-		for i := range fl.tasks {
-			if t := &fl.tasks[i]; t.env != nil { // not reported
+		for i := range fl.Tasks {
+			if t := &fl.Tasks[i]; t.Env != nil { // not reported
 				c.lostTask(t, fl, died, why)
 			}
 		}
 	}
-	p.flying, p.hosted, p.drops = false, false, nil
-	for _, o := range p.slots {
+	had := slices.Clone(p.Slots)
+	p.Vacate()
+	for _, o := range had {
 		if o != nil {
-			c.unlink(o)
-			o.slot = 0
+			c.idle.Take(o)
 			c.settle(o)
 		}
 	}
-	p.slots, p.free = p.slots[:1], p.free[:0]
 }
 
-func (c *Core) lostTask(t *flightTask, fl *flight, died bool, why string) {
+func (c *Core) lostTask(t *resident.Task, fl *resident.Flight, died bool, why string) {
 	var crash *wire.Failure
-	if died && (fl.trial || !fl.unsent) { // one that was to be tried still is
-		c.suspect(t.env)
+	if died && (fl.Trial || !fl.Unsent) { // one that was to be tried still is
+		c.suspect(t.Env)
 	}
-	if died && fl.trial && !fl.unsent {
-		crash = &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.env.To.String() + why}
+	if died && fl.Trial && !fl.Unsent {
+		crash = &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.Env.To.String() + why}
 	}
 	switch {
-	case t.ro:
-		c.putBack(t.env)
-	case t.obj == nil:
-		delete(fl.prog.running, t.env)
-		if crash == nil || c.again(t.env, crash) {
-			c.sort(t.env)
+	case t.Copy:
+		c.putBack(t.Env)
+	case t.Object == nil:
+		delete(fl.Program.Running, t.Env)
+		if crash == nil || c.again(t.Env, crash) {
+			c.sort(t.Env)
 		}
 	default:
-		t.obj.detached = 0
+		t.Object.Detached = 0
 		if crash != nil {
-			c.failed(t.obj, t.env, crash)
+			c.failed(t.Object, t.Env, crash)
 		}
-		if t.obj.box.Running() {
-			t.obj.box.Return(t.obj.box.Until())
+		if t.Object.Box.Running() {
+			t.Object.Box.Return(t.Object.Box.Until())
 		}
-		c.wake(t.obj)
-		c.rest(t.obj)
+		c.wake(t.Object)
+		c.rest(t.Object)
 	}
 }

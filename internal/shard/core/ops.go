@@ -3,6 +3,7 @@ package core
 import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/delta"
+	"github.com/situ-dev/situ/internal/shard/resident"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -11,10 +12,10 @@ import (
 
 // seen returns what is known of an object, without giving it work.
 func (c *Core) seen(id wire.ObjectID) *object {
-	if o := c.objects.get(id); o != nil {
+	if o := c.objects.Find(id); o != nil {
 		return o
 	}
-	return &object{kind: &kind{name: id.Type}, key: id.Key}
+	return &object{Kind: &resident.Kind{Name: id.Type}, Key: id.Key}
 }
 
 // View returns an object's latest state, from memory and rows together. Who
@@ -31,8 +32,8 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 		}
 		info.Size, info.Modified = row.Size, row.Modified
 	}
-	if !o.resting() {
-		for _, ch := range []*delta.Change{o.sealed, o.pend} {
+	if !o.Resting() {
+		for _, ch := range []*delta.Change{o.Sealed, o.Pend} {
 			if ch == nil {
 				continue
 			}
@@ -49,13 +50,13 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 // InFrame reports whether a turn of the object is in a frame that is out:
 // Remove must wait for its report.
 func (c *Core) InFrame(id wire.ObjectID) bool {
-	o := c.objects.get(id)
-	return !o.resting() && o.box.Running() && o.detached == 0
+	o := c.objects.Find(id)
+	return !o.Resting() && o.Box.Running() && o.Detached == 0
 }
 
 // Remove deletes an object's state from outside.
 func (c *Core) Remove(id wire.ObjectID) error {
-	if o := c.objects.get(id); !o.resting() && o.detached > 0 {
+	if o := c.objects.Find(id); !o.Resting() && o.Detached > 0 {
 		e := fault.New(fault.Conflict, "delete", id.String(), "a turn of it is running: try again")
 		e.Retry = 1e9
 		return e
@@ -64,15 +65,15 @@ func (c *Core) Remove(id wire.ObjectID) error {
 		return err
 	}
 	o := c.object(id)
-	c.unlink(o)
-	if o.slot != 0 {
-		o.kind.prog.drop(o)
+	c.idle.Take(o)
+	if o.Slot != 0 {
+		o.Kind.Program.Drop(o)
 	}
-	if o.pend == nil {
+	if o.Pend == nil {
 		c.batch.objects = append(c.batch.objects, o)
 	}
-	o.pend = delta.Cleared(c.now)
-	o.size = 0
+	o.Pend = delta.Cleared(c.now)
+	o.Size = 0
 	return nil
 }
 

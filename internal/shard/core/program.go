@@ -5,51 +5,19 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/shard/resident"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// Program is what a shard has of one program: what waits for its host, and what
-// that has. Programs share the batch and the bounds of the shard, and nothing
-// else: each has a frame under way of its own, and the end of a host concerns
-// its program only.
-type Program struct {
-	name     string
-	manifest *host.Manifest // what it can run, nil as long as nobody said
-	hosted   bool           // and now there is who does
-
-	slots []*object // what the host has
-	free  []turn.Slot
-	drops []turn.Slot // what it is to forget
-
-	ready   []*object        // in the order in which they became so
-	funcs   []*wire.Envelope // functions called by message, waiting
-	running map[*wire.Envelope]struct{}
-	readers []*wire.Envelope // read-only calls that go around a busy object
-
-	asideObjects line[*object] // that are ready, with another priority than the normal one
-	asideFuncs   line[*wire.Envelope]
-
-	suspects int       // messages marked wire.Suspect
-	trialAt  wire.Time // when to ask for a trial again, 0 is never
-
-	frame  uint64    // number of its last frame
-	flying bool      // that has not been reported
-	began  wire.Time // tick at which that was made
-	since  wire.Time // tick at which the first effects of its turns came into the batch
-	landed *flight   // of an earlier frame, to be used again
-
-	slow bool // the door was told that its objects have no time
-}
-
 // Program returns the program with that name, making it known if needed.
 func (c *Core) Program(name string) *Program {
 	for _, p := range c.programs {
-		if p.name == name {
+		if p.Name == name {
 			return p
 		}
 	}
-	p := &Program{name: name, slots: make([]*object, 1), running: map[*wire.Envelope]struct{}{}}
+	p := resident.New(name)
 	c.programs = append(c.programs, p)
 	return p
 }
@@ -60,26 +28,24 @@ func (c *Core) Program(name string) *Program {
 // something, that which is known for longer has it.
 func (c *Core) SetProgram(p *Program, m *host.Manifest) {
 	c.leave(p, host.NewIndex(m))
-	p.manifest, p.hosted = m, true
+	p.Manifest, p.Hosted = m, true
 	var all []*host.Manifest
 	types := map[string]*Program{}
 	c.functions = map[string]*Program{}
 	for _, p := range slices.Backward(c.programs) {
-		if p.manifest == nil {
+		if p.Manifest == nil {
 			continue
 		}
-		all = append(all, p.manifest)
-		for i := range p.manifest.Types {
-			types[p.manifest.Types[i].Name] = p
+		all = append(all, p.Manifest)
+		for i := range p.Manifest.Types {
+			types[p.Manifest.Types[i].Name] = p
 		}
-		for i := range p.manifest.Functions {
-			c.functions[p.manifest.Functions[i].Name] = p
+		for i := range p.Manifest.Functions {
+			c.functions[p.Manifest.Functions[i].Name] = p
 		}
 	}
-	c.set, c.objects.progs = host.NewIndex(all...), types
-	for _, k := range c.objects.types {
-		k.prog = types[k.name]
-	}
+	c.set = host.NewIndex(all...)
+	c.objects.Assign(types)
 	strays := c.strays
 	c.strays = nil
 	for _, env := range strays {
@@ -94,21 +60,21 @@ func (c *Core) leave(p *Program, keeps *host.Index) {
 		env.Next = nil
 		c.strays = append(c.strays, env)
 	}
-	goes := func(o *object) bool { return o.kind.prog == p && !keeps.Has(o.kind.name) }
+	goes := func(o *object) bool { return o.Kind.Program == p && !keeps.Has(o.Kind.Name) }
 	unready := func(list []*object) []*object {
 		return slices.DeleteFunc(list, func(o *object) bool {
-			o.ready = !goes(o)
-			return !o.ready
+			o.Ready = !goes(o)
+			return !o.Ready
 		})
 	}
-	p.ready = unready(p.ready)
-	p.asideObjects.filter(unready)
+	p.Ready = unready(p.Ready)
+	p.AsideObjects.Filter(unready)
 	for _, o := range slices.Clone(c.busy) { // which rest changes
 		if goes(o) {
-			for env := range o.box.All() {
+			for env := range o.Box.All() {
 				stray(env)
 			}
-			o.box = turn.Mailbox{}
+			o.Box = turn.Mailbox{}
 			c.rest(o)
 		}
 	}
@@ -120,16 +86,16 @@ func (c *Core) leave(p *Program, keeps *host.Index) {
 		}
 		return gone
 	}
-	p.funcs = slices.DeleteFunc(p.funcs, lost)
-	p.asideFuncs.filter(func(list []*wire.Envelope) []*wire.Envelope { return slices.DeleteFunc(list, lost) })
-	p.readers = slices.DeleteFunc(p.readers, lost)
+	p.Funcs = slices.DeleteFunc(p.Funcs, lost)
+	p.AsideFuncs.Filter(func(list []*wire.Envelope) []*wire.Envelope { return slices.DeleteFunc(list, lost) })
+	p.Readers = slices.DeleteFunc(p.Readers, lost)
 }
 
 // stray deals with a message to a type or a function that no program has. It
 // waits as long as the main program has no host: it may have it. After that it
 // is answered.
 func (c *Core) stray(env *wire.Envelope) {
-	if !c.main.hosted {
+	if !c.main.Hosted {
 		c.strays = append(c.strays, env)
 		return
 	}
@@ -147,59 +113,20 @@ func (c *Core) program(to wire.Address) *Program {
 	if to.Function() {
 		return c.functions[to.Method]
 	}
-	return c.objects.progs[to.Type]
-}
-
-// Flying reports whether a frame of p has not been reported.
-func (p *Program) Flying() bool { return p.flying }
-
-// Frame returns the number of the last frame of p.
-func (p *Program) Frame() uint64 { return p.frame }
-
-// idle reports whether the host of p waits for a frame.
-func (p *Program) idle() bool { return p.hosted && !p.flying }
-
-// runnable reports whether there is something that the host of p could run,
-// of functions at most so many.
-func (p *Program) runnable(functions int) bool {
-	return len(p.ready)+len(p.readers)+p.asideObjects.len() > 0 || len(p.funcs)+p.asideFuncs.len() > 0 && len(p.running) < functions
-}
-
-// assign gives an object a slot.
-func (p *Program) assign(o *object) {
-	if n := len(p.free); n > 0 {
-		o.slot, p.free = p.free[n-1], p.free[:n-1]
-	} else {
-		o.slot = turn.Slot(len(p.slots))
-		p.slots = append(p.slots, nil)
-	}
-	p.slots[o.slot] = o
-}
-
-// release takes an object's slot back.
-func (p *Program) release(o *object) {
-	if o.slot != 0 {
-		p.slots[o.slot] = nil
-		p.free = append(p.free, o.slot)
-		o.slot = 0
-	}
-}
-
-// drop has the host forget an object.
-func (p *Program) drop(o *object) {
-	p.drops = append(p.drops, o.slot)
-	p.release(o)
+	return c.objects.Programs()[to.Type]
 }
 
 // Flying reports whether a frame of any program has not been reported.
-func (c *Core) Flying() bool { return slices.ContainsFunc(c.programs, (*Program).Flying) }
+func (c *Core) Flying() bool {
+	return slices.ContainsFunc(c.programs, func(p *Program) bool { return p.Flying })
+}
 
 // Oldest returns the number of the oldest frame that has not been reported, 0
 // if there is none.
 func (c *Core) Oldest() (frame uint64) {
 	for _, p := range c.programs {
-		if p.flying && (frame == 0 || p.frame < frame) {
-			frame = p.frame
+		if p.Flying && (frame == 0 || p.Frame < frame) {
+			frame = p.Frame
 		}
 	}
 	return frame
@@ -208,7 +135,7 @@ func (c *Core) Oldest() (frame uint64) {
 // awaited reports whether the frame of p is out, and not for so long that
 // nobody should wait for it.
 func (c *Core) awaited(p *Program) bool {
-	return p.flying && c.tick-p.began < wire.Time(c.cfg.FrameWait)
+	return p.Flying && c.tick-p.Began < wire.Time(c.cfg.FrameWait)
 }
 
 // begin notes that effects of p's turns come into the batch.
@@ -216,8 +143,8 @@ func (c *Core) begin(p *Program) {
 	if c.batch.since == 0 {
 		c.batch.since = c.tick
 	}
-	if p != nil && p.since == 0 {
-		p.since = c.tick
+	if p != nil && p.Since == 0 {
+		p.Since = c.tick
 	}
 }
 
@@ -230,9 +157,9 @@ func (c *Core) sealAt() (at wire.Time, waits bool) {
 	for _, p := range c.programs {
 		switch {
 		case c.awaited(p):
-			at, waits = min(at, p.began+wire.Time(c.cfg.FrameWait)), true
-		case p.since != 0:
-			at = min(at, p.since+wire.Time(c.cfg.RunAhead))
+			at, waits = min(at, p.Began+wire.Time(c.cfg.FrameWait)), true
+		case p.Since != 0:
+			at = min(at, p.Since+wire.Time(c.cfg.RunAhead))
 		}
 	}
 	return at, waits
@@ -256,8 +183,8 @@ func (c *Core) SealNow(hurry bool) bool {
 func (c *Core) runnable() bool {
 	idle := false
 	for _, p := range c.programs {
-		if p.idle() {
-			if idle = true; p.runnable(c.cfg.MaxFunctions) {
+		if p.Idle() {
+			if idle = true; p.Runnable(c.cfg.MaxFunctions) {
 				return true
 			}
 		}
@@ -267,22 +194,20 @@ func (c *Core) runnable() bool {
 
 // takeChannels accepts queued messages while there is room for their work.
 func (c *Core) takeChannels() {
-	room, out := c.cfg.FrameTasks, false
+	if !c.in.Waiting() {
+		return
+	}
+	room, may := c.cfg.FrameTasks, (func(*wire.Envelope) bool)(nil)
 	for _, p := range c.programs {
-		if p.idle() {
-			room -= len(p.ready) + len(p.funcs) + p.asideObjects.len() + p.asideFuncs.len()
+		switch {
+		case p.Idle():
+			room -= len(p.Ready) + len(p.Funcs) + p.AsideObjects.Len() + p.AsideFuncs.Len()
+		case c.awaited(p):
+			may = c.timely
 		}
-		out = out || c.awaited(p)
 	}
 	if room <= 0 {
 		return
-	}
-	var may func(*wire.Envelope) bool
-	if out { // it takes what is for it when it is back: else that would be written
-		may = func(env *wire.Envelope) bool {
-			p := c.program(env.To)
-			return p == nil || !c.awaited(p)
-		}
 	}
 	c.in.Round()
 	for room > 0 && !c.Full() {

@@ -2,18 +2,18 @@ package core
 
 import (
 	"maps"
-	"slices"
 
+	"github.com/situ-dev/situ/internal/shard/resident"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
 // room refuses what is over a bound, before anything is written.
 func (c *Core) room(r *wire.Request) error {
-	if c.Full() || waits(r) && c.slow(c.program(r.To)) {
-		return shardFull(r.To)
+	if c.Full() || resident.Waits(r) && c.slow(c.program(r.To)) {
+		return resident.ShardFull(r.To)
 	}
 	if c.out.Unacked() > c.cfg.MaxOutbox {
-		return busyError("call", r.To.String(), "the outbox of its shard")
+		return resident.Full("call", r.To.String(), "the outbox of its shard")
 	}
 	if r.To.Function() {
 		return nil
@@ -29,15 +29,11 @@ func (c *Core) room(r *wire.Request) error {
 		}
 		c.crowds.Objects[id], c.crowdsNew = full, true
 	}
-	if !full && !waits(r) {
+	if !full && !resident.Waits(r) {
 		return nil
 	}
-	return mailboxFull(r.To)
+	return resident.MailboxFull(r.To)
 }
-
-// waits reports whether the caller waits for the answer of an object, and not
-// only until the call is durable. Who does is refused if that would be long.
-func waits(r *wire.Request) bool { return !r.Async && !r.To.Function() }
 
 // crowded reports whether the mailbox of an object takes no calls: it is full
 // when it has MaxMailbox messages, and long, for those who wait for the answer,
@@ -48,12 +44,12 @@ func (c *Core) crowded(id wire.ObjectID) (full, long bool) {
 	if c.mail < least {
 		return false, false
 	}
-	o := c.objects.get(id)
-	if o.resting() || o.box.Len() < least {
+	o := c.objects.Find(id)
+	if o.Resting() || o.Box.Len() < least {
 		return false, false
 	}
-	n, most, first := o.box.Len(), wire.Time(c.cfg.MaxWait), o.box.First()
-	return n >= c.cfg.MaxMailbox, c.now-max(first.Made, first.Due) > most/10 && o.pace.Wait(n, c.tick) > most
+	n, most, first := o.Box.Len(), wire.Time(c.cfg.MaxWait), o.Box.First()
+	return n >= c.cfg.MaxMailbox, c.now-max(first.Made, first.Due) > most/10 && o.Pace.Wait(n, c.tick) > most
 }
 
 // slow reports whether an object of p that becomes ready is likely to wait for
@@ -61,38 +57,11 @@ func (c *Core) crowded(id wire.ObjectID) (full, long bool) {
 // waits for twice as long already. What turns take differs too much between
 // objects to tell it from how many there are.
 func (c *Core) slow(p *Program) bool {
-	return p != nil && len(p.ready) >= c.cfg.LongQueue && c.tick-p.ready[0].since > 2*wire.Time(c.cfg.MaxWait)
+	return p != nil && len(p.Ready) >= c.cfg.LongQueue && c.tick-p.Ready[0].Since > 2*wire.Time(c.cfg.MaxWait)
 }
 
-func mailboxFull(to wire.Address) error {
-	return busyError("call", to.String(), "the mailbox of the object")
-}
-
-func shardFull(to wire.Address) error {
-	return busyError("call", to.String(), "the queue of its shard")
-}
-
-// Crowds is what a shard has too much of. Nobody changes one that was told.
-type Crowds struct {
-	Objects map[wire.ObjectID]bool // false: take no calls of those who wait for the answer; true: of nobody
-
-	slow     []*Program          // whose objects take no calls of those who wait: they would wait for long
-	programs map[string]*Program // by type
-}
-
-// Refuse returns the refusal of a call, nil if the shard is to be asked.
-func (cr *Crowds) Refuse(r *wire.Request) error {
-	if r.To.Function() {
-		return nil
-	}
-	if full, there := cr.Objects[r.To.Object()]; there && (full || waits(r)) {
-		return mailboxFull(r.To)
-	}
-	if len(cr.slow) > 0 && waits(r) && slices.Contains(cr.slow, cr.programs[r.To.Type]) {
-		return shardFull(r.To)
-	}
-	return nil
-}
+// Crowds is what a shard has too much of.
+type Crowds = resident.Crowds
 
 // maxCrowds bounds the objects that the door is told of. Calls to others are
 // refused here.
@@ -114,20 +83,20 @@ func (c *Core) Crowds() (crowds *Crowds, changed bool) {
 		}
 	}
 	for _, p := range c.programs {
-		if slow := c.slow(p); slow != p.slow {
-			p.slow, changed = slow, true
+		if slow := c.slow(p); slow != p.Slow {
+			p.Slow, changed = slow, true
 		}
 	}
 	if !changed {
 		return nil, false
 	}
-	crowds = &Crowds{Objects: maps.Clone(c.crowds.Objects), programs: c.objects.progs}
+	crowds = &Crowds{Objects: maps.Clone(c.crowds.Objects), Programs: c.objects.Programs()}
 	for _, p := range c.programs {
-		if p.slow {
-			crowds.slow = append(crowds.slow, p)
+		if p.Slow {
+			crowds.Slow = append(crowds.Slow, p)
 		}
 	}
-	if len(crowds.slow)+len(crowds.Objects) == 0 {
+	if len(crowds.Slow)+len(crowds.Objects) == 0 {
 		return nil, true
 	}
 	return crowds, true

@@ -50,16 +50,16 @@ func (c *Core) BatchSize() int { return c.batch.size + 64*len(c.batch.objects) +
 // eachMail calls f for the mail of every object and function.
 func (c *Core) eachMail(f func(*wire.Envelope)) {
 	for _, o := range c.busy {
-		for env := range o.box.All() {
+		for env := range o.Box.All() {
 			f(env)
 		}
 	}
 	for _, p := range c.programs {
-		for _, env := range p.funcs {
+		for _, env := range p.Funcs {
 			f(env)
 		}
-		p.asideFuncs.all(f)
-		for env := range p.running {
+		p.AsideFuncs.All(f)
+		for env := range p.Running {
 			f(env)
 		}
 	}
@@ -87,7 +87,7 @@ func (c *Core) Seal(w *store.Batch) bool {
 		w.Delete(r.table, r.key)
 	}
 	for _, p := range c.programs {
-		p.since = 0
+		p.Since = 0
 	}
 	c.flown, c.batch = b, c.spent
 	if c.spent = nil; c.batch == nil {
@@ -99,11 +99,11 @@ func (c *Core) Seal(w *store.Batch) bool {
 // sealObjects writes the changed objects.
 func (c *Core) sealObjects(b *batch, w *store.Batch) {
 	for _, o := range b.objects {
-		o.sealed, o.pend = o.pend, nil
-		c.buf = o.sealed.SealElements(w, o.id(), c.buf)
+		o.Sealed, o.Pend = o.Pend, nil
+		c.buf = o.Sealed.SealElements(w, o.ID(), c.buf)
 	}
 	for _, o := range b.objects {
-		c.buf = o.sealed.SealRoot(w, o.id(), c.buf)
+		c.buf = o.Sealed.SealRoot(w, o.ID(), c.buf)
 	}
 }
 
@@ -124,7 +124,7 @@ func (c *Core) Committed() {
 		c.sort(env)
 	}
 	for _, o := range b.objects {
-		o.sealed = nil
+		o.Sealed = nil
 		c.settle(o)
 	}
 	c.stats.Commits++

@@ -11,11 +11,11 @@ import (
 // finds nothing unless there is a bug. TakeTime comes before it.
 func (c *Core) Sweep() {
 	for _, o := range c.busy {
-		if o.ready || !o.box.Ready(c.tick) {
+		if o.Ready || !o.Box.Ready(c.tick) {
 			continue
 		}
-		if c.wake(o); o.ready {
-			c.Rescue("an object with mail that may run", "object", o.id().String())
+		if c.wake(o); o.Ready {
+			c.Rescue("an object with mail that may run", "object", o.ID().String())
 		}
 	}
 	var err error
@@ -44,18 +44,18 @@ func (c *Core) overdue() time.Duration {
 	since := func(env *wire.Envelope) { oldest = min(oldest, max(env.Made, env.Due)) }
 	for _, p := range c.programs {
 		first := func(o *object) {
-			if env := o.box.Queue(); env != nil {
+			if env := o.Box.Queue(); env != nil {
 				since(env)
 			}
 		}
-		for _, o := range p.ready {
+		for _, o := range p.Ready {
 			first(o)
 		}
-		p.asideObjects.all(first)
-		for _, env := range p.funcs {
+		p.AsideObjects.All(first)
+		for _, env := range p.Funcs {
 			since(env)
 		}
-		p.asideFuncs.all(since)
+		p.AsideFuncs.All(since)
 	}
 	for _, env := range c.strays {
 		since(env)

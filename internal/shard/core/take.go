@@ -152,8 +152,8 @@ func (c *Core) TakeTime(now wire.Time) {
 		if !ok {
 			break
 		}
-		if o := it.Value; !o.resting() { // it may have come to rest otherwise
-			o.paused = 0
+		if o := it.Value; !o.Resting() { // it may have come to rest otherwise
+			o.Paused = 0
 			c.wake(o)
 		}
 	}
@@ -192,8 +192,8 @@ func (c *Core) NextTime() wire.Time {
 	}
 	shown := c.wall - c.tick // from ticks to what the clock will show
 	for _, p := range c.programs {
-		if p.trialAt != 0 && len(p.ready)+len(p.funcs) > 0 {
-			next = min(next, p.trialAt+shown)
+		if p.TrialAt != 0 && len(p.Ready)+len(p.Funcs) > 0 {
+			next = min(next, p.TrialAt+shown)
 		}
 	}
 	if t, waits := c.sealAt(); waits && c.flown == nil {
@@ -205,8 +205,8 @@ func (c *Core) NextTime() wire.Time {
 	if t, ok := c.retries.Next(); ok {
 		next = min(next, t+shown)
 	}
-	if c.cfg.IdleAfter > 0 && c.idle.next != &c.idle {
-		next = min(next, c.idle.next.used+wire.Time(c.cfg.IdleAfter))
+	if o, used := c.idle.First(); c.cfg.IdleAfter > 0 && o != nil {
+		next = min(next, used+wire.Time(c.cfg.IdleAfter))
 	}
 	return next
 }

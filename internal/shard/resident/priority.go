@@ -1,4 +1,4 @@
-package core
+package resident
 
 import "github.com/situ-dev/situ/internal/wire"
 
@@ -11,12 +11,12 @@ const (
 	lowLag   = wire.Time(10e9)
 )
 
-// line is what waits for a host, each priority in the order in which it came.
-type line[T any] struct{ high, low []T }
+// Line is what waits for a host, each priority in the order in which it came.
+type Line[T any] struct{ high, low []T }
 
 // aside returns where something of a priority waits, nil for the normal one, whose
 // place is elsewhere.
-func (l *line[T]) aside(p wire.Priority) *[]T {
+func (l *Line[T]) aside(p wire.Priority) *[]T {
 	switch p {
 	case wire.High:
 		return &l.high
@@ -26,10 +26,10 @@ func (l *line[T]) aside(p wire.Priority) *[]T {
 	return nil
 }
 
-func (l *line[T]) len() int { return len(l.high) + len(l.low) }
+func (l *Line[T]) Len() int { return len(l.high) + len(l.low) }
 
-// all calls f for all that stand aside.
-func (l *line[T]) all(f func(T)) {
+// All calls f for all that stand aside.
+func (l *Line[T]) All(f func(T)) {
 	for _, list := range [][]T{l.high, l.low} {
 		for _, v := range list {
 			f(v)
@@ -37,13 +37,13 @@ func (l *line[T]) all(f func(T)) {
 	}
 }
 
-// filter drops those for which f returns true.
-func (l *line[T]) filter(drop func([]T) []T) { l.high, l.low = drop(l.high), drop(l.low) }
+// Filter drops those for which f returns true.
+func (l *Line[T]) Filter(drop func([]T) []T) { l.high, l.low = drop(l.high), drop(l.low) }
 
 // merge puts the first of those that stand aside among the first of the others,
 // until there are n in their order. Since says when one came.
-func (l *line[T]) merge(others []T, n int, since func(T) wire.Time) []T {
-	if l.len() == 0 {
+func (l *Line[T]) merge(others []T, n int, since func(T) wire.Time) []T {
+	if l.Len() == 0 {
 		return others
 	}
 	var front []T
@@ -84,27 +84,27 @@ func priority(env *wire.Envelope) wire.Priority {
 	return env.Policy.Priority
 }
 
-// ranked brings what stands aside to where a frame takes it from.
-func (c *Core) ranked(p *Program) {
-	p.ready = p.asideObjects.merge(p.ready, c.cfg.FrameTasks, func(o *object) wire.Time { return o.since })
-	p.funcs = p.asideFuncs.merge(p.funcs, c.cfg.FrameTasks, func(env *wire.Envelope) wire.Time { return max(env.Made, env.Due) })
+// Rank brings what stands aside to where a frame takes it from, about n of it.
+func (p *Program) Rank(n int) {
+	p.Ready = p.AsideObjects.merge(p.Ready, n, func(o *Object) wire.Time { return o.Since })
+	p.Funcs = p.AsideFuncs.merge(p.Funcs, n, func(env *wire.Envelope) wire.Time { return max(env.Made, env.Due) })
 }
 
-// putReady puts an object that became ready where it waits: as its first message
+// PutReady puts an object that became ready where it waits: as its first message
 // says.
-func (p *Program) putReady(o *object) {
-	if to := p.asideObjects.aside(priority(o.box.Queue())); to != nil {
+func (p *Program) PutReady(o *Object) {
+	if to := p.AsideObjects.aside(priority(o.Box.Queue())); to != nil {
 		*to = append(*to, o)
 		return
 	}
-	p.ready = append(p.ready, o)
+	p.Ready = append(p.Ready, o)
 }
 
-// putFunction puts a call of a function where it waits.
-func (p *Program) putFunction(env *wire.Envelope) {
-	if to := p.asideFuncs.aside(priority(env)); to != nil {
+// PutFunction puts a call of a function where it waits.
+func (p *Program) PutFunction(env *wire.Envelope) {
+	if to := p.AsideFuncs.aside(priority(env)); to != nil {
 		*to = append(*to, env)
 		return
 	}
-	p.funcs = append(p.funcs, env)
+	p.Funcs = append(p.Funcs, env)
 }

@@ -1,0 +1,154 @@
+// Package resident is what a shard has in memory of programs and their objects:
+// which objects there are, what waits for each program, and what its host has.
+// It is data, with what keeps it consistent; package core owns one and decides.
+package resident
+
+import (
+	"github.com/situ-dev/situ/internal/shard/delta"
+	"github.com/situ-dev/situ/internal/turn"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// Object is one object that is resident or has work. Others are rows only.
+type Object struct {
+	*Work // nil while it rests: most residents do
+	Kind  *Kind
+	Key   string
+	Slot  turn.Slot // with its program's host; 0: that does not have it
+	Size  uint32    // bytes of its state
+	used  wire.Time
+	next  *Object // in the list of idle residents, least recently used first
+	prev  *Object
+}
+
+// Work is what there is to know of an object that does not rest.
+type Work struct {
+	Box      turn.Mailbox
+	Pend     *delta.Change // changed since the last seal
+	Sealed   *delta.Change // changed in the commit under way
+	Busy     int32         // index in the list of objects with mail, -1 if its mailbox is empty
+	Detached int32         // tasks that run on beside their frame
+	Ready    bool          // it is among the ready ones of its program
+	Touched  bool          // by the report being applied
+	Ran      bool          // in that: it was not all skipped
+	Since    wire.Time     // tick at which it became ready
+	Paused   wire.Time     // the end of the pause it waits for
+	Pace     turn.Pace     // of its mailbox
+}
+
+// ID returns the name of the object.
+func (o *Object) ID() wire.ObjectID { return wire.ObjectID{Type: o.Kind.Name, Key: o.Key} }
+
+// Resting returns whether o, which may be nil, has no work.
+func (o *Object) Resting() bool { return o == nil || o.Work == nil }
+
+// Table finds objects by type and key. A map for each type is smaller than one
+// of both, and looking a key up in it is faster. Its zero value is empty.
+type Table struct {
+	types    map[string]*Kind
+	last     *Kind               // asked for last
+	programs map[string]*Program // by type; it is not changed, but replaced
+}
+
+// Kind is the objects of a type.
+type Kind struct {
+	Name    string
+	Program *Program // nil: none has the type
+	keys    map[string]*Object
+}
+
+// Assign says which program has which type from now on. The map must not change
+// any more.
+func (t *Table) Assign(programs map[string]*Program) {
+	t.programs = programs
+	for _, k := range t.types {
+		k.Program = programs[k.Name]
+	}
+}
+
+// Programs returns which program has which type. It is not to be changed.
+func (t *Table) Programs() map[string]*Program { return t.programs }
+
+// of returns the objects of a type, nil if there never were any: asking for
+// what is not there, as anybody may, leaves nothing behind.
+func (t *Table) of(typ string) *Kind {
+	if t.last != nil && t.last.Name == typ {
+		return t.last
+	}
+	k := t.types[typ]
+	if k != nil {
+		t.last = k
+	}
+	return k
+}
+
+// Find returns the object that id names, nil if it is not known.
+func (t *Table) Find(id wire.ObjectID) *Object {
+	if k := t.of(id.Type); k != nil {
+		return k.keys[id.Key]
+	}
+	return nil
+}
+
+// Add makes an object known.
+func (t *Table) Add(id wire.ObjectID) *Object {
+	k := t.of(id.Type)
+	if k == nil {
+		if t.types == nil {
+			t.types = map[string]*Kind{}
+		}
+		k = &Kind{Name: id.Type, Program: t.programs[id.Type], keys: map[string]*Object{}}
+		t.types[id.Type] = k
+	}
+	o := &Object{Kind: k, Key: id.Key}
+	k.keys[id.Key] = o
+	return o
+}
+
+// Remove forgets an object.
+func (t *Table) Remove(o *Object) { delete(o.Kind.keys, o.Key) }
+
+// Idle is the resident objects without work, in the order in which they came to
+// rest. New makes one.
+type Idle struct {
+	ring  Object
+	Len   int
+	Bytes int // of their states
+}
+
+// NewIdle returns a list with nothing in it.
+func NewIdle() *Idle {
+	l := &Idle{}
+	l.ring.next, l.ring.prev = &l.ring, &l.ring
+	return l
+}
+
+// Put adds an object that came to rest at time now, unless it is there.
+func (l *Idle) Put(o *Object, now wire.Time) {
+	if o.next == nil {
+		o.used = now
+		o.prev, o.next = l.ring.prev, &l.ring
+		o.prev.next, o.next.prev = o, o
+		l.Len++
+		l.Bytes += int(o.Size)
+	}
+}
+
+// Take takes an object out, if it is there.
+func (l *Idle) Take(o *Object) {
+	if o.next != nil {
+		o.prev.next, o.next.prev = o.next, o.prev
+		o.next, o.prev = nil, nil
+		l.Len--
+		l.Bytes -= int(o.Size)
+	}
+}
+
+// First returns the object that rests for longest, and since when; nil if none
+// does.
+func (l *Idle) First() (o *Object, since wire.Time) {
+	if o = l.ring.next; o == &l.ring {
+		return nil, 0
+	}
+	return o, o.used
+}
