@@ -186,10 +186,8 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	if w, ok := env.Local.(*Waiter); ok && res.Moved { // what it sent may be the answer already
 		c.records.Expect(env.Back.ID, w)
 	}
-	if res.Fail != nil {
-		if call := dead.Call(env, res.Fail, int(env.Attempt)+1, c.now); call != nil {
-			res.Sends = append(res.Sends, call)
-		}
+	if call := dead.Call(env, res.Fail, int(env.Attempt)+1, c.now); call != nil {
+		res.Sends = append(res.Sends, call)
 	}
 	for _, out := range res.Sends {
 		c.send(out)
@@ -272,10 +270,7 @@ func (c *Core) change(p *Program, ch turn.Change) {
 	o.Size = uint32(ch.Size)
 }
 
-// policy returns the retry policy of a message.
-func (c *Core) policy(env *wire.Envelope) wire.Policy {
-	return c.set.Policy(env, c.cfg.Retry, turn.DefaultPolicy)
-}
+func (c *Core) policy(env *wire.Envelope) wire.Policy { return c.set.Policy(env, c.cfg.Retry, turn.DefaultPolicy) }
 
 // failed deals with a turn that had no effect: it is run again after a pause,
 // and everything behind it waits; or its message is given up, and the object

@@ -48,10 +48,10 @@ func (c *Core) overdue() time.Duration {
 				since(env)
 			}
 		}
+		p.AsideObjects.All(first)
 		for _, o := range p.Ready {
 			first(o)
 		}
-		p.AsideObjects.All(first)
 		for _, env := range p.Funcs {
 			since(env)
 		}

@@ -21,9 +21,9 @@ type report[T any] struct {
 }
 
 // Call returns the message that a failed one asked for, to be sent in place of
-// keeping a dead letter; nil if it asked for none. Runs is how often it was run.
+// keeping a dead letter; nil if it asked for none or has not failed. Runs is how often it was run.
 func Call(env *wire.Envelope, why *wire.Failure, runs int, now wire.Time) *wire.Envelope {
-	if env.Policy == nil || env.Policy.OnFail == (wire.Address{}) {
+	if why == nil || env.Policy == nil || env.Policy.OnFail == (wire.Address{}) {
 		return nil
 	}
 	return &wire.Envelope{Kind: wire.Call, To: env.Policy.OnFail, Body: told(env, why, runs), Trace: env.Trace, Made: now, Chain: env.Chain}
