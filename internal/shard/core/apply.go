@@ -168,8 +168,7 @@ func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
 	}
 }
 
-// retried makes an error that was returned one that is run again, if the policy
-// says so.
+// retried has an error that was returned run again, if the policy says so.
 func (c *Core) retried(env *wire.Envelope, res *turn.Result) {
 	if res.Outcome == turn.Done && res.Fail != nil && turn.Retried(c.policy(env), res.Fail) {
 		res.Outcome = turn.Panicked
@@ -270,7 +269,9 @@ func (c *Core) change(p *Program, ch turn.Change) {
 	o.Size = uint32(ch.Size)
 }
 
-func (c *Core) policy(env *wire.Envelope) wire.Policy { return c.set.Policy(env, c.cfg.Retry, turn.DefaultPolicy) }
+func (c *Core) policy(env *wire.Envelope) wire.Policy {
+	return c.set.Policy(env, c.cfg.Retry, turn.DefaultPolicy)
+}
 
 // failed deals with a turn that had no effect: it is run again after a pause,
 // and everything behind it waits; or its message is given up, and the object

@@ -61,13 +61,11 @@ func (c *Core) leave(p *Program, keeps *host.Index) {
 		c.strays = append(c.strays, env)
 	}
 	goes := func(o *object) bool { return o.Kind.Program == p && !keeps.Has(o.Kind.Name) }
-	unready := func(list []*object) []*object {
-		return slices.DeleteFunc(list, func(o *object) bool {
-			o.Ready = !goes(o)
-			return !o.Ready
-		})
+	unready := func(o *object) bool {
+		o.Ready = !goes(o)
+		return !o.Ready
 	}
-	p.Ready = unready(p.Ready)
+	p.Ready = slices.DeleteFunc(p.Ready, unready)
 	p.AsideObjects.Filter(unready)
 	for _, o := range slices.Clone(c.busy) { // which rest changes
 		if goes(o) {
@@ -87,7 +85,7 @@ func (c *Core) leave(p *Program, keeps *host.Index) {
 		return gone
 	}
 	p.Funcs = slices.DeleteFunc(p.Funcs, lost)
-	p.AsideFuncs.Filter(func(list []*wire.Envelope) []*wire.Envelope { return slices.DeleteFunc(list, lost) })
+	p.AsideFuncs.Filter(lost)
 	p.Readers = slices.DeleteFunc(p.Readers, lost)
 }
 

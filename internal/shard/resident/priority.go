@@ -1,6 +1,10 @@
 package resident
 
-import "github.com/situ-dev/situ/internal/wire"
+import (
+	"slices"
+
+	"github.com/situ-dev/situ/internal/wire"
+)
 
 // What waits with another priority than the normal one stands aside, and is put
 // among the others when a frame is made: as if it had come earlier, or later, than
@@ -37,8 +41,10 @@ func (l *Line[T]) All(f func(T)) {
 	}
 }
 
-// Filter drops those for which f returns true.
-func (l *Line[T]) Filter(drop func([]T) []T) { l.high, l.low = drop(l.high), drop(l.low) }
+// Filter drops those for which drop returns true.
+func (l *Line[T]) Filter(drop func(T) bool) {
+	l.high, l.low = slices.DeleteFunc(l.high, drop), slices.DeleteFunc(l.low, drop)
+}
 
 // merge puts the first of those that stand aside among the first of the others,
 // until there are n in their order. Since says when one came.
