@@ -25,10 +25,7 @@ func (c *Client) Close() { c.c.Close() }
 
 // Invoke implements Caller: use Do or Start.
 func (c *Client) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, error) {
-	if r.Policy != nil {
-		return nil, fault.New(fault.Invalid, "call", r.To.String(), "a retry policy of one call cannot be given over HTTP: set it for the method, with situ.Retries")
-	}
-	o := client.Options{Key: r.Key, Async: r.Async, Trace: r.Trace, Want: r.Want}
+	o := client.Options{Key: r.Key, Async: r.Async, Trace: r.Trace, Want: r.Want, Policy: r.Policy}
 	if r.Due > 0 {
 		o.At = time.Unix(0, int64(r.Due))
 	}

@@ -75,29 +75,6 @@ func Durable(m *host.Method) { m.Relaxed = false }
 // counts as failed and is retried by policy.
 func Timeout(d time.Duration) Option { return func(m *host.Method) { m.Timeout = d } }
 
-// Retry says what happens to a turn that panics, times out or loses its
-// worker: it runs at most Attempts times in all, with pauses that begin at
-// Backoff and double up to MaxBackoff; then its message becomes a dead letter.
-// Zero fields are inherited: a call's from its method, that from its type,
-// that from the platform (5 attempts, 100 ms, 10 s). A returned error is an
-// answer and is never retried.
-type Retry struct {
-	Attempts            int
-	Backoff, MaxBackoff time.Duration
-}
-
-// RetryPolicy returns a Retry with these fields. Negative ones are zero.
-func RetryPolicy(attempts int, backoff, maxBackoff time.Duration) Retry {
-	return Retry{attempts, backoff, maxBackoff}
-}
-
-func (r Retry) policy() wire.Policy {
-	return wire.Policy{Attempts: uint32(max(r.Attempts, 0)), Backoff: wire.Time(max(r.Backoff, 0)), MaxBackoff: wire.Time(max(r.MaxBackoff, 0))}
-}
-
-// Retries sets the retry policy of a method, function or type.
-func Retries(r Retry) Option { return func(m *host.Method) { m.Policy = r.policy() } }
-
 // A Method is the typed name of one operation of an object type.
 type Method[I, O any] struct {
 	typ *Type
@@ -177,8 +154,10 @@ type Call[O any] struct {
 	key    string
 	err    error // the input cannot be encoded: told by the verb
 
-	settled   bool // delivered when what sends it is durable
-	unchained bool // neither of the chain of what sends it, nor under its deadline
+	settled   bool        // delivered when what sends it is durable
+	unchained bool        // neither of the chain of what sends it, nor under its deadline
+	failure   bool        // its input is a Failure
+	want      wire.Format // of the answer; None is CBOR
 
 	within   time.Duration // the caller has an answer after it at the latest; 0 is no bound
 	by       time.Time     // the same, as an instant
@@ -188,7 +167,8 @@ type Call[O any] struct {
 
 func newCall[O any](to wire.Address, in any) Call[O] {
 	b, err := codec.EncodeSorted(in) // an idempotency key goes with one payload
-	return Call[O]{to: to, in: wire.Payload{Format: wire.CBOR, Data: b}, err: err}
+	_, failure := in.(interface{ isFailure() })
+	return Call[O]{to: to, in: wire.Payload{Format: wire.CBOR, Data: b}, err: err, failure: failure}
 }
 
 // After delays delivery by d, from when the verb is used; not at all if d is not
@@ -227,10 +207,6 @@ func (c Call[O]) By(t time.Time) Call[O] { c.by, c.within = t, 0; return c }
 // of: for what is to be done although nobody waits for it any more, such as to
 // clean up.
 func (c Call[O]) Detached() Call[O] { c.detached = true; return c }
-
-// Retry sets the retry policy of this call. A Client cannot carry it: there the
-// verb's error has Kind "invalid".
-func (c Call[O]) Retry(r Retry) Call[O] { p := r.policy(); c.policy = &p; return c }
 
 // Idempotent gives a call from outside a key: however often it is made with
 // the same key, it has its effect once, and every time the same answer, for 24

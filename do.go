@@ -1,6 +1,7 @@
 package situ
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -46,7 +47,7 @@ func invoke[O any](ctx context.Context, p Caller, c Call[O], async bool) (*wire.
 	if c.err != nil {
 		return nil, publicError(c.err)
 	}
-	r := &wire.Request{To: c.to, Body: c.in, Want: wire.CBOR, Key: c.key, Async: async, Policy: c.policy,
+	r := &wire.Request{To: c.to, Body: c.in, Want: cmp.Or(c.want, wire.CBOR), Key: c.key, Async: async, Policy: c.policy,
 		Due: c.due(wire.Time(time.Now().UnixNano())), Within: wire.Time(c.within)}
 	if c.within == 0 {
 		r.Until = c.deadline(0)

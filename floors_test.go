@@ -24,7 +24,7 @@ const floors = `
 	internal/fault internal/near internal/heap internal/proc internal/frugal internal/golden internal/clean internal/seed
 	internal/wire internal/invariants internal/schema internal/vet
 	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter
-	internal/host internal/view internal/codec
+	internal/host internal/view internal/codec internal/policy
 	internal/workproto internal/element
 	internal/guest
 	internal/store/file
@@ -35,7 +35,9 @@ const floors = `
 	internal/store/inspect
 	internal/store internal/client
 	.
-	flow fan internal/platform/schedule
+	flow fan internal/platform/schedule flow/graph
+	internal/platform/machine
+	internal/platform/flows
 	internal/shard/rows internal/shard/conf internal/shard/warn
 	internal/shard/hook
 	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise internal/shard/delta internal/shard/spans internal/shard/tally

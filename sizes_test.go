@@ -23,6 +23,7 @@ const (
 var exceptions = map[string]string{
 	"package internal/ingress": "the doors of schedules, callbacks and flows came at the same time: what they check of a program (catalogue.go) is to be a package of its own",
 	"package cmd/situ":         "schedule and vet came after the benches had left: they are to go the same way, beside bench/command",
+	"package .":                "deadlines, tokens, policies and fan-out came at once; policies and tokens are to be apart",
 }
 
 // oversize is a thing that is too big.

@@ -1,6 +1,7 @@
 package situ
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -133,6 +134,9 @@ func Send[O any](t *Turn, c Call[O]) { t.send(c.envelope(t, nil), c.err) }
 // an error of its own instead answers that, and nothing is handed over.
 func Tail[O any](t *Turn, c Call[O]) (zero O, err error) {
 	t.move("Tail")
+	if to := t.onFail(); to != (wire.Address{}) && (c.policy == nil || c.policy.OnFail == (wire.Address{})) {
+		c = c.with(func(p *wire.Policy) { p.OnFail = to }, nil)
+	}
 	t.send(c.envelope(t, t.h.Env.Back), c.err)
 	return zero, errMoved
 }
@@ -157,7 +161,10 @@ func (f Func[I, O]) types(I) (zero O)                  { return zero }
 // other messages of the object are taken in between.
 func Then[R, O, C any](t *Turn, c Call[R], back Continuation[R, C, O], carry C) (zero O, err error) {
 	t.move("Then")
-	request(t, "Then", c, back.address(t.h.Env.To), &carry, t.h.Env.Back)
+	cb := request(t, "Then", c, back.address(t.h.Env.To), &carry, t.h.Env.Back)
+	if to := t.onFail(); to != (wire.Address{}) {
+		cb.OnFail = &to
+	}
 	return zero, errMoved
 }
 
@@ -169,7 +176,7 @@ func Ask[R, O, C any](t *Turn, c Call[R], back Continuation[R, C, O], carry C) {
 	request(t, "Ask", c, back.address(t.h.Env.To), &carry, nil)
 }
 
-func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *C, parent *wire.Callback) {
+func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *C, parent *wire.Callback) *wire.Callback {
 	kept, err := codec.Encode(carry)
 	if c.err != nil {
 		err = c.err
@@ -178,7 +185,7 @@ func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *
 	if !to.Function() && to.Type != self.Type {
 		err = fault.New(fault.Crashed, verb, to.String(), "a continuation is a method of the same object, or a function")
 	}
-	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: wire.CBOR,
+	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: cmp.Or(c.want, wire.CBOR),
 		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: parent, Chain: t.h.Env.Chain, Deadline: t.deadline()}
 	if c.unchained {
 		cb.Chain, cb.Deadline = "", 0
@@ -187,6 +194,15 @@ func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *
 		err = fault.New(fault.TooLarge, verb, self.String(), "more than %d turns wait for each other", wire.MaxChain)
 	}
 	t.send(c.envelope(t, cb), err)
+	return cb
+}
+
+// onFail returns where failures of the call that the turn is for go.
+func (t *Turn) onFail() (to wire.Address) {
+	if p := t.h.Env.Policy; p != nil {
+		to = p.OnFail
+	}
+	return to
 }
 
 // A Promise is a caller's callback kept in an object's state, to be resolved

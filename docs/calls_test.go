@@ -69,6 +69,60 @@ func Rate(t *situ.Turn, currency string) (float64, error) {
 	return v, nil
 }
 
+// Bill is what is to be paid.
+type Bill struct {
+	Customer string `json:"customer"`
+	Cents    int    `json:"cents"`
+}
+
+var (
+	desk     = situ.NewType("desk")
+	note     = situ.NewMethod[string, situ.None](desk, "note")
+	pay      = situ.NewFunc[Bill, situ.None]("pay")
+	complain = situ.NewFunc[situ.Failure[Bill], situ.None]("complain")
+)
+
+// Complain is told of each bill that could not be paid.
+func Complain(t *situ.Turn, f situ.Failure[Bill]) (situ.None, error) {
+	situ.Send(t, note.To(f.Input.Customer, f.Code))
+	return situ.None{}, nil
+}
+
+type deskState struct {
+	Notes []string `json:"notes"`
+}
+
+func TestPolicies(t *testing.T) {
+	runs := 0
+	components := []situ.Component{situ.Function(complain, Complain),
+		situ.Function(pay, func(_ *situ.Turn, b Bill) (none situ.None, err error) {
+			if runs++; runs < 4 {
+				return none, situ.Errorf("busy", "the bank is busy")
+			}
+			return none, situ.Errorf("declined", "%s has too little", b.Customer)
+		}),
+		situ.Object(desk, situ.On(note, func(d *deskState, _ *situ.Turn, s string) (none situ.None, err error) {
+			d.Notes = append(d.Notes, s)
+			return none, nil
+		}))}
+	situtest.Run(t, components, func(t *testing.T, rt *situtest.Runtime) {
+		order := Bill{"ann", 100}
+		charge := pay.With(order).
+			Retry(situ.Retry{Attempts: 10, Backoff: time.Second, MaxAge: time.Hour, On: []string{"busy"}, Final: []string{"timeout"}}).
+			Priority(situ.High).
+			OnFailure(complain.With(situ.Failure[Bill]{}))
+		began := time.Now()
+		if err := situtest.DoErr(rt, charge); situ.CodeOf(err) != "declined" || runs != 4 || time.Since(began) != 7*time.Second {
+			t.Errorf("%v after %d runs and %v", err, runs, time.Since(began))
+		}
+		rt.Settle()
+		rt.Crash()
+		if got := rt.State(desk, "ann"); got != `{"notes":["declined"]}` {
+			t.Errorf("desk: %s", got)
+		}
+	})
+}
+
 func reminders() []situ.Component {
 	return []situ.Component{
 		situ.Object(reminderType,

@@ -15,13 +15,14 @@ import (
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/policy"
 	"github.com/situ-dev/situ/internal/schema"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
 func callCommand(c *console) *cobra.Command {
 	var o client.Options
-	var at string
+	var at, retry, priority, onFailure string
 	cmd := &cobra.Command{
 		Use:   "call TARGET [METHOD] [INPUT]",
 		Short: "Call a method of an object, or a function",
@@ -54,6 +55,9 @@ left out if nothing is needed.`,
 			if o.After < 0 {
 				return usage("--after %s is in the past", o.After)
 			}
+			if o.Policy, err = policy.Parse(retry, priority, onFailure); err != nil {
+				return err
+			}
 			body, err := c.input(input)
 			if err != nil {
 				return err
@@ -66,6 +70,9 @@ left out if nothing is needed.`,
 	f.StringVar(&o.Key, "key", "", "idempotency key: however often it is called, it has its effect once")
 	f.DurationVar(&o.After, "after", 0, "deliver after `DURATION`; does not wait for the answer")
 	f.StringVar(&at, "at", "", "deliver at `INSTANT` (RFC 3339); does not wait for the answer")
+	f.StringVar(&retry, "retry", "", "retry policy: a number of attempts, or `JSON` such as '{\"attempts\":5,\"backoff\":\"200ms\",\"maxAge\":\"1h\",\"on\":[\"busy\"]}'")
+	f.StringVar(&priority, "priority", "", "run before or after others: `low`, normal or high")
+	f.StringVar(&onFailure, "on-failure", "", "function, or type/key.method, that is called with the failure, if it fails: `TARGET`")
 	f.DurationVar(&o.Within, "within", 0, "have an answer after `DURATION` at the latest, if only that there is none")
 	f.StringVar(&o.Callback, "callback-url", "", "have the answer posted to `URL`; does not wait for it")
 	f.StringVar(&o.Trace, "traceparent", "", "W3C trace `CONTEXT` that the call belongs to")

@@ -26,6 +26,7 @@ var commands = []func(*console) *cobra.Command{
 	serveCommand,
 	callCommand, callbackCommand,
 	waitCommand,
+	flowCommand,
 	getCommand,
 	lsCommand,
 	rmCommand,

@@ -12,10 +12,14 @@ import (
 const (
 	HeaderKey        = "Idempotency-Key"      // of a request: carry it out once
 	HeaderDelay      = "Situ-Delay"           // of a request: not before
+	HeaderRetry      = "Situ-Retry"           // of a request: its retry policy
+	HeaderPriority   = "Situ-Priority"        // of a request: low, normal or high
+	HeaderOnFailure  = "Situ-On-Failure"      // of a request: who is called if it fails
 	HeaderWithin     = "Situ-Within"          // of a request: an answer after that time at the latest
 	HeaderDeadline   = "Situ-Deadline"        // of a request: the same, as an instant
 	HeaderCallback   = "Situ-Callback-Url"    // of a request: post the answer there
 	HeaderInvocation = "Situ-Invocation"      // of an answer: the id of its record
+	HeaderFlow       = "Situ-Flow"            // of an answer: the key of the flow
 	HeaderReplayed   = "Idempotency-Replayed" // of an answer: it was recorded by an earlier call
 	HeaderTrace      = "Traceparent"
 )
@@ -72,6 +76,30 @@ type Invocation struct {
 	Expires  time.Time       `json:"expires,omitzero"`
 	Result   json.RawMessage `json:"result,omitempty"`
 	Error    *Failure        `json:"error,omitempty"`
+}
+
+// Flow tells how a flow is that came as a value.
+type Flow struct {
+	Key    string     `json:"key"`
+	Name   string     `json:"name,omitempty"`
+	Status string     `json:"status"` // running, undoing, done or failed
+	Began  time.Time  `json:"began"`
+	Ended  time.Time  `json:"ended,omitzero"`
+	Error  *Failure   `json:"error,omitempty"`
+	Steps  []FlowStep `json:"steps,omitempty"` // under way, at most a hundred
+	More   int        `json:"more,omitempty"`  // that are not in Steps
+}
+
+// FlowStep tells of a step that is under way.
+type FlowStep struct {
+	Step    string    `json:"step"` // its name, or its place in the document; with the index of the element of each map
+	Kind    string    `json:"kind"`
+	Since   time.Time `json:"since"`
+	Catches bool      `json:"catches,omitempty"` // it has failed, and its handler runs
+	Total   int       `json:"total,omitempty"`   // of a map or par
+	Running int       `json:"running,omitempty"`
+	Done    int       `json:"done,omitempty"`
+	Failed  int       `json:"failed,omitempty"`
 }
 
 // Object is an object's committed state. In a list it has no State.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/policy"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -49,6 +50,7 @@ type Options struct {
 	Within   time.Duration // answer until then at the latest, or with kind "timeout"
 	By       time.Time     // the same, as an instant
 	Callback string        // URL to which the answer is posted; such a call is Async
+	Policy   *wire.Policy  // nil is that of the method
 	Trace    string        // W3C traceparent
 	Want     wire.Format   // of the answer; None is that of the input
 }
@@ -73,17 +75,47 @@ func (c *Client) Call(ctx context.Context, to wire.Address, in wire.Payload, o O
 		return nil, err
 	}
 	o.set(req.Header, in.Format)
-	resp, body, err := c.do(req, to.String())
+	_, res, err := c.result(req, to.String())
+	return res, err
+}
+
+// RunFlow carries out a flow under a key, which is made if there is none; body
+// has the flow and its input. It returns the key.
+func (c *Client) RunFlow(ctx context.Context, key string, body []byte, o Options) (string, *Result, error) {
+	path := "/v1/flows"
+	if key != "" {
+		path += "?key=" + url.QueryEscape(key)
+	}
+	req, err := c.request(ctx, http.MethodPost, path, body)
 	if err != nil {
-		return nil, err
+		return "", nil, err
+	}
+	o.set(req.Header, wire.JSON)
+	resp, res, err := c.result(req, "the flow")
+	if err != nil {
+		return "", nil, err
+	}
+	return resp.Header.Get(api.HeaderFlow), res, nil
+}
+
+// Flow tells how a flow is.
+func (c *Client) Flow(ctx context.Context, key string) (*api.Flow, error) {
+	return get[api.Flow](ctx, c, "/v1/flows/"+segment(key), nil)
+}
+
+// result makes a request and reads what the call led to.
+func (c *Client) result(req *http.Request, on string) (*http.Response, *Result, error) {
+	resp, body, err := c.do(req, on)
+	if err != nil {
+		return nil, nil, err
 	}
 	res := &Result{Done: true, Again: resp.Header.Get(api.HeaderReplayed) != "",
 		ID: wire.InvocationID(resp.Header.Get(api.HeaderInvocation))}
 	switch {
 	case resp.StatusCode == http.StatusAccepted:
 		var inv api.Invocation
-		if err := decode(body, &inv, to.String()); err != nil {
-			return nil, err
+		if err := decode(body, &inv, on); err != nil {
+			return nil, nil, err
 		}
 		res.ID, res.Done = wire.InvocationID(inv.ID), false
 	case resp.StatusCode != http.StatusNoContent:
@@ -92,7 +124,7 @@ func (c *Client) Call(ctx context.Context, to wire.Address, in wire.Payload, o O
 			res.Body.Format = wire.CBOR
 		}
 	}
-	return res, nil
+	return resp, res, nil
 }
 
 var mediaType = [...]string{wire.CBOR: "application/cbor", wire.JSON: "application/json"}
@@ -122,6 +154,17 @@ func (o *Options) set(h http.Header, given wire.Format) {
 	}
 	if o.Callback != "" {
 		h.Set(api.HeaderCallback, o.Callback)
+	}
+	if p := o.Policy; p != nil {
+		if retry := policy.RetryOf(p); retry != "" {
+			h.Set(api.HeaderRetry, retry)
+		}
+		if p.Priority != wire.Normal {
+			h.Set(api.HeaderPriority, p.Priority.String())
+		}
+		if p.OnFail != (wire.Address{}) {
+			h.Set(api.HeaderOnFailure, p.OnFail.String())
+		}
 	}
 	if o.Within != 0 {
 		h.Set(api.HeaderWithin, o.Within.String())

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -48,6 +49,19 @@ func (ix *Index) Method(to wire.Address) (*MethodManifest, wire.Policy) {
 		return nil, wire.Policy{}
 	}
 	return ix.methods[to.Type][to.Method], ix.policies[to.Type]
+}
+
+// Policy returns the policy of a message: its own, its method's, its type's, the
+// rest.
+func (ix *Index) Policy(env *wire.Envelope, rest ...wire.Policy) (p wire.Policy) {
+	if env.Policy != nil {
+		p = *env.Policy
+	}
+	m, typ := ix.Method(env.To)
+	if m != nil {
+		p = turn.Merge(p, m.Retry.Policy())
+	}
+	return turn.Merge(turn.Merge(p, typ), rest...)
 }
 
 // Types returns the names of the object types, in order.

@@ -88,9 +88,12 @@ type MethodManifest struct {
 
 // RetryManifest is a retry policy, in milliseconds.
 type RetryManifest struct {
-	Attempts     uint32 `json:"attempts,omitempty"`
-	BackoffMS    int64  `json:"backoffMs,omitempty"`
-	MaxBackoffMS int64  `json:"maxBackoffMs,omitempty"`
+	Attempts     uint32   `json:"attempts,omitempty"`
+	BackoffMS    int64    `json:"backoffMs,omitempty"`
+	MaxBackoffMS int64    `json:"maxBackoffMs,omitempty"`
+	MaxAgeMS     int64    `json:"maxAgeMs,omitempty"`
+	On           []string `json:"on,omitempty"`    // returned errors that are run again, too
+	Final        []string `json:"final,omitempty"` // failures that are not run again
 }
 
 // Policy returns r as a policy; nil is the zero policy.
@@ -98,14 +101,16 @@ func (r *RetryManifest) Policy() wire.Policy {
 	if r == nil {
 		return wire.Policy{}
 	}
-	return wire.Policy{Attempts: r.Attempts, Backoff: wire.Time(r.BackoffMS * 1e6), MaxBackoff: wire.Time(r.MaxBackoffMS * 1e6)}
+	return wire.Policy{Attempts: r.Attempts, Backoff: wire.Time(r.BackoffMS * 1e6), MaxBackoff: wire.Time(r.MaxBackoffMS * 1e6),
+		MaxAge: wire.Time(r.MaxAgeMS * 1e6), On: wire.CodesOf(r.On), Final: wire.CodesOf(r.Final)}
 }
 
 func retryManifest(p wire.Policy) *RetryManifest {
 	if p == (wire.Policy{}) {
 		return nil
 	}
-	return &RetryManifest{p.Attempts, int64(p.Backoff / 1e6), int64(p.MaxBackoff / 1e6)}
+	return &RetryManifest{Attempts: p.Attempts, BackoffMS: int64(p.Backoff / 1e6), MaxBackoffMS: int64(p.MaxBackoff / 1e6),
+		MaxAgeMS: int64(p.MaxAge / 1e6), On: p.On.List(), Final: p.Final.List()}
 }
 
 // Manifest describes the set, in the order of names.

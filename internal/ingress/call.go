@@ -131,6 +131,9 @@ func (x *exchange) options(req *wire.Request) (err error) {
 	if req.Due != 0 {
 		req.Async = true // nobody holds a connection until then
 	}
+	if req.Policy, err = x.policy(); err != nil {
+		return err
+	}
 	if err := x.callbackURL(req); err != nil {
 		return err
 	}
@@ -174,6 +177,10 @@ func (x *exchange) input(body *wire.Payload, op *operation) error {
 		r := malformed("the body is not well-formed JSON: %v", bad)
 		r.offset = &bad.Offset
 		return r
+	}
+	if len(found) == 0 && op.check != nil {
+		body.Format, body.Data = wire.JSON, text
+		return op.check(text)
 	}
 	if len(found) == 0 {
 		return nil

@@ -1,8 +1,10 @@
 package ingress
 
 import (
+	"encoding/json"
 	"fmt"
 
+	"github.com/situ-dev/situ/flow/graph"
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
@@ -33,7 +35,9 @@ type operation struct {
 	to       wire.Address // without a key
 	internal bool
 	input    *schema.Schema
-	empty    bool // an input without fields fits, so a body may be left out
+	empty    bool               // an input without fields fits, so a body may be left out
+	raw      json.RawMessage    // the schema of input
+	check    func([]byte) error // of what no schema tells, as JSON; nil is none
 }
 
 // emptyInput stands for a body that was left out.
@@ -73,6 +77,9 @@ func (h *Handler) compile(m *host.Manifest) *catalogue {
 		}
 		c.listTypes = append(c.listTypes, line)
 	}
+	if flows := c.types[graph.Type]; flows != nil && flows.methods["run"] != nil {
+		flows.methods["run"].check = c.flowChecker()
+	}
 	for i := range m.Functions {
 		mm := &m.Functions[i]
 		c.functions[mm.Name] = h.operation(mm, wire.Address{Method: mm.Name}, mm.Name)
@@ -87,7 +94,7 @@ func (h *Handler) compile(m *host.Manifest) *catalogue {
 }
 
 func (h *Handler) operation(m *host.MethodManifest, to wire.Address, name string) *operation {
-	op := &operation{to: to, internal: m.Internal}
+	op := &operation{to: to, internal: m.Internal, raw: m.In}
 	s, err := schema.Compile(m.In)
 	if err != nil {
 		h.cfg.Log.Warn("input schema cannot be used: inputs are not checked", "of", name, "err", err)

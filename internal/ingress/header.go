@@ -12,6 +12,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/policy"
 	"github.com/situ-dev/situ/internal/span"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -93,6 +94,41 @@ func (x *exchange) due() (wire.Time, error) {
 		at = now
 	}
 	return wire.Time(at.UnixNano()), nil
+}
+
+// policy reads Situ-Retry, Situ-Priority and Situ-On-Failure.
+func (x *exchange) policy() (*wire.Policy, error) {
+	var parts [3]string
+	names, some := [...]string{api.HeaderRetry, api.HeaderPriority, api.HeaderOnFailure}, 0
+	for i, name := range names {
+		v, n := x.head.Value(name)
+		if n > 1 || n == 1 && strings.TrimSpace(v) == "" {
+			return nil, malformed("%s: send one, with a value", name)
+		}
+		parts[i] = strings.Clone(strings.TrimSpace(v)) // it is kept, the request's head must not be
+		some += n
+	}
+	if some == 0 {
+		return nil, nil
+	}
+	for i, name := range names { // one at a time, to say which is wrong
+		var one [3]string
+		one[i] = parts[i]
+		if _, err := policy.Parse(one[0], one[1], one[2]); err != nil {
+			return nil, malformed("%s: %s", name, why(err))
+		}
+	}
+	p, err := policy.Parse(parts[0], parts[1], parts[2])
+	if err != nil || p.OnFail == (wire.Address{}) {
+		return p, err
+	}
+	cat := x.h.catalogue()
+	if p.OnFail.Function() {
+		_, err = cat.function(p.OnFail.Method)
+	} else {
+		_, err = cat.method(p.OnFail.Type, p.OnFail.Method)
+	}
+	return p, err
 }
 
 // deadline reads Situ-Within, a duration ("90s") or seconds ("90"), and

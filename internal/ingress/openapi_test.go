@@ -96,7 +96,7 @@ func TestOpenAPIRoutes(t *testing.T) {
 func TestOpenAPISchemas(t *testing.T) {
 	d := readDocument(t)
 	for name, v := range map[string]any{"Problem": api.Problem{}, "Misfit": api.Misfit{}, "Failure": api.Failure{}, "Invocation": api.Invocation{},
-		"Object": api.Object{}, "Objects": api.Objects{}, "Operation": api.Operation{}, "Type": api.Type{}, "Types": api.Types{},
+		"Flow": api.Flow{}, "Object": api.Object{}, "Objects": api.Objects{}, "Operation": api.Operation{}, "Type": api.Type{}, "Types": api.Types{},
 		"Functions": api.Functions{}, "DeadLetter": api.DeadLetter{}, "DeadLetters": api.DeadLetters{}, "Health": api.Health{}, "Callback": api.Callback{}, "Answer": api.Answer{}, "AnswerError": api.AnswerError{}, "Status": api.Status{},
 		"ScheduleSpec": api.ScheduleSpec{}, "ScheduleRetry": api.ScheduleRetry{}, "ScheduleCatchUp": api.ScheduleCatchUp{}, "Schedule": api.Schedule{},
 		"ScheduleRun": api.ScheduleRun{}, "Schedules": api.Schedules{},
@@ -142,7 +142,7 @@ func TestOpenAPIHeaders(t *testing.T) {
 				got = append(got, strings.ToLower(c.Name))
 			}
 		}
-		want := []string{"prefer", "idempotency-key", "situ-delay", "situ-within", "situ-deadline", "situ-callback-url", "traceparent"}
+		want := []string{"prefer", "idempotency-key", "situ-delay", "situ-retry", "situ-priority", "situ-on-failure", "situ-within", "situ-deadline", "situ-callback-url", "traceparent"}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: headers %q, want %q", path, got, want)
 		}
@@ -160,7 +160,7 @@ func TestDocumented(t *testing.T) {
 	for _, rt := range routes {
 		want = append(want, "`"+rt.method+" "+rt.pattern+"`")
 	}
-	for _, name := range []string{"Prefer", api.HeaderKey, api.HeaderDelay, api.HeaderWithin, api.HeaderDeadline, api.HeaderCallback, api.HeaderInvocation, api.HeaderReplayed, strings.ToLower(api.HeaderTrace), "Retry-After", "Allow", "Location", "Preference-Applied"} {
+	for _, name := range []string{"Prefer", api.HeaderKey, api.HeaderDelay, api.HeaderRetry, api.HeaderPriority, api.HeaderOnFailure, api.HeaderWithin, api.HeaderDeadline, api.HeaderCallback, api.HeaderInvocation, api.HeaderReplayed, strings.ToLower(api.HeaderTrace), "Retry-After", "Allow", "Location", "Preference-Applied"} {
 		want = append(want, "`"+name)
 	}
 	for k := fault.Internal; k.String() != fault.Internal.String() || k == fault.Internal; k++ {

@@ -67,7 +67,7 @@ func (n *Node) function(f shard.Functions, m *host.MethodManifest, r *wire.Reque
 		return nil, nil, err
 	case res == nil:
 		return nil, c.left, nil
-	case plain(res):
+	case c.plain(res):
 		c.release()
 		return c.response(res), nil, nil
 	}
@@ -75,9 +75,17 @@ func (n *Node) function(f shard.Functions, m *host.MethodManifest, r *wire.Reque
 	return nil, c.leave, nil
 }
 
-// plain reports whether a result is an answer and nothing else.
-func plain(res *turn.Result) bool {
-	return res.Outcome == turn.Done && len(res.Sends) == 0 && !res.Moved
+// plain reports whether a result is an answer and nothing else: not one that a
+// policy has run again, or told to somebody.
+func (c *functionCall) plain(res *turn.Result) bool {
+	if res.Outcome != turn.Done || len(res.Sends) > 0 || res.Moved {
+		return false
+	}
+	if res.Fail == nil {
+		return true
+	}
+	p := c.n.offered.Load().index.Policy(&c.env)
+	return p.OnFail == wire.Address{} && !turn.Retried(p, res.Fail)
 }
 
 func (c *functionCall) response(res *turn.Result) *wire.Response {
@@ -88,7 +96,7 @@ func (c *functionCall) response(res *turn.Result) *wire.Response {
 
 // Take implements turn.Taker: the result did not come at once.
 func (c *functionCall) Take(res *turn.Result) {
-	if res != nil && plain(res) {
+	if res != nil && c.plain(res) {
 		c.answered(c.response(res), nil)
 		return
 	}

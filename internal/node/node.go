@@ -282,7 +282,12 @@ func (n *Node) admit(r *wire.Request) (*host.MethodManifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.ReadOnly && r.Key == "" && !r.Async && r.Due == 0 {
+	if r.Policy != nil {
+		if err := possible(n.offered.Load(), r.Policy); err != nil {
+			return nil, err
+		}
+	}
+	if m.ReadOnly && r.Key == "" && !r.Async && r.Due == 0 && (r.Policy == nil || r.Policy.OnFail == (wire.Address{})) {
 		return m, nil // nothing of it is written
 	}
 	return m, n.store.Writable()

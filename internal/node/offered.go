@@ -38,6 +38,16 @@ func find(o *offer, to wire.Address) (*host.MethodManifest, error) {
 	return nil, missing("type", to.Type, "types", ix.Types())
 }
 
+// possible refuses a policy that is out of range, or that names a receiver of
+// failures that there is not.
+func possible(o *offer, p *wire.Policy) error {
+	if err := p.Check(); err != nil || p.OnFail == (wire.Address{}) {
+		return err
+	}
+	_, err := find(o, p.OnFail)
+	return err
+}
+
 func missing(what, name, list string, exist []string) error {
 	if !host.Reserved(name) {
 		exist = slices.DeleteFunc(exist, host.Reserved)

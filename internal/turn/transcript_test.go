@@ -21,7 +21,8 @@ import (
 //	return [until=T]        what runs goes back
 //	return-solo             what runs goes back, to be run alone
 //	state [now=T]           what the owner can see
-//	retry policy...         input lines of policies "attempts backoff max", merged: the pauses
+//	retry policy...         input lines of policies "attempts backoff max [age=D] [on=CODE,...] [final=CODE,...]", merged: the pauses
+//	                        after failures of fail=KIND[/CODE], default crashed
 //
 // Run with -rewrite to write what came out, and read the diff.
 func TestTranscripts(t *testing.T) {
@@ -87,6 +88,12 @@ func queued(m *Mailbox) (envs []*wire.Envelope) {
 
 // retry lists what follows each failed run under the merged policies.
 func retry(t *testing.T, d *datadriven.TestData) string {
+	fail := &wire.Failure{Kind: "crashed"}
+	if d.HasArg("fail") {
+		var text string
+		d.ScanArgs(t, "fail", &text)
+		fail.Kind, fail.Code, _ = strings.Cut(text, "/")
+	}
 	var ps []wire.Policy
 	for line := range strings.Lines(d.Input) {
 		var p wire.Policy
@@ -95,12 +102,30 @@ func retry(t *testing.T, d *datadriven.TestData) string {
 			d.Fatalf(t, "%q: %v", line, err)
 		}
 		p.Backoff, p.MaxBackoff = duration(t, backoff), duration(t, limit)
+		for _, more := range strings.Fields(line)[3:] {
+			name, value, _ := strings.Cut(more, "=")
+			switch name {
+			case "age":
+				p.MaxAge = duration(t, value)
+			case "on":
+				p.On = wire.CodesOf(strings.Split(value, ","))
+			case "final":
+				p.Final = wire.CodesOf(strings.Split(value, ","))
+			default:
+				d.Fatalf(t, "%q", more)
+			}
+		}
 		ps = append(ps, p)
 	}
 	p := Merge(ps[0], append(ps[1:], DefaultPolicy)...)
 	out := fmt.Sprintf("attempts=%d backoff=%v max=%v\n", p.Attempts, time.Duration(p.Backoff), time.Duration(p.MaxBackoff))
+	if fail.Kind != "crashed" && fail.Kind != "timeout" && !Retried(p, fail) {
+		return out + "an answer\n"
+	}
+	age := wire.Time(0)
 	for attempt := uint32(1); attempt < 100; attempt++ {
-		after, again := Retry(p, attempt)
+		after, again := Again(p, attempt, age, fail)
+		age += after
 		if !again {
 			return out + fmt.Sprintf("%d: given up\n", attempt)
 		}

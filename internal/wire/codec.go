@@ -343,6 +343,11 @@ func (c *Callback) encode(e *Encoder) {
 		e.close(at)
 	}
 	e.String(11, string(c.Chain))
+	if c.OnFail != nil {
+		at := e.open(18)
+		c.OnFail.encode(e)
+		e.close(at)
+	}
 	e.Int(12, uint64(c.Deadline))
 	if c.Asked != nil {
 		at := e.open(16)
@@ -384,6 +389,9 @@ func (c *Callback) decode(d *Decoder, depth int) {
 		case 16:
 			c.Asked = new(Asked)
 			d.nested(func(in *Decoder) { c.Asked.decode(in, 0) })
+		case 18:
+			c.OnFail = new(Address)
+			d.nested(c.OnFail.decode)
 		case 12:
 			c.Deadline = Time(d.Int())
 		}
@@ -399,23 +407,4 @@ func (c *Callback) Depth() (n int) {
 		n++
 	}
 	return n
-}
-
-func (p *Policy) encode(e *Encoder) {
-	e.Int(1, uint64(p.Attempts))
-	e.Int(2, uint64(p.Backoff))
-	e.Int(3, uint64(p.MaxBackoff))
-}
-
-func (p *Policy) decode(d *Decoder) {
-	for n, ok := d.Next(); ok; n, ok = d.Next() {
-		switch n {
-		case 1:
-			p.Attempts = uint32(d.Small(math.MaxUint32))
-		case 2:
-			p.Backoff = Time(d.Int())
-		case 3:
-			p.MaxBackoff = Time(d.Int())
-		}
-	}
 }

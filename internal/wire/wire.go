@@ -166,6 +166,7 @@ type Callback struct {
 	Parent *Callback    // for ToMethod: who gets the later turn's answer
 	Chain  InvocationID // for ToMethod: of the call that will be answered, "" is none
 	Asked  *Asked       // which call it will answer; nil if that is of no chain
+	OnFail *Address     // for ToMethod: who is called if the later turn fails, nil is nobody
 	// Deadline, for ToMethod, is that of the turn that will be continued: what the
 	// later turn calls has it, too, as long as it is to come.
 	Deadline Time
@@ -203,14 +204,6 @@ type Asked struct {
 	Begun  Time   // its first run, 0 until then
 	Trace  string // W3C traceparent of that call, if nobody handed the callback to it
 	Tail   *Asked // the call that handed its callback to this one: one answer is that of both
-}
-
-// Policy bounds the retries of a turn that panicked or lost its worker. Zero
-// fields mean the defaults of the type, then of the platform.
-type Policy struct {
-	Attempts   uint32 // runs in all, before the message is a dead letter
-	Backoff    Time   // before the second run, in nanoseconds; doubles each time
-	MaxBackoff Time
 }
 
 // EnvelopeKind says what an envelope brings. Append only.
@@ -275,6 +268,10 @@ func ReplyTo(cb *Callback, body Payload, fail *Failure) *Envelope {
 	if cb.Kind != ToMethod {
 		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb, Asked: cb.Asked}
 	}
-	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Deadline: cb.Deadline,
+	env := &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Deadline: cb.Deadline,
 		Asked: cb.Asked, Trace: cb.Asked.trace()}
+	if cb.OnFail != nil {
+		env.Policy = &Policy{OnFail: *cb.OnFail}
+	}
+	return env
 }

@@ -296,7 +296,7 @@ func (s *state) begin(t *situ.Turn, slot time.Time, manual bool) {
 	if len(s.Spec.Input) > 0 {
 		in = wire.Payload{Format: wire.JSON, Data: s.Spec.Input}
 	}
-	call := situ.Untyped(plan.Target, in).Unchained()
+	call := situ.Addressed(plan.Target, in).Unchained()
 	if plan.retry != nil {
 		call = call.Retry(*plan.retry)
 	}

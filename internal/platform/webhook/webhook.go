@@ -128,7 +128,7 @@ type Function struct {
 // Component returns what the platform hosts.
 func Component(cfg Config) situ.Component {
 	retry := cfg.Retry
-	if retry == (situ.Retry{}) {
+	if retry.Attempts == 0 && retry.Backoff == 0 && retry.MaxBackoff == 0 {
 		retry = situ.RetryPolicy(16, 5*time.Second, 6*time.Hour)
 	}
 	f := &Function{cfg: cfg}

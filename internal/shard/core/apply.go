@@ -5,6 +5,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/shard/resident"
@@ -132,6 +133,7 @@ func (c *Core) result(fl *resident.Flight, res *turn.Result, late bool) *object 
 		c.plainResult(t.Copy, env, res)
 		return nil
 	}
+	c.retried(env, res)
 	switch res.Outcome {
 	case turn.Done:
 		o.Box.Finish()
@@ -147,6 +149,7 @@ func (c *Core) result(fl *resident.Flight, res *turn.Result, late bool) *object 
 // plainResult deals with the result of a function, or of a read-only call that
 // ran on a copy.
 func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
+	c.retried(env, res)
 	switch {
 	case res.Outcome == turn.Done && ro:
 		c.finish(c.seen(env.To.Object()), env, res)
@@ -182,6 +185,13 @@ func (c *Core) sleep(env *wire.Envelope, after wire.Time) {
 	c.timers.Add(&next) // with its number, so that its random source is the same
 }
 
+// retried has an error that was returned run again, if the policy says so.
+func (c *Core) retried(env *wire.Envelope, res *turn.Result) {
+	if res.Outcome == turn.Done && res.Fail != nil && turn.Retried(c.policy(env), res.Fail) {
+		res.Outcome = turn.Panicked
+	}
+}
+
 // finish makes the effects of a turn part of the batch.
 func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	c.stats.Turns++
@@ -194,6 +204,9 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	if w, ok := env.Local.(*Waiter); ok && res.Moved { // what it sent may be the answer already
 		c.records.Expect(env.Back.ID, w)
 	}
+	if call := dead.Call(env, res.Fail, int(env.Attempt)+1, c.now); call != nil {
+		res.Sends = append(res.Sends, call)
+	}
 	for _, out := range res.Sends {
 		c.send(out)
 	}
@@ -201,7 +214,7 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	switch {
 	case res.Moved:
 	case env.Back == nil:
-		if res.Fail != nil {
+		if res.Fail != nil && len(res.Sends) == 0 {
 			c.unheard(env, res.Fail)
 		}
 	default:
@@ -276,18 +289,8 @@ func (c *Core) change(p *Program, ch turn.Change) {
 	o.Size = uint32(ch.Size)
 }
 
-// policy returns the retry policy of a message: its own, its method's, its
-// type's, the platform's.
 func (c *Core) policy(env *wire.Envelope) wire.Policy {
-	var own, method wire.Policy
-	if env.Policy != nil {
-		own = *env.Policy
-	}
-	m, typ := c.set.Method(env.To)
-	if m != nil {
-		method = m.Retry.Policy()
-	}
-	return turn.Merge(own, method, typ, c.cfg.Retry, turn.DefaultPolicy)
+	return c.set.Policy(env, c.cfg.Retry, turn.DefaultPolicy)
 }
 
 // failed deals with a turn that had no effect: it is run again after a pause,
@@ -311,7 +314,7 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 		c.post.Add(env)
 	}
 	c.stats.Failures++
-	after, again := turn.Retry(c.policy(env), env.Attempt)
+	after, again := turn.Again(c.policy(env), env.Attempt, c.now-max(env.Made, env.Due), fail)
 	late := env.Kind == wire.Call && env.Deadline != 0 && c.now+after >= env.Deadline
 	again = again && !late // nobody would hear of it
 	c.log.Warn(c.now, "a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
@@ -320,7 +323,9 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 		return true
 	}
 	c.done(env)
-	if !late || fail.Kind != fault.Timeout.String() { // that its deadline ended it is no puzzle to keep
+	if call := dead.Call(env, fail, int(env.Attempt), c.now); call != nil {
+		c.send(call) // it has all that a dead letter would have
+	} else if !late || fail.Kind != fault.Timeout.String() { // that its deadline ended it is no puzzle to keep
 		c.bury(env, fail)
 	}
 	if env.Back != nil {

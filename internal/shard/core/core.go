@@ -213,7 +213,7 @@ func (c *Core) hold(env *wire.Envelope) {
 func (c *Core) sort(env *wire.Envelope) {
 	if env.To.Function() {
 		if p := c.functions[env.To.Method]; p != nil {
-			p.Funcs = append(p.Funcs, env)
+			p.PutFunction(env)
 		} else {
 			c.stray(env)
 		}
@@ -277,7 +277,7 @@ func (c *Core) wake(o *object) {
 			return
 		}
 		o.Ready, o.Since = true, c.tick
-		o.Kind.Program.Ready = append(o.Kind.Program.Ready, o)
+		o.Kind.Program.PutReady(o)
 		return
 	}
 	if until := o.Box.Until(); until > c.tick && o.Paused != until && !o.Box.Running() {

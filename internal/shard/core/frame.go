@@ -28,6 +28,7 @@ func (c *Core) NextFrame(p *Program) *turn.Frame {
 	}
 	f := &fl.Frame
 	f.Seq, f.Shard, f.Now = c.frame+1, c.id, c.now
+	p.Rank(c.cfg.FrameTasks)
 	if !c.addSuspect(f, fl) {
 		c.addObjects(f, fl)
 		c.addReaders(f, fl)

@@ -87,6 +87,7 @@ func (c *Core) Redrive(id string) error {
 	}
 	env := d.Envelope
 	env.Attempt, env.Due, env.Back, env.Deadline = 0, 0, nil, 0
+	env.Made = c.now // its age begins anew
 	c.accept(env)
 	return nil
 }

@@ -62,10 +62,12 @@ func (c *Core) leave(p *Program, keeps *host.Index) {
 		c.strays = append(c.strays, env)
 	}
 	goes := func(o *object) bool { return o.Kind.Program == p && !keeps.Has(o.Kind.Name) }
-	p.Ready = slices.DeleteFunc(p.Ready, func(o *object) bool {
+	unready := func(o *object) bool {
 		o.Ready = !goes(o)
 		return !o.Ready
-	})
+	}
+	p.Ready = slices.DeleteFunc(p.Ready, unready)
+	p.AsideObjects.Filter(unready)
 	for _, o := range slices.Clone(c.busy) { // which rest changes
 		if goes(o) {
 			for env := range o.Box.All() {
@@ -84,6 +86,7 @@ func (c *Core) leave(p *Program, keeps *host.Index) {
 		return gone
 	}
 	p.Funcs = slices.DeleteFunc(p.Funcs, lost)
+	p.AsideFuncs.Filter(lost)
 	p.Readers = slices.DeleteFunc(p.Readers, lost)
 }
 
@@ -197,7 +200,7 @@ func (c *Core) takeChannels() {
 	for _, p := range c.programs {
 		switch {
 		case p.Idle():
-			room -= len(p.Ready) + len(p.Funcs)
+			room -= len(p.Ready) + len(p.Funcs) + p.AsideObjects.Len() + p.AsideFuncs.Len()
 		case c.awaited(p):
 			may = c.timely
 		}

@@ -58,6 +58,7 @@ func (c *Core) eachMail(f func(*wire.Envelope)) {
 		for _, env := range p.Funcs {
 			f(env)
 		}
+		p.AsideFuncs.All(f)
 		for env := range p.Running {
 			f(env)
 		}

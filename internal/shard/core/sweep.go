@@ -43,14 +43,19 @@ func (c *Core) overdue() time.Duration {
 	}
 	since := func(env *wire.Envelope) { oldest = min(oldest, max(env.Made, env.Due)) }
 	for _, p := range c.programs {
-		for _, o := range p.Ready {
+		first := func(o *object) {
 			if env := o.Box.Queue(); env != nil {
 				since(env)
 			}
 		}
+		p.AsideObjects.All(first)
+		for _, o := range p.Ready {
+			first(o)
+		}
 		for _, env := range p.Funcs {
 			since(env)
 		}
+		p.AsideFuncs.All(since)
 	}
 	for _, env := range c.strays {
 		since(env)

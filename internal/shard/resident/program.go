@@ -24,6 +24,9 @@ type Program struct {
 	Running map[*wire.Envelope]struct{}
 	Readers []*wire.Envelope // read-only calls that go around a busy object
 
+	AsideObjects Line[*Object] // that are ready, with another priority than the normal one
+	AsideFuncs   Line[*wire.Envelope]
+
 	Suspects int       // messages marked wire.Suspect
 	TrialAt  wire.Time // when to ask for a trial again, 0 is never
 
@@ -66,7 +69,7 @@ func (p *Program) Idle() bool { return p.Hosted && !p.Flying }
 // Runnable reports whether there is something that the host could run, of
 // functions at most so many.
 func (p *Program) Runnable(functions int) bool {
-	return len(p.Ready)+len(p.Readers) > 0 || len(p.Funcs) > 0 && len(p.Running) < functions
+	return len(p.Ready)+len(p.Readers)+p.AsideObjects.Len() > 0 || len(p.Funcs)+p.AsideFuncs.Len() > 0 && len(p.Running) < functions
 }
 
 // Resident returns how many objects the host has.
