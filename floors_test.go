@@ -36,8 +36,9 @@ const floors = `
 	internal/store internal/client
 	.
 	flow
-	internal/shard/rows internal/shard/conf
-	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail
+	internal/shard/rows internal/shard/conf internal/shard/crowd internal/shard/table
+	internal/shard/change internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail
+	internal/shard/control
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process

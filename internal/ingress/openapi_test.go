@@ -97,7 +97,9 @@ func TestOpenAPISchemas(t *testing.T) {
 	d := readDocument(t)
 	for name, v := range map[string]any{"Problem": api.Problem{}, "Misfit": api.Misfit{}, "Failure": api.Failure{}, "Invocation": api.Invocation{},
 		"Object": api.Object{}, "Objects": api.Objects{}, "Operation": api.Operation{}, "Type": api.Type{}, "Types": api.Types{},
-		"Functions": api.Functions{}, "DeadLetter": api.DeadLetter{}, "DeadLetters": api.DeadLetters{}, "Health": api.Health{}, "Status": api.Status{}} {
+		"Functions": api.Functions{}, "DeadLetter": api.DeadLetter{}, "DeadLetters": api.DeadLetters{}, "Health": api.Health{}, "Status": api.Status{},
+		"Reason": api.Reason{}, "Pause": api.Pause{}, "Pauses": api.Pauses{}, "DeadFilter": api.DeadFilter{}, "RedriveRequest": api.RedriveRequest{},
+		"Redrive": api.Redrive{}, "Redrives": api.Redrives{}} {
 		compare(t, name, d.Components.Schemas[name], reflect.TypeOf(v))
 	}
 	var kinds []string

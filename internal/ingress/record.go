@@ -65,7 +65,7 @@ func failureDoc(f *wire.Failure) *api.Failure {
 }
 
 func (x *exchange) listDead() error {
-	q, err := x.query("type", "limit", "cursor")
+	q, err := x.query(filterFields...)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,11 @@ func (x *exchange) listDead() error {
 	if err != nil {
 		return err
 	}
-	letters, next, err := x.h.p.DeadLetters.Dead(x.c, q.Get("type"), q.Get("cursor"), limit)
+	f, err := x.filter(q.Get)
+	if err != nil {
+		return err
+	}
+	letters, next, err := x.h.p.DeadLetters.Letters(x.c, &f, q.Get("cursor"), limit)
 	if err != nil {
 		return err
 	}
@@ -90,7 +94,7 @@ func letterDoc(l *wire.DeadLetter) api.DeadLetter {
 		d.Reason = *f
 	}
 	if e := l.Envelope; e != nil {
-		d.Kind, d.Target, d.Attempts, d.Trace = "call", e.To.String(), int(e.Attempt), e.Trace
+		d.Kind, d.Target, d.Attempts, d.Trace, d.Chain, d.Made = "call", e.To.String(), int(e.Attempt), e.Trace, string(e.Chain), instant(e.Made)
 		if e.Kind == wire.Reply {
 			d.Kind = "reply"
 		}

@@ -47,7 +47,8 @@ type Node struct {
 	inFlight  atomic.Int64
 	turnstile atomic.Uint64 // spreads calls of functions over the shards
 	functions atomic.Pointer[shard.Functions]
-	boot      string // makes the names of calls of this run different
+	paused    atomic.Pointer[map[string]bool] // functions; nil for none
+	boot      string                          // makes the names of calls of this run different
 	started   time.Time
 	calls     sync.Pool // of *call
 	draining  atomic.Bool
@@ -95,6 +96,7 @@ func Open(cfg Config) (*Node, error) {
 		}
 		n.shards = append(n.shards, sh)
 	}
+	n.openPauses()
 	n.patients = make([]patient, len(n.shards))
 	return n, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/core"
+	"github.com/situ-dev/situ/internal/shard/crowd"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -64,8 +65,9 @@ type Shard struct {
 	inbox  []any // what was posted: request, Segment, Ack, op, hostChange
 	closed bool
 	wake   chan struct{}
-	crowds atomic.Pointer[core.Crowds] // what takes no calls now
-	put    int                         // of inbox: what was put back and wakes nobody
+	crowds atomic.Pointer[crowd.Crowds] // what takes no calls now
+	gates  atomic.Int32                 // functions that are paused
+	put    int                          // of inbox: what was put back and wakes nobody
 
 	host    Host
 	commits chan *store.Batch
@@ -103,6 +105,7 @@ func Open(cfg Config, st *store.Shard, peers Peers) (*Shard, error) {
 	if err := s.core.Open(); err != nil {
 		return nil, err
 	}
+	s.gates.Store(int32(s.core.Control().Pauses.Functions()))
 	return s, nil
 }
 

@@ -19,4 +19,9 @@ const (
 	Invocations = layout.Invocations
 	Expiry      = layout.Expiry
 	Dead        = layout.Dead
+	Pauses      = layout.Pauses
+	Parked      = layout.Parked
+	Redrives    = layout.Redrives
+	Cancels     = layout.Cancels
+	Held        = layout.Held
 )

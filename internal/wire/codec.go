@@ -157,7 +157,7 @@ func DecodeEnvelope(b []byte) (*Envelope, error) {
 	env := new(Envelope)
 	d := Decoder{Buf: b}
 	env.decode(&d)
-	if d.err == nil && env.Kind != Call && env.Kind != Reply {
+	if d.err == nil && (env.Kind < Call || env.Kind > Cancel) {
 		d.fail("an envelope has no kind")
 	}
 	return env, d.err
@@ -195,6 +195,12 @@ func (e *Encoder) envelope(env *Envelope) {
 	}
 	e.String(18, string(env.Chain))
 	e.Int(19, uint64(env.Deadline))
+	if env.Free {
+		e.Int(32, 1)
+	}
+	for _, s := range env.Path {
+		e.String(33, s)
+	}
 }
 
 func (env *Envelope) decode(d *Decoder) {
@@ -241,6 +247,10 @@ func (env *Envelope) decode(d *Decoder) {
 			env.Chain = InvocationID(d.Text())
 		case 19:
 			env.Deadline = Time(d.Int())
+		case 32:
+			env.Free = d.Int() != 0
+		case 33:
+			env.Path = append(env.Path, d.Text())
 		}
 	}
 }

@@ -27,6 +27,8 @@ var samples = map[string]any{
 		Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Seq: 300, Made: -1},
 	"envelope-chain": &Envelope{Kind: Call, To: Address{"flight", "BA123", "cancel"}, Back: &Callback{Kind: ToMethod, To: Address{"desk", "1", "cancelled"},
 		Chain: "0003-abc"}, Settled: true, Made: 1, Chain: "0003-abc", Deadline: 1767323045000000600},
+	"envelope-control": &Envelope{Kind: Cancel, Fail: &Failure{Kind: "canceled", Message: "no need"}, Due: 1767323045000000600, Chain: "0003-abc",
+		Free: true, Path: []string{"order/1.run", "stock/2.reserve"}},
 	"callback-chain": chain(4),
 	"failure":        &Failure{Kind: "crashed", Code: "c", Message: "panic: oh", Detail: "goroutine 1 [running]"},
 }

@@ -183,6 +183,9 @@ type EnvelopeKind uint8
 const (
 	Call  EnvelopeKind = 1
 	Reply EnvelopeKind = 2
+	// Cancel tells a shard that a chain was cancelled: Chain says which, Fail why, Due
+	// until when that is to be known.
+	Cancel EnvelopeKind = 3
 )
 
 // Envelope is a message: a call, or the reply that a callback asked for.
@@ -206,6 +209,12 @@ type Envelope struct {
 	// none: what a turn sends is of the chain that the turn is of.
 	Chain    InvocationID
 	Deadline Time // of the chain, or of this call if that is sooner: not run after; 0 is none
+	// Free says that it cleans up after a chain that was cancelled, and is run all the same: a
+	// failure that a continuation is told of, and what follows from it.
+	Free bool
+	// Path is who waits for the answer and cannot be seen in Back, oldest first: objects
+	// that hold their caller meanwhile, and workflows.
+	Path []string
 
 	// Of the shard that holds the envelope, too.
 	Local any       // who waits for the answer in this process

@@ -5,6 +5,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/change"
 	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -175,6 +176,7 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 		c.records.Expect(env.Back.ID, w)
 	}
 	for _, out := range res.Sends {
+		out.Free = out.Free || env.Free
 		c.send(out)
 	}
 	m, _ := c.set.Method(env.To)
@@ -205,7 +207,7 @@ func (c *Core) unheard(env *wire.Envelope, fail *wire.Failure) {
 // reply brings a turn's answer to the owner of its callback.
 func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bool) {
 	if env.Note&wire.Volatile == 0 || env.Local == nil {
-		c.send(wire.ReplyTo(env.Back, res.Answer, res.Fail))
+		c.sendBack(env, res.Answer, res.Fail)
 		return
 	}
 	w := env.Local.(*Waiter)
@@ -243,26 +245,10 @@ func (c *Core) change(ch turn.Change) {
 		return
 	}
 	if o.pend == nil {
-		o.pend = &change{}
+		o.pend = &change.Change{}
 		c.batch.objects = append(c.batch.objects, o)
 	}
-	p := o.pend
-	if ch.Clear {
-		*p = change{clear: true}
-	}
-	if ch.Root != nil {
-		c.batch.size += len(ch.Root)
-		p.root = ch.Root
-	}
-	for _, e := range ch.Entries {
-		c.batch.size += e.Size()
-	}
-	if p.entries == nil {
-		p.entries = ch.Entries
-	} else {
-		p.entries = append(p.entries, ch.Entries...)
-	}
-	p.size, p.modified = ch.Size, c.now
+	c.batch.size += o.pend.Add(ch, c.now)
 	o.size = uint32(ch.Size)
 }
 
@@ -313,7 +299,7 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 		if w, ok := env.Local.(*Waiter); ok {
 			c.batch.answer(w, &wire.Response{Done: true, Fail: told}, nil)
 		} else {
-			c.send(wire.ReplyTo(env.Back, wire.Payload{}, told))
+			c.sendBack(env, wire.Payload{}, told)
 		}
 	}
 	return false

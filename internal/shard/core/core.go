@@ -1,21 +1,22 @@
 package core
 
 import (
-	"bytes"
-	"cmp"
 	"log/slog"
-	"slices"
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/place"
+	"github.com/situ-dev/situ/internal/shard/change"
 	"github.com/situ-dev/situ/internal/shard/channel"
 	"github.com/situ-dev/situ/internal/shard/conf"
+	"github.com/situ-dev/situ/internal/shard/control"
+	"github.com/situ-dev/situ/internal/shard/crowd"
 	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/shard/record"
 	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/shard/table"
 	"github.com/situ-dev/situ/internal/shard/timer"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -44,10 +45,10 @@ type object struct {
 // work is what there is to know of an object that does not rest.
 type work struct {
 	box      turn.Mailbox
-	pend     *change // changed since the last seal
-	sealed   *change // changed in the commit under way
-	busy     int32   // index in core.busy, -1 if its mailbox is empty
-	detached int32   // tasks that run on beside their frame
+	pend     *change.Change // changed since the last seal
+	sealed   *change.Change // changed in the commit under way
+	busy     int32          // index in core.busy, -1 if its mailbox is empty
+	detached int32          // tasks that run on beside their frame
 	ready    bool
 	touched  bool      // by the report being applied
 	ran      bool      // in that: it was not all skipped
@@ -60,30 +61,6 @@ func (o *object) id() wire.ObjectID { return wire.ObjectID{Type: *o.typ, Key: o.
 
 // resting returns whether o has no work.
 func (o *object) resting() bool { return o == nil || o.work == nil }
-
-// change is an object's net change in a batch.
-type change struct {
-	clear    bool
-	root     []byte
-	entries  []turn.Entry // as reported; of several for one element the last counts
-	size     int
-	modified wire.Time
-}
-
-// net sorts the entries of a change in the order of their rows, and leaves one
-// for each element. Pebble takes sorted rows faster.
-func (ch *change) net() []turn.Entry {
-	order := func(a, b turn.Entry) int { return cmp.Or(cmp.Compare(a.Field, b.Field), bytes.Compare(a.Key, b.Key)) }
-	slices.SortStableFunc(ch.entries, order)
-	kept := ch.entries[:0]
-	for i, e := range ch.entries {
-		if i+1 == len(ch.entries) || order(e, ch.entries[i+1]) != 0 {
-			kept = append(kept, e)
-		}
-	}
-	ch.entries = kept
-	return kept
-}
 
 // flight is a frame that the host has, or of which tasks run on detached.
 type flight struct {
@@ -114,7 +91,7 @@ type Core struct {
 	boot    string    // makes the names of invocations of this run different
 
 	set     *host.Index // what the host can run; nil while there is no host
-	objects table
+	objects table.Table[*object]
 	works   []*work // for objects that get some
 	slots   []*object
 	free    []turn.Slot
@@ -131,8 +108,8 @@ type Core struct {
 	paused  map[*wire.Envelope]struct{} // the same
 	readers []*wire.Envelope            // read-only calls that go around a busy object
 
-	crowds    Crowds // of objects, those that refused a call
-	crowdsNew bool   // one came since they were told
+	crowds    crowd.Crowds // of objects, those that refused a call
+	crowdsNew bool         // one came since they were told
 
 	suspects int       // messages marked wire.Suspect
 	trialAt  wire.Time // when to ask for a trial again, 0 is never
@@ -151,6 +128,7 @@ type Core struct {
 	out     *channel.Outbox
 	records *record.Records
 	dead    *dead.Letters
+	ctl     *control.Control
 	mail    int        // envelopes in mailboxes and queues
 	held    int        // their bytes
 	post    *mail.Mail // mail as rows
@@ -202,13 +180,14 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	cfg = cfg.WithDefaults()
 	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: cfg.Log,
 		boot: name, now: now, wall: now, tick: now,
-		objects: table{types: map[string]*kind{}}, slots: make([]*object, 1),
+		objects: table.New[*object](), slots: make([]*object, 1),
 		running: map[*wire.Envelope]struct{}{}, paused: map[*wire.Envelope]struct{}{},
 		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
 		pauses: due.NewQueue[*object](1 << 30), timers: timer.New(cfg.TimerWindow, committed),
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
 		post: mail.New(committed), records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),
 	}
+	c.ctl = control.New(cfg.MaxParked, c.dead, committed)
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
 	c.batch = &batch{}
 	return c
@@ -252,9 +231,11 @@ func (c *Core) Full() bool { return c.mail >= c.cfg.MaxQueued || c.held >= c.cfg
 
 // object returns the object that gets work to do, making it known if needed.
 func (c *Core) object(id wire.ObjectID) *object {
-	o := c.objects.get(id)
+	o := c.objects.Get(id)
 	if o == nil {
-		o = c.objects.add(id)
+		k := c.objects.Kind(id.Type)
+		o = &object{typ: &k.Name, key: id.Key}
+		k.Set(id.Key, o)
 	}
 	if o.work == nil {
 		if n := len(c.works); n > 0 {
@@ -288,8 +269,12 @@ func (c *Core) hold(env *wire.Envelope) {
 	}
 }
 
-// sort brings an envelope that is held to where it waits for its turn.
+// sort brings an envelope that is held to where it waits for its turn. What is
+// paused does not come so far: nothing that is let go may find a later one there.
 func (c *Core) sort(env *wire.Envelope) {
+	if !c.ctl.Idle() && c.stop(env) {
+		return
+	}
 	if env.To.Function() {
 		c.funcs = append(c.funcs, env)
 		return
@@ -400,12 +385,6 @@ func envelopeSize(env *wire.Envelope) int {
 	return 200 + len(env.Body.Data) + len(env.Carry.Data) + len(env.To.Key)
 }
 
-func busyError(op, on, what string) error {
-	e := fault.New(fault.Busy, op, on, "%s is full: try again later", what)
-	e.Retry = 1e9
-	return e
-}
-
 // Count returns the stats with what there is now.
 func (c *Core) Count() conf.Stats {
 	st := c.stats
@@ -413,6 +392,7 @@ func (c *Core) Count() conf.Stats {
 	st.Queued = c.mail
 	st.Waiting = c.records.Waiting()
 	st.Dead = c.dead.Len()
+	st.Parked = c.ctl.Pauses.Parked()
 	st.Timers = c.timers.Len()
 	st.Outbox = c.out.Waiting()
 	st.Rescued += uint64(c.out.Rescued())

@@ -1,13 +1,11 @@
 package core
 
 import (
-	"bytes"
 	"maps"
 	"slices"
 
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/shard/rows"
-	"github.com/situ-dev/situ/internal/store"
+	"github.com/situ-dev/situ/internal/shard/change"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -40,6 +38,10 @@ func (c *Core) NextFrame() *turn.Frame {
 		c.addFunctions(f, fl)
 	}
 	if len(f.Tasks) == 0 {
+		if fl.trial {
+			c.cfg.Trials.End()
+		}
+		*fl = flight{frame: turn.Frame{Tasks: f.Tasks}, tasks: fl.tasks}
 		c.landed = fl
 		return nil
 	}
@@ -80,7 +82,9 @@ func (c *Core) addSuspect(f *turn.Frame, fl *flight) bool {
 	env := c.funcs[fn]
 	c.funcs = slices.Delete(c.funcs, fn, fn+1)
 	c.clear(env)
-	c.addFunction(f, fl, env)
+	if !c.stop(env) {
+		c.addFunction(f, fl, env)
+	}
 	return true
 }
 
@@ -121,6 +125,9 @@ func (c *Core) addObjects(f *turn.Frame, fl *flight) {
 
 func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
 	o.pace.Look(c.tick)
+	if n = c.stopMail(o, n); n == 0 {
+		return
+	}
 	env := o.box.Queue()
 	if c.suspects > 0 {
 		for i, e := 0, env; i < n && e != nil; i, e = i+1, e.Next {
@@ -164,7 +171,9 @@ func (c *Core) addFunctions(f *turn.Frame, fl *flight) {
 			later = append(later, env)
 			continue
 		}
-		c.addFunction(f, fl, env)
+		if !c.stop(env) {
+			c.addFunction(f, fl, env)
+		}
 	}
 	c.funcs = append(c.funcs, later...)
 }
@@ -189,71 +198,16 @@ func (c *Core) seed(env *wire.Envelope) uint64 {
 // load returns the latest state of an object: its rows, under what is changed
 // and not committed.
 func (c *Core) load(o *object) *turn.State {
-	st := &turn.State{}
 	c.stats.Loads++
-	var layers []*change
+	var pend, sealed *change.Change
 	if !o.resting() {
-		layers = []*change{o.pend, o.sealed}
+		pend, sealed = o.pend, o.sealed
 	}
-	cleared := false
-	entries := map[string]turn.Entry{}
-	for _, l := range layers { // newest first
-		if l == nil || cleared {
-			continue
-		}
-		if st.Root == nil {
-			st.Root = l.root
-		}
-		for _, e := range slices.Backward(l.entries) { // newest first, here too
-			k := e.Field + "\x00" + string(e.Key)
-			if _, newer := entries[k]; !newer {
-				entries[k] = e
-			}
-		}
-		cleared = l.clear
-	}
-	if !cleared {
-		c.loadRows(o, st, entries)
-	}
-	for _, e := range entries {
-		if e.Value != nil {
-			st.Entries = append(st.Entries, e)
-		}
+	st, size, err := change.Load(c.rows, o.id(), pend, sealed)
+	if c.Fail(err); size >= 0 {
+		o.size = uint32(size)
 	}
 	return st
-}
-
-func (c *Core) loadRows(o *object, st *turn.State, entries map[string]turn.Entry) {
-	b, ok, err := c.rows.Get(store.Objects, rows.ObjectKey(o.id()))
-	if err != nil || !ok {
-		c.Fail(err)
-		return
-	}
-	row, err := rows.DecodeObject(b)
-	if err != nil {
-		c.Fail(fault.Wrap(fault.Corrupt, "shard.load", o.id().String(), err))
-		return
-	}
-	if st.Root == nil {
-		st.Root = row.Root
-	}
-	o.size = uint32(row.Size)
-	if row.Size == len(row.Root) {
-		return // no elements
-	}
-	from, to := rows.EntriesOf(o.id())
-	c.Fail(c.rows.Scan(store.Entries, from, to, func(k, v []byte) (bool, error) {
-		rest := string(k[len(from):])
-		if _, newer := entries[rest]; newer {
-			return true, nil
-		}
-		field, element, ok := rows.SplitEntry([]byte(rest))
-		if !ok {
-			return false, fault.New(fault.Corrupt, "shard.load", o.id().String(), "an element's key is cut short")
-		}
-		st.Entries = append(st.Entries, turn.Entry{Field: field, Key: element, Value: bytes.Clone(v)})
-		return true, nil
-	}))
 }
 
 // LostHost takes back what a host had that is gone. Nothing of an unreported

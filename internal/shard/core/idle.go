@@ -22,7 +22,7 @@ func (c *Core) settle(o *object) {
 		}
 	}
 	if o.slot == 0 {
-		c.objects.remove(o)
+		c.objects.Remove(o.id())
 		return
 	}
 	if o.next == nil {
@@ -54,7 +54,7 @@ func (c *Core) evict() {
 		c.unlink(o)
 		c.drops = append(c.drops, o.slot)
 		c.release(o)
-		c.objects.remove(o)
+		c.objects.Remove(o.id())
 		c.stats.Evicted++
 	}
 }

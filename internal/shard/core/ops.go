@@ -2,6 +2,7 @@ package core
 
 import (
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/change"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -10,7 +11,7 @@ import (
 
 // seen returns what is known of an object, without giving it work.
 func (c *Core) seen(id wire.ObjectID) *object {
-	if o := c.objects.get(id); o != nil {
+	if o := c.objects.Get(id); o != nil {
 		return o
 	}
 	return &object{typ: &id.Type, key: id.Key}
@@ -31,11 +32,11 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 		info.Size, info.Modified = row.Size, row.Modified
 	}
 	if !o.resting() {
-		for _, ch := range []*change{o.sealed, o.pend} {
+		for _, ch := range []*change.Change{o.sealed, o.pend} {
 			if ch == nil {
 				continue
 			}
-			info.Size, info.Modified = ch.size, ch.modified
+			info.Size, info.Modified = ch.Size, ch.Modified
 		}
 	}
 	st := c.load(o)
@@ -47,7 +48,7 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 
 // Remove deletes an object's state from outside.
 func (c *Core) Remove(id wire.ObjectID) error {
-	if o := c.objects.get(id); !o.resting() && o.detached > 0 {
+	if o := c.objects.Get(id); !o.resting() && o.detached > 0 {
 		e := fault.New(fault.Conflict, "delete", id.String(), "a turn of it is running: try again")
 		e.Retry = 1e9
 		return e
@@ -64,21 +65,8 @@ func (c *Core) Remove(id wire.ObjectID) error {
 	if o.pend == nil {
 		c.batch.objects = append(c.batch.objects, o)
 	}
-	o.pend = &change{clear: true, modified: c.now}
+	o.pend = &change.Change{Clear: true, Modified: c.now}
 	o.size = 0
-	return nil
-}
-
-// Redrive runs a dead letter's message again, as if it had just arrived. Its
-// caller was answered when it was given up, so nobody hears the answer.
-func (c *Core) Redrive(id string) error {
-	d, err := c.dead.Take(id)
-	if err != nil {
-		return err
-	}
-	env := d.Envelope
-	env.Attempt, env.Due, env.Back = 0, 0, nil
-	c.accept(env)
 	return nil
 }
 

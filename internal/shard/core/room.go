@@ -1,18 +1,20 @@
 package core
 
 import (
-	"maps"
-
+	"github.com/situ-dev/situ/internal/shard/crowd"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
 // room refuses what is over a bound, before anything is written.
 func (c *Core) room(r *wire.Request) error {
-	if c.Full() || c.slow() && waits(r) {
-		return shardFull(r.To)
+	if err := c.ctl.Pauses.Refuse(r, c.now); err != nil {
+		return err
+	}
+	if c.Full() || c.slow() && crowd.Waits(r) {
+		return crowd.Shard(r.To)
 	}
 	if c.out.Unacked() > c.cfg.MaxOutbox {
-		return busyError("call", r.To.String(), "the outbox of its shard")
+		return crowd.Busy("call", r.To.String(), "the outbox of its shard")
 	}
 	if r.To.Function() {
 		return nil
@@ -22,21 +24,12 @@ func (c *Core) room(r *wire.Request) error {
 	if !full && !long {
 		return nil
 	}
-	if was, known := c.crowds.Objects[id]; (!known || was != full) && len(c.crowds.Objects) < maxCrowds {
-		if c.crowds.Objects == nil {
-			c.crowds.Objects = map[wire.ObjectID]bool{}
-		}
-		c.crowds.Objects[id], c.crowdsNew = full, true
-	}
-	if !full && !waits(r) {
+	c.crowdsNew = c.crowds.Note(id, full) || c.crowdsNew
+	if !full && !crowd.Waits(r) {
 		return nil
 	}
-	return mailboxFull(r.To)
+	return crowd.Mailbox(r.To)
 }
-
-// waits reports whether the caller waits for the answer of an object, and not
-// only until the call is durable. Who does is refused if that would be long.
-func waits(r *wire.Request) bool { return !r.Async && !r.To.Function() }
 
 // crowded reports whether the mailbox of an object takes no calls: it is full
 // when it has MaxMailbox messages, and long, for those who wait for the answer,
@@ -47,7 +40,7 @@ func (c *Core) crowded(id wire.ObjectID) (full, long bool) {
 	if c.mail < least {
 		return false, false
 	}
-	o := c.objects.get(id)
+	o := c.objects.Get(id)
 	if o.resting() || o.box.Len() < least {
 		return false, false
 	}
@@ -63,42 +56,10 @@ func (c *Core) slow() bool {
 	return len(c.ready) >= c.cfg.LongQueue && c.tick-c.ready[0].since > 2*wire.Time(c.cfg.MaxWait)
 }
 
-func mailboxFull(to wire.Address) error {
-	return busyError("call", to.String(), "the mailbox of the object")
-}
-
-func shardFull(to wire.Address) error {
-	return busyError("call", to.String(), "the queue of its shard")
-}
-
-// Crowds is what a shard has too much of. Nobody changes one that was told.
-type Crowds struct {
-	Slow    bool                   // all objects: who waits for the answer would wait for long
-	Objects map[wire.ObjectID]bool // false: take no calls of those who wait for the answer; true: of nobody
-}
-
-// Refuse returns the refusal of a call, nil if the shard is to be asked.
-func (cr *Crowds) Refuse(r *wire.Request) error {
-	if r.To.Function() {
-		return nil
-	}
-	if full, there := cr.Objects[r.To.Object()]; there && (full || waits(r)) {
-		return mailboxFull(r.To)
-	}
-	if cr.Slow && waits(r) {
-		return shardFull(r.To)
-	}
-	return nil
-}
-
-// maxCrowds bounds the objects that the door is told of. Calls to others are
-// refused here.
-const maxCrowds = 64
-
 // Crowds returns what the door is to refuse, nil for nothing, and whether that
 // is other than at the last call. Of the objects it has those that are crowded
 // and for which calls were refused.
-func (c *Core) Crowds() (crowds *Crowds, changed bool) {
+func (c *Core) Crowds() (crowds *crowd.Crowds, changed bool) {
 	changed, c.crowdsNew = c.crowdsNew, false
 	for id, was := range c.crowds.Objects {
 		full, long := c.crowded(id)
@@ -113,8 +74,5 @@ func (c *Core) Crowds() (crowds *Crowds, changed bool) {
 	if slow := c.slow(); slow != c.crowds.Slow {
 		c.crowds.Slow, changed = slow, true
 	}
-	if !changed || !c.crowds.Slow && len(c.crowds.Objects) == 0 {
-		return nil, changed
-	}
-	return &Crowds{c.crowds.Slow, maps.Clone(c.crowds.Objects)}, true
+	return c.crowds.Told(), changed
 }

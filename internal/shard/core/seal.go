@@ -1,7 +1,6 @@
 package core
 
 import (
-	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -42,11 +41,13 @@ func (c *Core) Wanted() bool {
 	if len(b.objects)+len(b.drops)+len(b.answers)+len(b.later) > 0 {
 		return true
 	}
-	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.post.Dirty()
+	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.ctl.Dirty() || c.post.Dirty()
 }
 
 // BatchSize returns about how many bytes Seal will write.
-func (c *Core) BatchSize() int { return c.batch.size + 64*len(c.batch.objects) + 1024 }
+func (c *Core) BatchSize() int {
+	return c.batch.size + c.ctl.Pauses.Size() + 64*len(c.batch.objects) + 1024
+}
 
 // SealNow reports whether the batch is to be sealed now. While there is more to
 // run it waits a little: what those turns consume, and what they change again,
@@ -99,6 +100,7 @@ func (c *Core) Seal(w *store.Batch) bool {
 	c.in.Seal(w)
 	c.records.Seal(w)
 	c.dead.Seal(w)
+	c.ctl.Seal(w)
 	for _, r := range b.drops {
 		w.Delete(r.table, r.key)
 	}
@@ -112,32 +114,11 @@ func (c *Core) Seal(w *store.Batch) bool {
 // sealObjects writes the changed objects.
 func (c *Core) sealObjects(b *batch, w *store.Batch) {
 	for _, o := range b.objects {
-		p := o.pend
-		o.sealed, o.pend = p, nil
-		if p.clear {
-			from, to := rows.EntriesOf(o.id())
-			w.DeleteRange(store.Entries, from, to)
-		}
-		for _, e := range p.net() {
-			c.buf = rows.AppendEntryKey(c.buf[:0], o.id(), e)
-			if e.Value == nil {
-				w.Delete(store.Entries, c.buf)
-			} else {
-				w.Set(store.Entries, c.buf, e.Value)
-			}
-		}
+		o.sealed, o.pend = o.pend, nil
+		c.buf = o.sealed.SealEntries(w, o.id(), c.buf)
 	}
 	for _, o := range b.objects {
-		p := o.sealed
-		c.buf = rows.AppendObjectKey(c.buf[:0], o.id())
-		if p.clear {
-			w.Delete(store.Objects, c.buf)
-		}
-		if p.root != nil {
-			key := len(c.buf)
-			c.buf = rows.AppendObjectHead(c.buf, p.modified, p.size)
-			w.Set(store.Objects, c.buf[:key], c.buf[key:], p.root)
-		}
+		c.buf = o.sealed.SealRoot(w, o.id(), c.buf)
 	}
 }
 
@@ -153,6 +134,7 @@ func (c *Core) Committed() {
 	c.timers.Committed()
 	c.records.Committed()
 	c.dead.Committed()
+	c.ctl.Committed()
 	for _, env := range b.later {
 		c.sort(env)
 	}

@@ -30,6 +30,14 @@ type Timers struct {
 	fresh  map[*wire.Envelope]struct{} // not rows yet
 	flown  []*wire.Envelope            // in the commit under way
 	large  []*wire.Envelope            // of them, those with a row of more than keepRow bytes
+
+	claimed [2]map[name]struct{} // taken out before their time: their rows go with the next Seal, or the commit under way
+}
+
+// name names a timer.
+type name struct {
+	due wire.Time
+	seq wire.Seq
 }
 
 // keepRow is how long the row of a timer may be that is in memory as a whole. A
@@ -90,6 +98,29 @@ func (t *Timers) Pop(now wire.Time) (env *wire.Envelope, ok bool, err error) {
 	return env, true, nil
 }
 
+// Claim takes a timer out before its time, and reports whether it was still to
+// come. It is a committed row, which is the caller's to delete.
+func (t *Timers) Claim(when wire.Time, seq wire.Seq) bool {
+	if t.queue.Remove(when, seq) {
+		return true
+	}
+	due, first, ok := t.queue.Horizon()
+	if n := (name{when, seq}); !ok || when < due || when == due && seq < first || t.taken(n) {
+		return false // it fired
+	} else if t.claimed[0] == nil {
+		t.claimed[0] = map[name]struct{}{n: {}}
+	} else {
+		t.claimed[0][n] = struct{}{}
+	}
+	return true
+}
+
+func (t *Timers) taken(n name) bool {
+	_, now := t.claimed[0][n]
+	_, before := t.claimed[1][n]
+	return now || before
+}
+
 // read reads a timer from its row.
 func (t *Timers) read(when wire.Time, seq wire.Seq) (*wire.Envelope, error) {
 	key := rows.TimerKey(when, seq)
@@ -129,7 +160,10 @@ func (t *Timers) refill() error {
 		}
 		it := due.Item[*wire.Envelope]{}
 		var err error
-		if it.Due, it.Seq, err = rows.SplitTimer(k); err == nil && len(v) <= keepRow {
+		if it.Due, it.Seq, err = rows.SplitTimer(k); err == nil && t.taken(name{it.Due, it.Seq}) {
+			return true, nil
+		}
+		if err == nil && len(v) <= keepRow {
 			it.Value, err = decode(it.Due, it.Seq, bytes.Clone(v))
 		}
 		items = append(items, it)
@@ -177,6 +211,7 @@ func (t *Timers) Seal(w *store.Batch) {
 		}
 	}
 	clear(t.fresh)
+	t.claimed[0], t.claimed[1] = nil, t.claimed[0]
 }
 
 // Committed says that the commit sealed last is durable. Of the large timers in
@@ -189,5 +224,6 @@ func (t *Timers) Committed() {
 	}
 	clear(t.flown)
 	clear(t.large)
+	t.claimed[1] = nil
 	t.flown, t.large = t.flown[:0], t.large[:0]
 }

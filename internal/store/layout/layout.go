@@ -27,12 +27,18 @@ const (
 	Invocations Table = 'i'
 	Expiry      Table = 'z'
 	Dead        Table = 'd'
+	Pauses      Table = 'P'
+	Parked      Table = 'K' // what arrived for what is paused
+	Redrives    Table = 'J' // of dead letters
+	Cancels     Table = 'N' // of chains
+	Held        Table = 'H' // by objects, of what is not answered yet
 
 	Tip Table = 'c' // up to where the shard's rows are in tables; see package chain
 )
 
 // Tables is all tables of a shard whose rows commits write.
-var Tables = []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead}
+var Tables = []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead,
+	Pauses, Parked, Redrives, Cancels, Held}
 
 // String returns the name of the table.
 func (t Table) String() string {
@@ -61,6 +67,16 @@ func (t Table) String() string {
 		return "expiry"
 	case Dead:
 		return "dead"
+	case Pauses:
+		return "pauses"
+	case Parked:
+		return "parked"
+	case Redrives:
+		return "redrives"
+	case Cancels:
+		return "cancels"
+	case Held:
+		return "held"
 	case Tip:
 		return "tip"
 	}
