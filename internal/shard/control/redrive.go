@@ -87,7 +87,7 @@ func (r *Redrives) Begin(j wire.Redrive, now wire.Time) error {
 	}
 	j.Made, j.Done, j.Finished = now, 0, 0
 	d := &redrive{Redrive: j, last: last, bucket: turn.Bucket{Rate: j.Rate}}
-	r.all[j.ID] = d
+	r.add(d)
 	r.touch(d)
 	r.forget()
 	return nil
