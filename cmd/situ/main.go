@@ -31,6 +31,9 @@ var commands = []func(*console) *cobra.Command{
 	describeCommand,
 	statusCommand,
 	deadCommand,
+	pauseCommand,
+	resumeCommand,
+	cancelCommand,
 	doctorCommand,
 	benchCommand,
 }

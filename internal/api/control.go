@@ -26,7 +26,7 @@ type Pauses struct {
 type DeadFilter struct {
 	Function string    `json:"function,omitempty"`
 	Type     string    `json:"type,omitempty"`
-	Key      string    `json:"key,omitempty"` // what keys begin with
+	Key      string    `json:"key,omitempty"` // with a '*' at the end: what keys begin with
 	Method   string    `json:"method,omitempty"`
 	Kind     string    `json:"kind,omitempty"` // of the reason
 	Text     string    `json:"text,omitempty"` // in the reason, whatever the case

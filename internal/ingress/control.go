@@ -127,6 +127,14 @@ func (x *exchange) cancel() error {
 	if fault.Is(err, fault.NotFound) {
 		return &refusal{kind: fault.NotFound, detail: "there is no invocation " + strconv.Quote(x.args[0]) + "; calls have a record if they are made with respond-async or an idempotency key, and it is kept for a stated time after the answer"}
 	}
+	return x.settled(err)
+}
+
+// settled answers that something was done, or that it was over.
+func (x *exchange) settled(err error) error {
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Conflict {
+		return &refusal{kind: fault.Conflict, title: "It is over", detail: why(err)}
+	}
 	if err != nil {
 		return err
 	}
@@ -239,8 +247,5 @@ func (x *exchange) showRedrive() error {
 }
 
 func (x *exchange) stopRedrive() error {
-	if err := x.h.controls.StopRedrive(x.c, x.args[0]); err != nil {
-		return err
-	}
-	return x.nothing()
+	return x.settled(x.h.controls.StopRedrive(x.c, x.args[0]))
 }

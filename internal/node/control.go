@@ -100,7 +100,7 @@ func (n *Node) Resume(ctx context.Context, s wire.Scope, rate float64) error {
 		}
 	}
 	if !found {
-		return fault.New(fault.NotFound, "resume", s.String(), "%s is not paused", s.Words())
+		return fault.New(fault.NotFound, "resume", "", "%s is not paused", s.Words())
 	}
 	for i, sh := range shards {
 		err := sh.Resume(ctx, s, share(rate, parked[i], total, len(shards)))

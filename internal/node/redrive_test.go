@@ -77,7 +77,7 @@ func TestDeadFilter(t *testing.T) {
 			want int
 		}{
 			{wire.DeadFilter{}, 18}, {wire.DeadFilter{Type: "fragile"}, 18}, {wire.DeadFilter{Type: "other"}, 0}, {wire.DeadFilter{Function: "crack"}, 0},
-			{wire.DeadFilter{Type: "fragile", Key: "a"}, 10}, {wire.DeadFilter{Type: "fragile", Key: "a2"}, 5}, {wire.DeadFilter{Method: "crack"}, 18},
+			{wire.DeadFilter{Type: "fragile", Key: "a*"}, 10}, {wire.DeadFilter{Type: "fragile", Key: "a"}, 0}, {wire.DeadFilter{Type: "fragile", Key: "a2"}, 5}, {wire.DeadFilter{Method: "crack"}, 18},
 			{wire.DeadFilter{Method: "cracked"}, 0}, {wire.DeadFilter{Kind: "crashed"}, 18}, {wire.DeadFilter{Kind: "timeout"}, 0},
 			{wire.DeadFilter{Text: "BROKEN 4"}, 3}, {wire.DeadFilter{Since: middle}, 3}, {wire.DeadFilter{Until: middle}, 15},
 			{wire.DeadFilter{Chain: chain}, 1}, {wire.DeadFilter{Text: "no such text"}, 0},

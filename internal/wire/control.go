@@ -94,7 +94,7 @@ type Pause struct {
 type DeadFilter struct {
 	Function string
 	Type     string
-	Key      string // what keys begin with
+	Key      string // with a '*' at the end: what keys begin with
 	Method   string
 	Kind     string // of the reason
 	Text     string // in the reason, whatever the case
@@ -109,7 +109,7 @@ func (f *DeadFilter) Match(d *DeadLetter) bool {
 	switch {
 	case f.Function != "" && (to.Type != "" || to.Method != f.Function),
 		f.Type != "" && to.Type != f.Type,
-		f.Key != "" && (to.Type == "" || !strings.HasPrefix(to.Key, f.Key)),
+		f.Key != "" && (to.Type == "" || !f.keyed(to.Key)),
 		f.Method != "" && (to.Type == "" || to.Method != f.Method),
 		f.Since != 0 && d.At < f.Since,
 		f.Until != 0 && d.At >= f.Until,
@@ -125,6 +125,13 @@ func (f *DeadFilter) Match(d *DeadLetter) bool {
 	}
 	return (f.Kind == "" || why.Kind == f.Kind) &&
 		(f.Text == "" || strings.Contains(strings.ToLower(why.Message), strings.ToLower(f.Text)))
+}
+
+func (f *DeadFilter) keyed(key string) bool {
+	if prefix, all := strings.CutSuffix(f.Key, "*"); all {
+		return strings.HasPrefix(key, prefix)
+	}
+	return key == f.Key
 }
 
 // Check refuses a filter that cannot match anything. The error is of kind

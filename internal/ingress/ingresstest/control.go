@@ -31,7 +31,7 @@ func (p *Platform) Resume(ctx context.Context, s wire.Scope, rate float64) error
 			return nil
 		}
 	}
-	return fault.New(fault.NotFound, "resume", s.String(), "%s is not paused", s.Words())
+	return fault.New(fault.NotFound, "resume", "", "%s is not paused", s.Words())
 }
 
 // Pauses lists them.

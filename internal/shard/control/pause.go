@@ -182,7 +182,7 @@ func (p *Pauses) Pause(s wire.Scope, reason string, now wire.Time) {
 func (p *Pauses) Resume(s wire.Scope, rate float64) error {
 	g := p.all[s]
 	if g == nil {
-		return fault.New(fault.NotFound, "resume", s.String(), "%s is not paused", s.Words())
+		return fault.New(fault.NotFound, "resume", "", "%s is not paused", s.Words())
 	}
 	g.Draining, g.Rate, g.bucket = true, rate, turn.Bucket{Rate: rate}
 	p.flow(g)
