@@ -174,6 +174,8 @@ type Call[O any] struct {
 	key    string
 	err    error // the input cannot be encoded: told by the verb
 
+	path wire.Waiters // who waits for it
+
 	settled bool // delivered when what sends it is durable
 }
 
@@ -194,6 +196,9 @@ func (c Call[O]) At(t time.Time) Call[O] { c.at, c.after = t, 0; return c }
 // it, turns run ahead of the commit that they share: what they do to state is
 // taken back with them in a crash, but not what their handlers do elsewhere.
 func (c Call[O]) Settled() Call[O] { c.settled = true; return c }
+
+// Behind notes who waits for the call. It is for package flow.
+func (c Call[O]) Behind(w wire.Waiters) Call[O] { c.path = w; return c }
 
 // Retry sets the retry policy of this call. A Client cannot carry it: there the
 // verb's error has Kind "invalid".

@@ -244,7 +244,7 @@ func Start[O any](f *Flow, c situ.Call[O]) Future[O] {
 	_, n, old := f.ask("call " + c.String())
 	if !old {
 		id := f.begin("call " + c.String())
-		situ.Ask(f.t, situ.Call[raw](c), f.s.p.reply, ticket{ID: id})
+		situ.Ask(f.t, situ.Call[raw](c).Behind(f.s.Path), f.s.p.reply, ticket{ID: id})
 	}
 	return Future[O]{f: f, n: n}
 }

@@ -329,6 +329,9 @@ func (c *Callback) encode(e *Encoder) {
 		e.close(at)
 	}
 	e.String(11, string(c.Chain))
+	for _, s := range c.Path {
+		e.String(14, s)
+	}
 }
 
 func (c *Callback) decode(d *Decoder, depth int) {
@@ -361,6 +364,8 @@ func (c *Callback) decode(d *Decoder, depth int) {
 			d.nested(func(in *Decoder) { c.Parent.decode(in, depth+1) })
 		case 11:
 			c.Chain = InvocationID(d.Text())
+		case 14:
+			c.Path = append(c.Path, d.Text())
 		}
 	}
 	if d.err == nil && c.Kind != ToInvocation && c.Kind != ToMethod {

@@ -28,7 +28,8 @@ var samples = map[string]any{
 	"envelope-chain": &Envelope{Kind: Call, To: Address{"flight", "BA123", "cancel"}, Back: &Callback{Kind: ToMethod, To: Address{"desk", "1", "cancelled"},
 		Chain: "0003-abc"}, Settled: true, Made: 1, Chain: "0003-abc", Deadline: 1767323045000000600},
 	"envelope-control": &Envelope{Kind: Cancel, Fail: &Failure{Kind: "canceled", Message: "no need"}, Due: 1767323045000000600, Chain: "0003-abc",
-		Free: true, Path: []string{"order/1.run", "stock/2.reserve"}},
+		Free: true, Path: Waiters{"order/1.run", "stock/2.reserve"}},
+	"callback-path":  &Callback{Kind: ToMethod, To: Address{"order", "1", "reserved"}, Path: Waiters{"cart/7.buy"}},
 	"callback-chain": chain(4),
 	"failure":        &Failure{Kind: "crashed", Code: "c", Message: "panic: oh", Detail: "goroutine 1 [running]"},
 }

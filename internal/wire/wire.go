@@ -161,6 +161,7 @@ type Callback struct {
 	Carry  Payload      // for ToMethod: what the earlier turn left for the later
 	Parent *Callback    // for ToMethod: who gets the later turn's answer
 	Chain  InvocationID // for ToMethod: of the call that will be answered, "" is none
+	Path   Waiters      // for ToMethod: that of the turn that asked
 }
 
 // InvocationID names one call from outside. It is chosen at the door: random,
@@ -214,7 +215,7 @@ type Envelope struct {
 	Free bool
 	// Path is who waits for the answer and cannot be seen in Back, oldest first: objects
 	// that hold their caller meanwhile, and workflows.
-	Path []string
+	Path Waiters
 
 	// Of the shard that holds the envelope, too.
 	Local any       // who waits for the answer in this process
@@ -241,5 +242,5 @@ func ReplyTo(cb *Callback, body Payload, fail *Failure) *Envelope {
 	if cb.Kind == ToInvocation {
 		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb}
 	}
-	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain}
+	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Path: cb.Path}
 }

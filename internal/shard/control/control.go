@@ -1,6 +1,8 @@
 package control
 
 import (
+	"strings"
+
 	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
@@ -52,9 +54,18 @@ const (
 	Drop           // it is never run; who asked is told so
 )
 
+// FlowCancel is the method by which a workflow is asked to end (see package flow).
+const FlowCancel = "flow-cancel"
+
+// unrun reports whether a message is a call that is not to be run any more. What a
+// workflow sends to itself is: it is told of the end otherwise, and cleans up.
+func (c *Control) unrun(env *wire.Envelope) bool {
+	return env.Kind == wire.Call && c.Cancels.Ended(env) && !strings.HasPrefix(env.To.Method, "flow-")
+}
+
 // Stops reports whether a message is not to be run now.
 func (c *Control) Stops(env *wire.Envelope) bool {
-	return c.Cancels.Ended(env) && env.Kind == wire.Call || c.Pauses.Stops(env)
+	return c.unrun(env) || c.Pauses.Stops(env)
 }
 
 // Judge says what is to be done with a message, and does it if that is to park
@@ -63,7 +74,7 @@ func (c *Control) Stops(env *wire.Envelope) bool {
 func (c *Control) Judge(env *wire.Envelope) Verdict {
 	ended := c.Cancels.Ended(env)
 	switch {
-	case ended && env.Kind == wire.Call:
+	case c.unrun(env):
 		return Drop
 	case !c.Pauses.Stops(env):
 		env.Free = env.Free || ended && env.Fail != nil

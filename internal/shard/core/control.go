@@ -37,12 +37,24 @@ func (c *Core) Redrive(id string) error {
 	return err
 }
 
-// claim makes a timer that is a row an ordinary message.
+// claim makes a timer that is a row an ordinary message. That of a workflow stays:
+// it would come too early. The workflow is told instead.
 func (c *Core) claim(env *wire.Envelope) bool {
-	if !c.timers.Claim(env.Due, env.Seq) {
+	if c.endFlow(env.To, env.Chain) || !c.timers.Claim(env.Due, env.Seq) {
 		return false
 	}
 	c.batch.drop(store.Timers, rows.TimerKey(env.Due, env.Seq))
+	return true
+}
+
+// endFlow tells a workflow that its chain was cancelled, and reports whether to is
+// one.
+func (c *Core) endFlow(to wire.Address, chain wire.InvocationID) bool {
+	to.Method = control.FlowCancel
+	if m, _ := c.set.Method(to); to.Function() || m == nil {
+		return false
+	}
+	c.send(&wire.Envelope{Kind: wire.Call, To: to, Body: wire.Payload{Format: wire.CBOR, Data: []byte{0xa0}}, Made: c.now, Chain: chain, Free: true})
 	return true
 }
 
@@ -101,6 +113,9 @@ func (c *Core) Cancel(id wire.InvocationID, reason string) error {
 	}
 	for _, w := range waiters {
 		c.batch.answer(w, &wire.Response{ID: id, Done: true, Fail: control.Failure(id, reason)}, nil)
+	}
+	if rec, _, err := c.records.Find(id, c.now); err == nil && rec != nil {
+		c.endFlow(rec.To, id)
 	}
 	for s := range wire.ShardID(c.cfg.Shards) {
 		if s != c.id {
