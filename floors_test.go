@@ -48,6 +48,7 @@ const floors = `
 	internal/ingress/ingresstest
 	internal/dev internal/server
 	examples/... tools/... docs/...
+	internal/cli
 	bench/...
 	cmd/... internal/killtest/... internal/simtest
 `

@@ -9,11 +9,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/situ-dev/situ/bench/command"
 	"github.com/situ-dev/situ/bench/suite"
 )
 
 // TestMain makes this test binary the other processes of its own benchmarks.
 func TestMain(m *testing.M) {
+	if os.Getenv(command.OnceEnv) != "" {
+		main()
+	}
 	suite.Serve()
 	os.Exit(m.Run())
 }

@@ -6,21 +6,28 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"unicode"
-
-	"github.com/spf13/cobra"
 
 	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/near"
 )
 
 const defaultServer = "http://127.0.0.1:8080"
+
+// What commands share with those of other packages.
+var (
+	isTerminal = cli.IsTerminal
+	usage      = cli.Usage
+	known      = cli.Known
+	help       = cli.Help
+	between    = cli.Between
+	count      = cli.Count
+	plain      = cli.Plain
+)
 
 // console is where a command reads and writes, and what all commands share.
 type console struct {
@@ -30,12 +37,7 @@ type console struct {
 	tty      bool // out is a terminal
 	server   string
 	json     bool
-}
-
-// isTerminal reports whether f is a terminal, or much like one.
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	args     []string // of the command line
 }
 
 // client returns a client of the server that the user means.
@@ -46,56 +48,6 @@ func (c *console) client() *client.Client {
 		}
 	}
 	return client.New(defaultServer)
-}
-
-// usage is the error of a command line that cannot be understood.
-func usage(format string, args ...any) error {
-	return fault.New(fault.Invalid, "", "", format, args...)
-}
-
-// known refuses what is no command below cmd. It is the Args of a command that
-// has others, and does nothing itself but help.
-func known(cmd *cobra.Command, args []string) error {
-	if len(args) == 0 {
-		return nil
-	}
-	var names []string
-	for _, sub := range cmd.Commands() {
-		if sub.IsAvailableCommand() {
-			names = append(names, sub.Name())
-		}
-	}
-	if hint := near.Name(args[0], names); hint != "" {
-		return usage("there is no command \"%s %s\"; did you mean \"%[1]s %[3]s\"?", cmd.CommandPath(), args[0], hint)
-	}
-	return usage("there is no command \"%s %s\"; there is %s", cmd.CommandPath(), args[0], strings.Join(names, ", "))
-}
-
-func help(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-
-// between makes cobra refuse another number of arguments than least to most.
-func between(least, most int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) < least:
-			return usage("%s needs more arguments: %s", cmd.CommandPath(), cmd.UseLine())
-		case most == 0 && len(args) > 0:
-			return usage("%s takes no arguments: %s", cmd.CommandPath(), cmd.UseLine())
-		case most >= 0 && len(args) > most:
-			return usage("%s takes at most %s, not %d: %s", cmd.CommandPath(), count(most, "argument"), len(args), cmd.UseLine())
-		}
-		return nil
-	}
-}
-
-// plain removes from s what would move a terminal's cursor or colour it.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return '\uFFFD'
-		}
-		return r
-	}, s)
 }
 
 // printf writes text for people.
@@ -209,14 +161,6 @@ func words(err error) string {
 		return e.Kind.String()
 	}
 	return strings.Join(parts, ": ")
-}
-
-// count writes a number of things.
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // advice is what to do about err, if there is more to say than err does.

@@ -50,6 +50,7 @@ func main() {
 
 // run runs one command line and returns its exit code.
 func run(ctx context.Context, c *console, args []string) int {
+	c.args = args
 	root := rootCommand(c)
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {

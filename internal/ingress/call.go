@@ -18,7 +18,8 @@ func (x *exchange) callObject() error {
 	if err := x.fitting(); err != nil {
 		return err
 	}
-	op, err := x.h.catalogue().method(x.args[0], x.args[2])
+	cat := x.h.catalogue()
+	op, err := cat.method(x.args[0], x.args[2])
 	if err != nil {
 		return err
 	}
@@ -27,18 +28,19 @@ func (x *exchange) callObject() error {
 	}
 	to := op.to
 	to.Key = strings.Clone(x.args[1]) // it may be kept, the request's head must not
-	return x.call(to, op)
+	return x.call(cat, to, op)
 }
 
 func (x *exchange) callFunction() error {
 	if err := x.fitting(); err != nil {
 		return err
 	}
-	op, err := x.h.catalogue().function(x.args[0])
+	cat := x.h.catalogue()
+	op, err := cat.function(x.args[0])
 	if err != nil {
 		return err
 	}
-	return x.call(op.to, op)
+	return x.call(cat, op.to, op)
 }
 
 // fitting refuses a body that is announced as too large, before anything else.
@@ -53,8 +55,41 @@ func (x *exchange) tooLarge(has string) error {
 	return &refusal{kind: fault.TooLarge, detail: fmt.Sprintf("the body %s; at most %d are allowed", has, x.h.cfg.MaxBody)}
 }
 
-// call reads a request for op, has it carried out and answers.
-func (x *exchange) call(to wire.Address, op *operation) error {
+// plan is what a head said: a plain call. It holds for the next request if that has the
+// same head, and the program is the same.
+type plan struct {
+	cat          *catalogue
+	to           wire.Address
+	op           *operation
+	format, want wire.Format
+}
+
+// call reads a request for op, which is of cat, has it carried out and answers.
+func (x *exchange) call(cat *catalogue, to wire.Address, op *operation) error {
+	req := x.request(to)
+	if err := x.options(req); err != nil {
+		return err
+	}
+	if req.Plain() && x.wait == 0 {
+		x.plan = plan{cat, to, op, req.Body.Format, req.Want}
+	}
+	return x.carry(req, op)
+}
+
+// planned reports whether the request is the one before with another input.
+func (x *exchange) planned() bool {
+	return x.head.Again && x.plan.cat != nil && x.plan.cat == x.h.catalogue()
+}
+
+// callAgain does what the plan says.
+func (x *exchange) callAgain() error {
+	req := x.request(x.plan.to)
+	req.Body.Format, req.Want = x.plan.format, x.plan.want
+	return x.carry(req, x.plan.op)
+}
+
+// request begins a request.
+func (x *exchange) request(to wire.Address) *wire.Request {
 	trace := x.trace()
 	x.set(api.HeaderTrace, trace)
 	req := x.spare
@@ -63,9 +98,11 @@ func (x *exchange) call(to wire.Address, op *operation) error {
 	}
 	*req = wire.Request{To: to, Trace: trace}
 	x.req = req
-	if err := x.options(req); err != nil {
-		return err
-	}
+	return req
+}
+
+// carry has a request carried out, once its input is there, and answers.
+func (x *exchange) carry(req *wire.Request, op *operation) error {
 	if x.h.full != nil {
 		if err := x.h.full(req); err != nil {
 			return err

@@ -35,6 +35,7 @@ type exchange struct {
 	text   []byte        // room for a problem document
 	local  string        // the Host that was found to be this machine's, most likely that of the next request
 	wait   time.Duration // how long an asynchronous call may be waited for
+	plan   plan          // of the request before; its zero value is none
 	req    *wire.Request // the call, once it is asked for
 	spare  *wire.Request // an earlier one that nobody has any more
 	asked  *asked        // of the last call, to be used again
@@ -78,6 +79,10 @@ func (x *exchange) Serve() (kept bool) {
 }
 
 func (x *exchange) serve() error {
+	if x.planned() {
+		return x.callAgain()
+	}
+	x.plan = plan{}
 	if err := x.admit(); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package killtest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -196,7 +197,8 @@ func (r *run) do(what string, rng *rand.Rand, i int) {
 		if what == freeze {
 			pid = r.proc.cmd.Process.Pid
 		}
-		r.freeze(pid, time.Duration(rng.IntN(300_000))*time.Microsecond)
+		r.freeze(pid, time.Duration(rng.IntN(300_000))*time.Microsecond, what == freezeWork)
+		r.seeWorker()
 		return
 	case killAll:
 		r.kill()
@@ -220,11 +222,11 @@ func (r *run) do(what string, rng *rand.Rand, i int) {
 }
 
 // freeze stops a process for a while (SIGSTOP): then it goes on as if nothing
-// had happened.
-func (r *run) freeze(pid int, d time.Duration) {
+// had happened. A worker that stands still for so long may be replaced meanwhile.
+func (r *run) freeze(pid int, d time.Duration, replaced bool) {
 	r.t.Helper()
 	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
-		if err := syscall.Kill(pid, sig); err != nil {
+		if err := syscall.Kill(pid, sig); err != nil && !(replaced && sig == syscall.SIGCONT && errors.Is(err, syscall.ESRCH)) {
 			r.t.Fatalf("%v to %d: %v", sig, pid, err)
 		}
 		if sig == syscall.SIGSTOP {

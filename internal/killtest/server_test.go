@@ -240,8 +240,23 @@ func alive(pid int) bool {
 // killWorker ends the worker at once.
 func (s *server) killWorker() {
 	s.t.Helper()
-	if err := syscall.Kill(s.worker, syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(s.worker, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		s.t.Fatalf("kill worker %d: %v\n%s", s.worker, err, s.tail())
+	}
+}
+
+// seeWorker learns which worker there is: one that stood still for too long has
+// been replaced.
+func (s *server) seeWorker() {
+	s.t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for s.probe(); ; s.probe() {
+		if s.worker = s.status().Worker.PID; s.worker != 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("there is no worker\n%s", s.tail())
+		}
 	}
 }
 

@@ -12,6 +12,12 @@ type Request struct {
 	Policy *Policy // of retries; nil is the type's
 }
 
+// Plain reports whether r is a call with an input and nothing more: no key, no
+// time, no policy.
+func (r *Request) Plain() bool {
+	return r.Key == "" && !r.Async && r.Due == 0 && r.Policy == nil
+}
+
 // Response is what a Request led to.
 type Response struct {
 	ID   InvocationID // set when the call is recorded: it was Async, or had a Key

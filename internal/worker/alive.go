@@ -11,11 +11,11 @@ import (
 const (
 	// pinging is how often a worker is asked whether it is alive, if Silence is
 	// not short.
-	pinging = 100 * time.Millisecond
+	pinging = 25 * time.Millisecond
 
 	// looks is how many times in a row, pinging apart, something must be seen
 	// that cannot be in a worker that is well.
-	looks = 5
+	looks = 3
 )
 
 // alive tells a worker that is dead from one that is busy. One that has not

@@ -40,6 +40,7 @@ type Conn struct {
 	r, w   int
 	out    []byte
 	head   Head
+	heard  string       // what head was read from, if it is short: the next may be the same
 	unread int64        // of the body, as its length was announced; 0 when it was read
 	last   bool         // no request after this one
 	sent   bool         // the answer to this one
@@ -261,7 +262,15 @@ func (c *Conn) finish() error {
 // next reads the head of the next request.
 func (c *Conn) next() error {
 	c.sent, c.last, c.unread = false, false, 0
-	c.head = Head{Fields: c.head.Fields[:0]}
+	err := c.listen()
+	if err != nil { // what it is answered is not for the request before
+		c.head, c.heard = Head{}, ""
+	}
+	return err
+}
+
+// listen reads until there is a head.
+func (c *Conn) listen() error {
 	c.rewind()
 	step := uint64(idle)
 	if !c.used { // who connects has something to say
@@ -274,7 +283,7 @@ func (c *Conn) next() error {
 				if end-c.r > c.s.limits.Head {
 					return c.tooLong()
 				}
-				return c.begin(string(c.buf[c.r:end]), end)
+				return c.begin(end)
 			}
 			if err := c.hopeless(seen); err != nil {
 				return err
@@ -328,11 +337,25 @@ func (c *Conn) tooLong() error {
 	return &Refusal{http.StatusRequestHeaderFieldsTooLarge, "the header has more than " + strconv.Itoa(c.s.limits.Head) + " bytes"}
 }
 
-func (c *Conn) begin(head string, end int) error {
+// memorable is how long a head may be to be known again. Clients that make one
+// call after another mostly send the same.
+const memorable = 1 << 10
+
+// begin takes the head that ends at end.
+func (c *Conn) begin(end int) error {
+	raw := c.buf[c.r:end]
 	c.r = end
-	err := parseHead(head, &c.head)
-	if err != nil {
-		return err
+	if c.heard != "" && string(raw) == c.heard {
+		c.head.Again = true
+	} else {
+		head := string(raw)
+		c.heard = ""
+		if err := parseHead(head, &c.head); err != nil {
+			return err
+		}
+		if len(head) <= memorable {
+			c.heard = head
+		}
 	}
 	c.last, c.unread = c.head.last, c.head.Length
 	c.limit.Store(c.s.limits.Answer.Milliseconds())

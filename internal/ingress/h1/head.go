@@ -17,6 +17,7 @@ type Head struct {
 	Host   string
 	Fields []Field // in the order in which they came, Host too; Add adds one
 	Length int64   // of the body; -1 if it comes in chunks
+	Again  bool    // it is byte for byte that of the request before on its connection
 
 	lengths  uint64 // of the names of Fields, a bit for each length
 	minor    int    // of the version: HTTP/1.0 or 1.1

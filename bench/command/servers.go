@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"time"
@@ -11,6 +11,7 @@ import (
 	"github.com/situ-dev/situ/bench/report"
 	"github.com/situ-dev/situ/bench/suite"
 	"github.com/situ-dev/situ/bench/web"
+	"github.com/situ-dev/situ/internal/cli"
 )
 
 // The workloads whose platforms are processes of their own.
@@ -24,7 +25,7 @@ func (b *bench) httpCommand() *cobra.Command {
 counters, through the platform's HTTP door. The floors are servers that answer
 a request with its body, of fasthttp and of net/http. Each server and the
 client is a process of its own; they are measured in turns.`,
-		Args: between(0, 0),
+		Args: cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.HTTP(c)) },
 	}
 	cmd.Flags().IntVar(&c.Echoes, "connections", c.Echoes, "connections that call the function")
@@ -44,7 +45,7 @@ func (b *bench) memoryCommand() *cobra.Command {
 compares the memory of the platform's processes with that before, each after a
 collection of garbage. Then it makes more, on the disk, and measures the time
 from the start of a process to its first answer.`,
-		Args: between(0, 0),
+		Args: cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Memory(c)) },
 	}
 	cmd.Flags().IntVar(&c.Residents, "residents", c.Residents, "objects in memory; 0 leaves this part out")
@@ -62,7 +63,7 @@ func (b *bench) recoverCommand() *cobra.Command {
 length that is in no table yet, kills the platform with SIGKILL in the middle
 of it, and measures the time from the start of a process to its first answer.
 Then it checks that nothing is missing that was acknowledged.`,
-		Args: between(0, 0),
+		Args: cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Recover(c)) },
 	}
 	cmd.Flags().IntVar(&c.Objects, "objects", c.Objects, "objects")
@@ -84,7 +85,7 @@ answered, as long as one of its connections is free; then little again. Each
 call hashes for a time (--work): one that does nothing costs its client as much
 as the platform, so that ten times as many cannot be sent from the same machine.
 The platform has a limit of memory (GOMEMLIMIT).`,
-		Args: between(0, 0),
+		Args: cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Overload(c)) },
 	}
 	cmd.Flags().IntVar(&c.Objects, "objects", c.Objects, "counters")
@@ -107,16 +108,16 @@ func (b *bench) tableCommand() *cobra.Command {
 "situ bench WORKLOAD --json" prints them, and prints tables in Markdown. With
 --into it puts them between marks in a document, as bench/RESULTS.md has them
 for all tables, and README.md for a line of each result.`,
-		Args: between(1, 1),
+		Args: cli.Between(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			all, err := report.Read(args[0])
 			if err != nil {
-				return usage("%v", err)
+				return cli.Usage("%v", err)
 			}
 			if into != "" {
 				return report.Into(into, all)
 			}
-			return report.WriteMarkdown(b.c.out, all)
+			return report.WriteMarkdown(b.c.Out, all)
 		},
 	}
 	cmd.Flags().StringVar(&into, "into", "", "replace what is between the marks in this `FILE` instead")

@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"time"
@@ -11,6 +11,7 @@ import (
 	"github.com/situ-dev/situ/bench/suite"
 	"github.com/situ-dev/situ/bench/workflow"
 	"github.com/situ-dev/situ/examples/airline/airgen"
+	"github.com/situ-dev/situ/internal/cli"
 )
 
 // The workloads whose platform is in the process of the callers.
@@ -25,10 +26,10 @@ flight, leaves the old one and boards the new. Measured is the time from the
 call that cancels until nothing is left to do. p50 and p99 are of durable calls
 to counters beside it, one begun each millisecond. In mode worker the same is
 run embedded, too.`,
-		Args: between(0, 0),
+		Args: cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := s.Validate(); err != nil {
-				return usage("%v", err)
+				return cli.Usage("%v", err)
 			}
 			return b.measure(cmd.Context(), suite.Airline(s))
 		},
@@ -44,7 +45,7 @@ func (b *bench) counterCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "counter",
 		Short: "Add to many counters from many callers",
-		Args:  between(0, 0),
+		Args:  cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return b.measure(cmd.Context(), suite.Counter("counter", k))
 		},
@@ -59,7 +60,7 @@ func (b *bench) hotCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "hot",
 		Short: "Add to one counter from many callers",
-		Args:  between(0, 0),
+		Args:  cli.Between(0, 0),
 		RunE:  func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Counter("hot", k)) },
 	}
 	callFlags(cmd, &k)
@@ -75,7 +76,7 @@ func callFlags(cmd *cobra.Command, k *counter.Config) {
 			k.Calls, k.Time = 0, time.Duration(*seconds*float64(time.Second))
 		}
 		if k.Objects < 1 || k.Callers < 1 || k.Calls < 0 || k.Calls == 0 && k.Time <= 0 {
-			return usage("there is nothing to do: counters, callers and calls are at least 1")
+			return cli.Usage("there is nothing to do: counters, callers and calls are at least 1")
 		}
 		return nil
 	}
@@ -91,7 +92,7 @@ until the caller has its answer: nested (each calls the next with Then and goes
 on with its answer), tail (each hands its caller over), sends (each sends to
 the next; the last answers the caller, whom the first has held), and funcs
 (functions that hand their caller over).`,
-		Args: between(0, 0),
+		Args: cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Chain(c)) },
 	}
 	cmd.Flags().IntVar(&c.Links, "links", c.Links, "objects or functions of a chain")
@@ -110,7 +111,7 @@ objects, and measures the disk with writes in sequence, each with fdatasync: of
 4 MiB, and of as many inputs as there are callers who wait (at most 4 MiB).
 Inputs and the disk are measured when as many bytes were written to warm up.
 An input has 64 bytes less data than its name says, for what is around it.`,
-		Args: between(0, 0),
+		Args: cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Payload(c)) },
 	}
 	cmd.Flags().IntVar(&c.Callers, "callers", c.Callers, "callers, each with objects of its own; fewer if they would wait with more than 64 MiB")
@@ -126,7 +127,7 @@ func (b *bench) workflowCommand() *cobra.Command {
 		Short: "Run workflows of steps",
 		Long: `Workflow runs workflows that do three steps, one after another, each durable
 before the next is run, until the caller has the result.`,
-		Args: between(0, 0),
+		Args: cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Flow(c)) },
 	}
 	cmd.Flags().IntVar(&c.Steps, "steps", c.Steps, "steps of a workflow")
