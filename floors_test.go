@@ -43,7 +43,7 @@ const floors = `
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process
 	internal/worker internal/node
-	internal/ingress/h1
+	internal/ingress/h1 internal/ingress/shown
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest
 	internal/dev internal/server

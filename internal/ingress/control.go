@@ -11,6 +11,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/ingress/shown"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -74,15 +75,10 @@ func (x *exchange) pause() error {
 	}
 	for i := range list {
 		if list[i].Scope == s {
-			return x.json(200, pauseDoc(&list[i]))
+			return x.json(200, shown.Pause(&list[i]))
 		}
 	}
 	return x.nothing() // somebody resumed it meanwhile
-}
-
-func pauseDoc(p *wire.Pause) api.Pause {
-	return api.Pause{ID: p.String(), Function: p.Function, Type: p.Type, Key: p.Key, Reason: p.Reason, Since: instant(p.Since),
-		Draining: p.Draining, Rate: p.Rate, Parked: p.Parked, Bytes: p.Bytes}
 }
 
 func (x *exchange) listPauses() error {
@@ -92,7 +88,7 @@ func (x *exchange) listPauses() error {
 	}
 	doc := api.Pauses{Pauses: make([]api.Pause, len(list))}
 	for i := range list {
-		doc.Pauses[i] = pauseDoc(&list[i])
+		doc.Pauses[i] = shown.Pause(&list[i])
 	}
 	return x.json(200, doc)
 }
@@ -141,22 +137,6 @@ func (x *exchange) settled(err error) error {
 	return x.nothing()
 }
 
-func filterOf(d *api.DeadFilter) wire.DeadFilter {
-	f := wire.DeadFilter{Function: d.Function, Type: d.Type, Key: d.Key, Method: d.Method, Kind: d.Kind, Text: d.Text, Chain: wire.InvocationID(d.Chain)}
-	if !d.Since.IsZero() {
-		f.Since = wire.Time(d.Since.UnixNano())
-	}
-	if !d.Until.IsZero() {
-		f.Until = wire.Time(d.Until.UnixNano())
-	}
-	return f
-}
-
-func filterDoc(f *wire.DeadFilter) api.DeadFilter {
-	return api.DeadFilter{Function: f.Function, Type: f.Type, Key: f.Key, Method: f.Method, Kind: f.Kind, Text: f.Text, Chain: string(f.Chain),
-		Since: instant(f.Since), Until: instant(f.Until)}
-}
-
 // filterFields are the query parameters of a list of dead letters.
 var filterFields = []string{"type", "function", "key", "method", "kind", "text", "since", "until", "chain", "limit", "cursor"}
 
@@ -193,7 +173,7 @@ func (x *exchange) redrive(drop bool) error {
 	if err := x.parse(&doc); err != nil {
 		return err
 	}
-	j := wire.Redrive{Filter: filterOf(&doc.Filter), Drop: drop, Rate: doc.Rate}
+	j := wire.Redrive{Filter: shown.Filter(&doc.Filter), Drop: drop, Rate: doc.Rate}
 	if j.Filter == (wire.DeadFilter{}) && !doc.All && !doc.DryRun {
 		return malformed(`the filter is empty, which means all dead letters: say "all": true if that is meant`)
 	}
@@ -201,24 +181,7 @@ func (x *exchange) redrive(drop bool) error {
 	if err != nil {
 		return err
 	}
-	return x.json(200, redriveDoc(&j))
-}
-
-func redriveDoc(j *wire.Redrive) api.Redrive {
-	d := api.Redrive{ID: j.ID, Action: "retry", Filter: filterDoc(&j.Filter), Rate: j.Rate, Status: "running", Total: j.Total, Done: j.Done,
-		Started: instant(j.Made), Finished: instant(j.Finished)}
-	if j.Drop {
-		d.Action = "drop"
-	}
-	switch {
-	case j.ID == "":
-		d.Status = "counted"
-	case j.Stopped:
-		d.Status = "stopped"
-	case j.Finished != 0:
-		d.Status = "done"
-	}
-	return d
+	return x.json(200, shown.Redrive(&j))
 }
 
 func (x *exchange) listRedrives() error {
@@ -228,7 +191,7 @@ func (x *exchange) listRedrives() error {
 	}
 	doc := api.Redrives{Redrives: make([]api.Redrive, len(list))}
 	for i := range list {
-		doc.Redrives[i] = redriveDoc(&list[i])
+		doc.Redrives[i] = shown.Redrive(&list[i])
 	}
 	return x.json(200, doc)
 }
@@ -240,7 +203,7 @@ func (x *exchange) showRedrive() error {
 	}
 	for i := range list {
 		if list[i].ID == x.args[0] {
-			return x.json(200, redriveDoc(&list[i]))
+			return x.json(200, shown.Redrive(&list[i]))
 		}
 	}
 	return &refusal{kind: fault.NotFound, detail: "there is no redrive " + strconv.Quote(x.args[0]) + "; the last hundred that are finished are remembered"}
