@@ -6,6 +6,7 @@ FUZZBUDGET  ?= 60
 SOAKSECONDS ?= 600
 SOAKTESTS   ?= Model|Random|Crash|Soak
 KILLCYCLES  ?= 2000
+CHAINCYCLES ?= 300
 POWERCYCLES ?= 10000
 SIMSEEDS    ?= 20000
 LEAKSECONDS ?= 3600
@@ -81,7 +82,7 @@ gobench: ## run the Go benchmarks that match BENCH
 
 .PHONY: soak
 soak: ## the long versions of the random tests, with a report in SOAKREPORT
-	@$(STAGE) "soak" env SECONDS_RANDOM=$(SOAKSECONDS) TESTS_RANDOM='$(SOAKTESTS)' KILL_CYCLES=$(KILLCYCLES) \
+	@$(STAGE) "soak" env SECONDS_RANDOM=$(SOAKSECONDS) TESTS_RANDOM='$(SOAKTESTS)' KILL_CYCLES=$(KILLCYCLES) CHAIN_CYCLES=$(CHAINCYCLES) \
 		POWER_CYCLES=$(POWERCYCLES) SIM_SEEDS=$(SIMSEEDS) LEAK_SECONDS=$(LEAKSECONDS) tools/soak $(SOAKREPORT)
 
 # The tools are rebuilt when their versions or Go change.

@@ -32,6 +32,10 @@ func (c *Client) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, e
 	if r.Due > 0 {
 		o.At = time.Unix(0, int64(r.Due))
 	}
+	if r.Until > 0 {
+		o.By = time.Unix(0, int64(r.Until))
+	}
+	o.Within = time.Duration(r.Within)
 	res, err := c.c.Call(ctx, r.To, r.Body, o)
 	if e, ok := errors.AsType[*client.Error](err); ok && e.Problem.Detail != "" {
 		// What the platform answered reads as it does in its own process.

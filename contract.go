@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ/internal/codec"
+	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/schema"
 	"github.com/situ-dev/situ/internal/wire"
@@ -177,6 +178,11 @@ type Call[O any] struct {
 	path wire.Waiters // who waits for it
 
 	settled bool // delivered when what sends it is durable
+
+	within   time.Duration // the caller has an answer after it at the latest; 0 is no bound
+	by       time.Time     // the same, as an instant
+	detached bool          // not bound by the deadline of the chain
+	beat     time.Duration // of a callback token: how long it may be silent
 }
 
 func newCall[O any](to wire.Address, in any) Call[O] {
@@ -200,6 +206,30 @@ func (c Call[O]) Settled() Call[O] { c.settled = true; return c }
 // Behind notes who waits for the call. It is for package flow.
 func (c Call[O]) Behind(w wire.Waiters) Call[O] { c.path = w; return c }
 
+// Within gives the call a deadline, d from when the verb is used: the caller gets
+// its answer until then, or an error of Kind "timeout", once, whatever the callee
+// does. What has not begun by then is not run any more; the context of a turn that
+// runs ends; and what the callee calls in its turn has the deadline, too, if that
+// is sooner than its own; but what it only sends, one way, has none. A d that is
+// not positive, or is over before a delayed call is delivered, is an error of the
+// verb.
+func (c Call[O]) Within(d time.Duration) Call[O] {
+	c.within, c.by = d, time.Time{}
+	if d <= 0 && c.err == nil {
+		c.err = fault.New(fault.Invalid, "call", c.String(), "a deadline of %v is past: give it one that is to come", d)
+	}
+	return c
+}
+
+// By is Within with an instant. If that is past, Do and Start refuse the call with
+// Kind "invalid"; in a turn it is answered with Kind "timeout", and not run.
+func (c Call[O]) By(t time.Time) Call[O] { c.by, c.within = t, 0; return c }
+
+// Detached takes the call out of the deadline of the chain that the turn is part
+// of: for what is to be done although nobody waits for it any more, such as to
+// clean up.
+func (c Call[O]) Detached() Call[O] { c.detached = true; return c }
+
 // Retry sets the retry policy of this call. A Client cannot carry it: there the
 // verb's error has Kind "invalid".
 func (c Call[O]) Retry(r Retry) Call[O] { p := r.policy(); c.policy = &p; return c }
@@ -220,8 +250,29 @@ func (c Call[O]) Err() error {
 	return publicError(c.err)
 }
 
-// String returns what is called, as "type/key.method" or a function's name.
-func (c Call[O]) String() string { return c.to.String() }
+// String returns what is called, as "type/key.method" or a function's name. A
+// callback token is a secret, and is not in it.
+func (c Call[O]) String() string {
+	if c.to.Type == wire.TokenType {
+		return "callback token"
+	}
+	return c.to.String()
+}
+
+// deadline returns until when c is answered, 0 for no deadline of its own.
+func (c Call[O]) deadline(now wire.Time) wire.Time {
+	switch {
+	case c.within > 0 && now+wire.Time(c.within) < now, c.by.Year() > 2261:
+		return math.MaxInt64
+	case c.within > 0:
+		return now + wire.Time(c.within)
+	case c.by.IsZero():
+		return 0
+	case c.by.Year() < 1970:
+		return 1 // long ago
+	}
+	return wire.Time(c.by.UnixNano())
+}
 
 // due returns when c is to be delivered, 0 for at once. What is beyond the
 // year 2262 is as late as can be.

@@ -47,7 +47,10 @@ func invoke[O any](ctx context.Context, p Caller, c Call[O], async bool) (*wire.
 		return nil, publicError(c.err)
 	}
 	r := &wire.Request{To: c.to, Body: c.in, Want: wire.CBOR, Key: c.key, Async: async, Policy: c.policy,
-		Due: c.due(wire.Time(time.Now().UnixNano()))}
+		Due: c.due(wire.Time(time.Now().UnixNano())), Within: wire.Time(c.within)}
+	if c.within == 0 {
+		r.Until = c.deadline(0)
+	}
 	resp, err := p.Invoke(ctx, r)
 	if err != nil {
 		return nil, publicError(err)

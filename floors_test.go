@@ -35,14 +35,15 @@ const floors = `
 	internal/store/inspect
 	internal/store internal/client
 	.
-	flow
-	internal/shard/rows internal/shard/conf internal/shard/crowd internal/shard/table
-	internal/shard/change internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail
+	flow fan
+	internal/shard/rows internal/shard/conf internal/shard/warn
+	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise internal/shard/delta
 	internal/shard/control
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process
 	internal/worker internal/node
+	internal/platform
 	internal/ingress/h1 internal/ingress/shown
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest

@@ -179,7 +179,7 @@ func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *
 		err = fault.New(fault.Crashed, verb, to.String(), "a continuation is a method of the same object, or a function")
 	}
 	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: wire.CBOR,
-		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: parent, Chain: t.h.Env.Chain}
+		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: parent, Chain: t.h.Env.Chain, Deadline: t.deadline()}
 	if parent != nil {
 		cb.Path = t.h.Env.Path
 	}
@@ -287,9 +287,29 @@ func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
 	if back != nil && (back == t.h.Env.Back || back.Parent != nil) { // our caller waits for it
 		path = t.h.Env.Path
 	}
-	return &wire.Envelope{Kind: wire.Call, To: c.to, Body: c.in, Back: back, Due: c.due(t.h.Now),
+	env := &wire.Envelope{Kind: wire.Call, To: c.to, Body: c.in, Back: back, Due: c.due(t.h.Now),
 		Policy: c.policy, Trace: t.h.Env.Trace, Made: t.h.Now, Settled: c.settled,
-		Chain: t.h.Env.Chain, Deadline: t.h.Env.Deadline, Path: path}
+		Chain: t.h.Env.Chain, Deadline: c.deadline(t.h.Now), Beat: wire.Time(c.beat), Path: path}
+	if env.Guard = env.Deadline != 0; env.Guard && env.Due != 0 && env.Deadline <= env.Due {
+		t.fail(fault.New(fault.Invalid, "call", c.String(), "its deadline is before it is to be delivered: it would never run"))
+	}
+	if c.to.Type == wire.TokenType && (env.Due != 0 || c.policy != nil) {
+		t.fail(fault.New(fault.Invalid, "call", c.String(), "nothing is run that could be delayed or tried again"))
+	}
+	if chain := t.deadline(); chain != 0 && back != nil && !c.detached && (chain < env.Deadline || !env.Guard) {
+		env.Deadline = chain
+	}
+	return env
+}
+
+// deadline returns that of the chain which the turn is part of, 0 if it has none,
+// or if it is over: what goes on after it, such as when it hears that, may clean
+// up.
+func (t *Turn) deadline() wire.Time {
+	if d := t.h.Env.Deadline; d > t.h.Now {
+		return d
+	}
+	return 0
 }
 
 func (t *Turn) send(env *wire.Envelope, err error) {

@@ -14,7 +14,7 @@ import (
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/node"
-	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/platform"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -48,13 +48,11 @@ type Options struct {
 
 // Platform is a running platform. It is a situ.Caller.
 type Platform struct {
-	node    *node.Node
-	runners []*host.Runner
-	funcs   *host.Functions
-	stop    context.CancelFunc
-	done    chan struct{}
-	err     error
-	once    sync.Once
+	node *node.Node
+	stop context.CancelFunc
+	done chan struct{}
+	err  error
+	once sync.Once
 }
 
 var _ situ.Caller = (*Platform)(nil)
@@ -67,35 +65,62 @@ func Open(dir string, o Options, components ...situ.Component) (*Platform, error
 	if err != nil {
 		return nil, err
 	}
+	m := set.Manifest()
+	if err := node.CheckNames(node.Main, &m); err != nil {
+		return nil, err
+	}
+	own, err := platform.Assemble(platform.Config{})
+	if err != nil {
+		return nil, err
+	}
 	n, err := node.Open(node.Config{Dir: dir, Mode: "embedded", Log: o.Logger, Drain: o.Drain, Store: store.Options{Shards: o.Shards},
 		Limits: node.Limits{Resident: o.MaxResident, ResidentBytes: o.MaxResidentBytes, IdleAfter: o.IdleAfter, KeepAnswers: o.KeepAnswers}})
 	if err != nil {
 		return nil, err
 	}
-	return start(n, set, host.Config{Timeout: o.Timeout, Log: o.Logger}), nil
+	return start(n, host.Config{Timeout: o.Timeout, Log: o.Logger}, program{node.Platform, own, 0}, program{node.Main, set, maxFunctions})
+}
+
+// program is one that runs on the platform.
+type program struct {
+	name      string
+	set       *host.Set
+	functions int // that run at once, called from outside, beside the shards
 }
 
 // maxFunctions is how many functions run at once, called from outside.
 const maxFunctions = 2048
 
-func start(n *node.Node, set *host.Set, cfg host.Config) *Platform {
+func start(n *node.Node, cfg host.Config, programs ...program) (*Platform, error) {
 	ctx, stop := context.WithCancel(context.Background())
-	p := &Platform{node: n, stop: stop, done: make(chan struct{}), funcs: host.NewFunctions(set, cfg, maxFunctions)}
+	p := &Platform{node: n, stop: stop, done: make(chan struct{})}
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		p.err = n.Run(ctx)
+	}()
+	var locals []*platform.Local
+	var failed error
+	for _, prog := range programs {
+		l, err := platform.Run(n.Program(prog.name), prog.set, cfg, prog.functions)
+		if err != nil {
+			failed = err
+			break
+		}
+		locals = append(locals, l)
+	}
 	go func() {
 		defer close(p.done)
-		p.err = n.Run(ctx)
-		p.funcs.Close()
-		for _, r := range p.runners {
-			r.Close()
+		<-ran
+		for _, l := range locals {
+			l.Close()
 		}
 	}()
-	for range n.Shards() {
-		p.runners = append(p.runners, host.NewRunner(set, cfg))
+	if failed != nil {
+		_ = p.Close() // the first error says more
+		return nil, failed
 	}
-	n.SetFunctions(p.funcs)
-	m := set.Manifest()
-	n.SetHosts(func(id wire.ShardID) shard.Host { return p.runners[id] }, &m)
-	return p
+	return p, nil
 }
 
 // Invoke implements situ.Caller: use situ.Do.

@@ -244,9 +244,28 @@ func Start[O any](f *Flow, c situ.Call[O]) Future[O] {
 	_, n, old := f.ask("call " + c.String())
 	if !old {
 		id := f.begin("call " + c.String())
-		situ.Ask(f.t, situ.Call[raw](c).Behind(f.s.Path), f.s.p.reply, ticket{ID: id})
+		// A workflow is of no chain: who called it may have gone long since.
+		situ.Ask(f.t, situ.Call[raw](c).Detached().Behind(f.s.Path), f.s.p.reply, ticket{ID: id})
 	}
 	return Future[O]{f: f, n: n}
+}
+
+// Token returns a call whose callee is whoever has the token, as situ.Token does:
+// Start or Await it, after a Step that hands the token over. The token is the same
+// in every run of the code.
+func Token[O any](f *Flow, expiry time.Duration) (call situ.Call[O], token string) {
+	e, _, old := f.ask("token")
+	if !old {
+		_, token = situ.Token[O](f.t, expiry)
+		e = journal.Entry{Kind: journal.Noted, Name: "token"}
+		e.Body, _ = codec.Encode(&token) // a string can be encoded
+		f.write(e)
+	}
+	if err := codec.Decode(e.Body, &token); err != nil {
+		f.halted = err
+		panic(err)
+	}
+	return situ.Callback[O](token, expiry), token
 }
 
 // Await makes a call and waits for its result.

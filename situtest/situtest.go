@@ -21,6 +21,7 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/node"
+	"github.com/situ-dev/situ/internal/platform"
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/view"
@@ -39,6 +40,7 @@ type Runtime struct {
 	t    *testing.T
 	opts Options
 	set  *host.Set
+	own  *host.Set // the platform's
 	fs   vfs.FS
 
 	mu      sync.Mutex
@@ -46,10 +48,10 @@ type Runtime struct {
 	crashed bool // no commit happens any more
 	fuse    int  // commits until the crash, 0 is none
 
-	node    *node.Node
-	runners []*host.Runner
-	stop    context.CancelFunc
-	done    chan error
+	node   *node.Node
+	locals []*platform.Local
+	stop   context.CancelFunc
+	done   chan error
 }
 
 var _ situ.Caller = (*Runtime)(nil)
@@ -73,8 +75,12 @@ func (o Options) Run(t *testing.T, components []situ.Component, f func(*testing.
 	if err != nil {
 		t.Fatal(err)
 	}
+	own, err := platform.Assemble(platform.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	synctest.Test(t, func(t *testing.T) {
-		rt := &Runtime{t: t, opts: o, set: set, fs: vfs.NewMem()}
+		rt := &Runtime{t: t, opts: o, set: set, own: own, fs: vfs.NewMem()}
 		rt.open()
 		defer rt.close()
 		f(t, rt)
@@ -91,16 +97,23 @@ func (rt *Runtime) open() {
 		rt.t.Fatalf("situtest: open: %v", err)
 	}
 	rt.mu.Lock()
-	rt.node, rt.runners, rt.crashed = n, nil, false
+	rt.node, rt.locals, rt.crashed = n, nil, false
 	rt.mu.Unlock()
 	ctx, stop := context.WithCancel(context.Background())
 	rt.stop, rt.done = stop, make(chan error, 1)
 	go func() { rt.done <- n.Run(ctx) }()
-	for range n.Shards() {
-		rt.runners = append(rt.runners, host.NewRunner(rt.set, host.Config{Verify: true}))
+	rt.host(node.Platform, rt.own)
+	rt.host(node.Main, rt.set)
+}
+
+func (rt *Runtime) host(name string, set *host.Set) {
+	rt.t.Helper()
+	l, err := platform.Run(rt.node.Program(name), set, host.Config{Verify: true}, 0)
+	if err != nil {
+		rt.t.Errorf("situtest: %v", err)
+		return
 	}
-	m := rt.set.Manifest()
-	n.SetHosts(func(id wire.ShardID) shard.Host { return rt.runners[id] }, &m)
+	rt.locals = append(rt.locals, l)
 }
 
 func (rt *Runtime) close() {
@@ -108,12 +121,15 @@ func (rt *Runtime) close() {
 	if err := <-rt.done; err != nil && !errors.Is(err, errCrash) {
 		rt.t.Errorf("situtest: close: %v", err)
 	}
-	for _, r := range rt.runners {
-		r.Close()
+	for _, l := range rt.locals {
+		l.Close()
 	}
 }
 
 func (rt *Runtime) note(env *wire.Envelope, fail *wire.Failure) {
+	if host.Reserved(env.To.Type) || env.To.Function() && host.Reserved(env.To.Method) {
+		return // it is not what the test is about
+	}
 	line := env.To.String()
 	if fail != nil {
 		line += " ! " + fail.Message
@@ -176,10 +192,14 @@ func (rt *Runtime) Restart() {
 
 // Invoke implements situ.Caller: use Do, DoErr or situ.Do.
 func (rt *Runtime) Invoke(ctx context.Context, r *wire.Request) (*wire.Response, error) {
+	return rt.current().Invoke(ctx, r)
+}
+
+// current returns the node of this run.
+func (rt *Runtime) current() *node.Node {
 	rt.mu.Lock()
-	n := rt.node
-	rt.mu.Unlock()
-	return n.Invoke(ctx, r)
+	defer rt.mu.Unlock()
+	return rt.node
 }
 
 // Pass lets virtual time pass, and everything that is due in it happen.
@@ -193,7 +213,7 @@ func (rt *Runtime) Settle() { synctest.Wait() }
 
 // Trace returns the turns whose effects counted since the last Trace, one a
 // line: "type/key.method", or the name of a function, with " ! " and the error
-// if it answered one.
+// if it answered one. Those of the platform's own components are left out.
 func (rt *Runtime) Trace() string {
 	synctest.Wait()
 	rt.mu.Lock()

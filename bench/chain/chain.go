@@ -29,13 +29,35 @@ type Hop struct {
 	At    int `json:"at"`    // the number of the link in the chain
 	Left  int `json:"left"`  // links that are to follow
 	Chain int `json:"chain"` // the number of the chain
+
+	Shards int  `json:"shards,omitempty"` // of the platform, if the links are to be on certain ones
+	Stay   bool `json:"stay,omitempty"`   // they are all on one; else each is on another than the one before
 }
 
-func (h Hop) next() Hop { return Hop{h.At + 1, h.Left - 1, h.Chain} }
+func (h Hop) next() Hop {
+	h.At, h.Left = h.At+1, h.Left-1
+	return h
+}
+
+// first returns the link where the chain of h began.
+func (h Hop) first() Hop {
+	h.At = 0
+	return h
+}
 
 // link is the key of the object that is the link h. Chains have links of their
 // own, so that nobody waits in a mailbox.
-func (h Hop) link() string { return strconv.Itoa(h.Chain) + "-" + strconv.Itoa(h.At) }
+func (h Hop) link() string {
+	key := strconv.Itoa(h.Chain) + "-" + strconv.Itoa(h.At)
+	if h.Shards == 0 {
+		return key
+	}
+	want := h.Chain
+	if !h.Stay {
+		want += h.At
+	}
+	return onShard(key, want%h.Shards, h.Shards)
+}
 
 // The contract. Kinds answer with the number of links that the chain had.
 var (
@@ -86,7 +108,7 @@ func Components() []situ.Component {
 			situ.On(send, func(l *Link, t *situ.Turn, h Hop) (none situ.None, err error) {
 				l.Runs++
 				if h.Left == 0 {
-					situ.Send(t, arrive.To(Hop{Chain: h.Chain}.link(), h.At+1))
+					situ.Send(t, arrive.To(h.first().link(), h.At+1))
 				} else {
 					situ.Send(t, send.To(h.next().link(), h.next()))
 				}
@@ -113,6 +135,18 @@ type kind struct {
 	call    func(Hop) situ.Call[int]
 }
 
+// hops returns how many turns a chain of so many links has: of a nested one the
+// answer comes back through all of them, and of one of sends to the first.
+func (k kind) hops(links int) int {
+	switch k.name {
+	case "nested":
+		return 2*links - 1
+	case "sends":
+		return links + 1
+	}
+	return links
+}
+
 var kinds = []kind{
 	{"nested", true, func(h Hop) situ.Call[int] { return Nested.To(h.link(), h) }},
 	{"tail", true, func(h Hop) situ.Call[int] { return Tail.To(h.link(), h) }},
@@ -125,11 +159,15 @@ type Config struct {
 	Links   int // of a chain, at least 2
 	Callers int // each has chains of its own, one after another
 	Chains  int // of each kind, in all
+	Crowd   int // callers of the crowd, who have chains at the same time; 0 leaves it out
+
+	first int  // number of the first chain
+	head  *Hop // of all chains, instead of one for each caller
 }
 
 // Size returns the size for the conditions of a report.
 func (c Config) Size() map[string]int {
-	return map[string]int{"links": c.Links, "callers": c.Callers, "chains": c.Chains}
+	return map[string]int{"links": c.Links, "callers": c.Callers, "chains": c.Chains, "crowd": c.Crowd}
 }
 
 // Run runs chains of each kind on p and checks them. The result has all that
@@ -167,6 +205,9 @@ func Run(ctx context.Context, p platform.Platform, c Config, m *platform.Meter, 
 		r.AddOver(k.name, perS[k.name], "chains/s", float64(c.Chains)/c.floor(k.name).Seconds(), "goroutines and channels")
 	}
 	wrong, err := c.check(ctx, p, show)
+	if err == nil && wrong == "" {
+		wrong, err = c.beside(ctx, p, &r, show)
+	}
 	r.Verified = err == nil && wrong == ""
 	if wrong != "" {
 		r.Notes = append(r.Notes, wrong)
@@ -193,8 +234,12 @@ func (c Config) many(ctx context.Context, p situ.Caller, k kind, callers, chains
 				if n%256 == 0 {
 					show.Show(k.name, chains-int(n), chains)
 				}
+				head := Hop{Left: c.Links - 1, Chain: c.first + i}
+				if c.head != nil {
+					head = *c.head
+				}
 				begin := time.Now()
-				links, err := situ.Do(ctx, p, k.call(Hop{Left: c.Links - 1, Chain: i}))
+				links, err := situ.Do(ctx, p, k.call(head))
 				took[i] = append(took[i], time.Since(begin))
 				if err == nil && links != c.Links {
 					err = fmt.Errorf("WRONG: a chain of kind %s had %d links, not %d", k.name, links, c.Links)

@@ -18,7 +18,7 @@ func TestRun(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	c := Config{Links: 10, Callers: 3, Chains: 40}
+	c := Config{Links: 10, Callers: 3, Chains: 40, Crowd: 20}
 	r, err := Run(t.Context(), p, c, &platform.Meter{}, nil)
 	if err != nil || !r.Verified {
 		t.Fatalf("%+v, %v", r, err)
@@ -30,6 +30,16 @@ func TestRun(t *testing.T) {
 	for _, k := range kinds {
 		if f := r.Figure(k.name); f.Value <= 0 || f.Floor <= 0 || f.Ratio <= 0 {
 			t.Errorf("%s: %+v", k.name, f)
+		}
+	}
+	for _, k := range kinds {
+		if !k.objects {
+			continue
+		}
+		for _, name := range []string{oneShard, manyShards, crowded} {
+			if f := r.Figure(k.name + name); f.Value <= 0 {
+				t.Errorf("%s%s: %+v", k.name, name, f)
+			}
 		}
 	}
 	// A chain that is run once more, and a link that is, are found.

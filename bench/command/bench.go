@@ -51,8 +51,8 @@ nothing but answer.`,
 	f.StringVar(&b.CPUProfile, "cpuprofile", "", "write a CPU profile of the measured part (of the last run) to `FILE`")
 	f.StringVar(&b.MemProfile, "memprofile", "", "write a profile of allocations to `FILE`")
 	f.StringVar(&b.BlockProfile, "blockprofile", "", "write a profile of what goroutines waited for to `FILE`")
-	cmd.AddCommand(b.airlineCommand(), b.counterCommand(), b.hotCommand(), b.chainCommand(), b.workflowCommand(), b.httpCommand(),
-		b.payloadCommand(), b.memoryCommand(), b.recoverCommand(), b.overloadCommand(), b.tableCommand())
+	cmd.AddCommand(b.airlineCommand(), b.counterCommand(), b.hotCommand(), b.chainCommand(), b.workflowCommand(), b.fanCommand(), b.httpCommand(),
+		b.payloadCommand(), b.memoryCommand(), b.recoverCommand(), b.overloadCommand(), b.waitingCommand(), b.tableCommand())
 	return cmd
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/situ-dev/situ/bench/chain"
 	"github.com/situ-dev/situ/bench/counter"
+	"github.com/situ-dev/situ/bench/fan"
 	"github.com/situ-dev/situ/bench/payload"
 	"github.com/situ-dev/situ/bench/suite"
 	"github.com/situ-dev/situ/bench/workflow"
@@ -83,7 +84,7 @@ func callFlags(cmd *cobra.Command, k *counter.Config) {
 }
 
 func (b *bench) chainCommand() *cobra.Command {
-	c := chain.Config{Links: 10, Callers: 64, Chains: 10_000}
+	c := chain.Config{Links: 10, Callers: 64, Chains: 10_000, Crowd: 10_000}
 	cmd := &cobra.Command{
 		Use:   "chain",
 		Short: "Call through chains of objects and functions",
@@ -91,13 +92,16 @@ func (b *bench) chainCommand() *cobra.Command {
 until the caller has its answer: nested (each calls the next with Then and goes
 on with its answer), tail (each hands its caller over), sends (each sends to
 the next; the last answers the caller, whom the first has held), and funcs
-(functions that hand their caller over).`,
+(functions that hand their caller over). Then a crowd makes three of each kind of
+chains of objects at the same time, and one caller alone has chains whose links are
+all on one shard, and chains that go to another shard with each link.`,
 		Args: cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Chain(c)) },
 	}
 	cmd.Flags().IntVar(&c.Links, "links", c.Links, "objects or functions of a chain")
 	cmd.Flags().IntVar(&c.Callers, "callers", c.Callers, "callers, each with a chain of its own")
 	cmd.Flags().IntVar(&c.Chains, "chains", c.Chains, "chains of each kind, in all")
+	cmd.Flags().IntVar(&c.Crowd, "crowd", c.Crowd, "callers of the crowd; 0 leaves out what comes after the kinds")
 	return cmd
 }
 
@@ -133,5 +137,20 @@ before the next is run, until the caller has the result.`,
 	cmd.Flags().IntVar(&c.Steps, "steps", c.Steps, "steps of a workflow")
 	cmd.Flags().IntVar(&c.Callers, "callers", c.Callers, "callers, who start workflows one after another")
 	cmd.Flags().IntVar(&c.Workflows, "workflows", c.Workflows, "workflows, in all")
+	return cmd
+}
+
+func (b *bench) fanCommand() *cobra.Command {
+	c := fan.Config{Calls: 100_000}
+	cmd := &cobra.Command{
+		Use:   "fan",
+		Short: "Have one call make many, and wait for all",
+		Long: `Fan makes a call that makes a hundred thousand others, 4,000 at a time, and is
+answered with the sum of their answers: to objects that are made by it, to
+the same again, and to a function.`,
+		Args: cli.Between(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Fan(c)) },
+	}
+	cmd.Flags().IntVar(&c.Calls, "calls", c.Calls, "calls of a fan-out")
 	return cmd
 }

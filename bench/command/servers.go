@@ -10,6 +10,7 @@ import (
 	"github.com/situ-dev/situ/bench/recovery"
 	"github.com/situ-dev/situ/bench/report"
 	"github.com/situ-dev/situ/bench/suite"
+	"github.com/situ-dev/situ/bench/waiting"
 	"github.com/situ-dev/situ/bench/web"
 	"github.com/situ-dev/situ/internal/cli"
 )
@@ -96,6 +97,24 @@ The platform has a limit of memory (GOMEMLIMIT).`,
 	cmd.Flags().DurationVar(&c.Duration, "duration", c.Duration, "how long the overload lasts")
 	cmd.Flags().DurationVar(&c.Work, "work", c.Work, "processor time that each call takes, 0 is an addition")
 	cmd.Flags().IntVar(&c.MemoryMB, "memory", c.MemoryMB, "`MiB` that are the limit of the platform's memory")
+	return cmd
+}
+
+func (b *bench) waitingCommand() *cobra.Command {
+	c := waiting.Config{Chains: 1_000_000, Wait: time.Minute}
+	cmd := &cobra.Command{
+		Use:   "waiting",
+		Short: "Have many chains wait, kill the platform, and see them end",
+		Long: `Waiting runs a million chains that do not wait, to have a platform that has
+worked, and measures its memory; then as many that wait at a timer, and
+measures again what memory they take. It kills the platform with SIGKILL,
+measures the time from the start of the next to its first answer, and waits until
+each chain has ended, once.`,
+		Args: cli.Between(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Waiting(c)) },
+	}
+	cmd.Flags().IntVar(&c.Chains, "chains", c.Chains, "chains")
+	cmd.Flags().DurationVar(&c.Wait, "wait", c.Wait, "how long they wait, from the first on: all must be there, and the platform have started again, before")
 	return cmd
 }
 

@@ -32,7 +32,7 @@ func openOutside(ctx context.Context, c Config) (Platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	pool, err := worker.New(n, worker.Config{Output: os.Stderr, Env: c.Env})
+	pool, err := worker.New(n.Program(node.Main), worker.Config{Output: os.Stderr, Env: c.Env})
 	if err != nil {
 		return nil, errors.Join(err, n.Close())
 	}

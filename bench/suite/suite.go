@@ -19,6 +19,7 @@ import (
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/bench/airline"
 	"github.com/situ-dev/situ/bench/chain"
+	"github.com/situ-dev/situ/bench/fan"
 	"github.com/situ-dev/situ/bench/floor"
 	"github.com/situ-dev/situ/bench/load"
 	"github.com/situ-dev/situ/bench/memory"
@@ -26,6 +27,7 @@ import (
 	"github.com/situ-dev/situ/bench/platform"
 	"github.com/situ-dev/situ/bench/proc"
 	"github.com/situ-dev/situ/bench/report"
+	"github.com/situ-dev/situ/bench/waiting"
 	"github.com/situ-dev/situ/bench/web"
 	"github.com/situ-dev/situ/bench/workflow"
 	"github.com/situ-dev/situ/internal/fault"
@@ -195,7 +197,8 @@ func (c Config) platform(dir string) (platform.Config, error) {
 
 // components are those of all workloads.
 func components() []situ.Component {
-	return slices.Concat(airline.Components(), web.Components(), chain.Components(), payload.Components(), memory.Components(), workflow.Components())
+	return slices.Concat(airline.Components(), web.Components(), chain.Components(), payload.Components(), memory.Components(), workflow.Components(), fan.Components(),
+		waiting.Components())
 }
 
 // Serve does not return if this process is another's worker, server, client or

@@ -8,12 +8,14 @@ import (
 	"github.com/situ-dev/situ/bench/airline"
 	"github.com/situ-dev/situ/bench/chain"
 	"github.com/situ-dev/situ/bench/counter"
+	"github.com/situ-dev/situ/bench/fan"
 	"github.com/situ-dev/situ/bench/memory"
 	"github.com/situ-dev/situ/bench/overload"
 	"github.com/situ-dev/situ/bench/payload"
 	"github.com/situ-dev/situ/bench/platform"
 	"github.com/situ-dev/situ/bench/recovery"
 	"github.com/situ-dev/situ/bench/report"
+	"github.com/situ-dev/situ/bench/waiting"
 	"github.com/situ-dev/situ/bench/web"
 	"github.com/situ-dev/situ/bench/workflow"
 	"github.com/situ-dev/situ/examples/airline/airgen"
@@ -94,7 +96,7 @@ func countBars(r *report.Result, k counter.Config) []report.Bar {
 
 // Chain calls through chains.
 func Chain(k chain.Config) Workload {
-	return Workload{name: "chain", size: k.Size(), run: inside{components: chain.Components(),
+	return Workload{name: "chain", size: k.Size(), bars: k.Bars, run: inside{components: chain.Components(),
 		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
 			return chain.Run(ctx, p, k, m, show)
 		}}.once}
@@ -105,6 +107,14 @@ func Flow(k workflow.Config) Workload {
 	return Workload{name: "workflow", size: k.Size(), bars: k.Bars, run: inside{components: workflow.Components(),
 		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
 			return workflow.RunOn(ctx, p, k, m, show)
+		}}.once}
+}
+
+// Fan has one call make many.
+func Fan(k fan.Config) Workload {
+	return Workload{name: "fan", size: k.Size(), bars: k.Bars, run: inside{components: fan.Components(),
+		run: func(ctx context.Context, p platform.Platform, m *platform.Meter, show *report.Progress) (report.Result, error) {
+			return fan.RunOn(ctx, p, k, m, show)
 		}}.once}
 }
 
@@ -155,5 +165,13 @@ func Overload(k overload.Config) Workload {
 	return served("overload", k.Size(), k.Bars,
 		func(ctx context.Context, p platform.Config, show *report.Progress) (report.Result, error) {
 			return overload.Run(ctx, p, k, show)
+		})
+}
+
+// Waiting has many chains wait.
+func Waiting(k waiting.Config) Workload {
+	return served("waiting", k.Size(), k.Bars,
+		func(ctx context.Context, p platform.Config, show *report.Progress) (report.Result, error) {
+			return waiting.Run(ctx, p, k, show)
 		})
 }

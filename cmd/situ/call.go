@@ -48,6 +48,9 @@ left out if nothing is needed.`,
 					return usage("--at %s is not an instant such as 2026-01-02T15:04:05Z", at)
 				}
 			}
+			if cmd.Flags().Changed("within") && o.Within <= 0 {
+				return usage("--within %s is past: give it a deadline that is to come", o.Within)
+			}
 			if o.After < 0 {
 				return usage("--after %s is in the past", o.After)
 			}
@@ -63,6 +66,7 @@ left out if nothing is needed.`,
 	f.StringVar(&o.Key, "key", "", "idempotency key: however often it is called, it has its effect once")
 	f.DurationVar(&o.After, "after", 0, "deliver after `DURATION`; does not wait for the answer")
 	f.StringVar(&at, "at", "", "deliver at `INSTANT` (RFC 3339); does not wait for the answer")
+	f.DurationVar(&o.Within, "within", 0, "have an answer after `DURATION` at the latest, if only that there is none")
 	f.StringVar(&o.Trace, "traceparent", "", "W3C trace `CONTEXT` that the call belongs to")
 	return cmd
 }

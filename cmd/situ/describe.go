@@ -13,7 +13,8 @@ import (
 )
 
 func describeCommand(c *console) *cobra.Command {
-	return &cobra.Command{
+	var all bool
+	cmd := &cobra.Command{
 		Use:   "describe [NAME]",
 		Short: "Describe what the program announces: types, methods, functions",
 		Long: `Describe shows types with their methods, and functions, with docs, inputs and
@@ -22,7 +23,8 @@ the JSON Schemas.`,
 		Example: `  situ describe flight`,
 		Args:    between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			m, err := c.client().Describe(cmd.Context())
+			all := all || len(args) > 0 && host.Reserved(args[0])
+			m, err := c.client().Describe(cmd.Context(), all)
 			if err != nil {
 				return err
 			}
@@ -38,6 +40,8 @@ the JSON Schemas.`,
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "what the platform itself has, too")
+	return cmd
 }
 
 // only returns the part of m with that name.

@@ -14,6 +14,7 @@ import (
 func lsCommand(c *console) *cobra.Command {
 	var prefix, cursor string
 	var limit int
+	var all bool
 	cmd := &cobra.Command{
 		Use:   "ls [TYPE]",
 		Short: "List types and functions, or the objects of a type",
@@ -22,7 +23,7 @@ func lsCommand(c *console) *cobra.Command {
 		Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return c.listProgram(cmd.Context())
+				return c.listProgram(cmd.Context(), all)
 			}
 			return c.listObjects(cmd.Context(), strings.TrimSuffix(args[0], "/"), prefix, cursor, limit)
 		},
@@ -31,17 +32,18 @@ func lsCommand(c *console) *cobra.Command {
 	f.StringVar(&prefix, "prefix", "", "only objects whose `KEY` begins so")
 	f.IntVar(&limit, "limit", 100, "at most `N` objects; 0 is all")
 	f.StringVar(&cursor, "cursor", "", "go on where an earlier list ended")
+	f.BoolVar(&all, "all", false, "without a type: what the platform itself has, too")
 	return cmd
 }
 
 // listProgram lists what can be called.
-func (c *console) listProgram(ctx context.Context) error {
+func (c *console) listProgram(ctx context.Context, all bool) error {
 	cl := c.client()
-	types, err := cl.Types(ctx)
+	types, err := cl.Types(ctx, all)
 	if err != nil {
 		return err
 	}
-	funcs, err := cl.Functions(ctx)
+	funcs, err := cl.Functions(ctx, all)
 	if err != nil {
 		return err
 	}

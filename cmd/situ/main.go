@@ -23,7 +23,7 @@ import (
 var commands = []func(*console) *cobra.Command{
 	devCommand,
 	serveCommand,
-	callCommand,
+	callCommand, callbackCommand,
 	waitCommand,
 	getCommand,
 	lsCommand,

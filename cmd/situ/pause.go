@@ -55,7 +55,7 @@ func (c *console) scope(ctx context.Context, name string, function bool) (wire.S
 	if typ, key, ok := strings.Cut(name, "/"); ok && !function {
 		return wire.Scope{Type: typ, Key: key}, nil
 	}
-	m, err := c.client().Describe(ctx)
+	m, err := c.client().Describe(ctx, false)
 	if err != nil {
 		return wire.Scope{}, err
 	}

@@ -12,6 +12,8 @@ import (
 const (
 	HeaderKey        = "Idempotency-Key"      // of a request: carry it out once
 	HeaderDelay      = "Situ-Delay"           // of a request: not before
+	HeaderWithin     = "Situ-Within"          // of a request: an answer after that time at the latest
+	HeaderDeadline   = "Situ-Deadline"        // of a request: the same, as an instant
 	HeaderInvocation = "Situ-Invocation"      // of an answer: the id of its record
 	HeaderReplayed   = "Idempotency-Replayed" // of an answer: it was recorded by an earlier call
 	HeaderTrace      = "Traceparent"

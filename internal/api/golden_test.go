@@ -32,6 +32,8 @@ func documents() map[string]any {
 		"functions":   &api.Functions{Functions: []api.Operation{op}},
 		"dead-letter": &letter,
 		"dead":        &api.DeadLetters{Letters: []api.DeadLetter{letter}, Next: "cursor"},
+		"callback":    &api.Callback{Status: api.Pending, Created: at, Expires: at, HeartbeatS: 1.5, SilentSince: at, Schema: json.RawMessage(`{"type":"integer"}`)},
+		"answer":      &api.Answer{Result: json.RawMessage(`[1]`), Error: &api.AnswerError{Code: "full", Message: "no seat"}, Heartbeat: true},
 		"health":      &api.Health{Status: "ok"},
 		"status": &api.Status{Version: "v1.2.3", Mode: "serve", State: "running", Started: at, UptimeS: 1.5, DataDir: "/var/lib/x", BytesWritten: 1 << 40,
 			Disk: api.DiskStatus{Free: 1 << 41, Writable: true}, Worker: &api.WorkerStatus{PID: 4711, State: "running", Restarts: 2},

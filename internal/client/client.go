@@ -42,12 +42,14 @@ func (c *Client) Close() { c.HTTP.CloseIdleConnections() }
 
 // Options say how a call is made. The zero Options wait for the answer.
 type Options struct {
-	Key   string        // idempotency key
-	Async bool          // answer as soon as the call is durable
-	After time.Duration // deliver later; such a call is Async
-	At    time.Time     // deliver then; such a call is Async
-	Trace string        // W3C traceparent
-	Want  wire.Format   // of the answer; None is that of the input
+	Key    string        // idempotency key
+	Async  bool          // answer as soon as the call is durable
+	After  time.Duration // deliver later; such a call is Async
+	At     time.Time     // deliver then; such a call is Async
+	Within time.Duration // answer until then at the latest, or with kind "timeout"
+	By     time.Time     // the same, as an instant
+	Trace  string        // W3C traceparent
+	Want   wire.Format   // of the answer; None is that of the input
 }
 
 // Result is what a call led to.
@@ -117,6 +119,12 @@ func (o *Options) set(h http.Header, given wire.Format) {
 	if !o.At.IsZero() {
 		h.Set(api.HeaderDelay, o.At.UTC().Format(time.RFC3339Nano))
 	}
+	if o.Within != 0 {
+		h.Set(api.HeaderWithin, o.Within.String())
+	}
+	if !o.By.IsZero() {
+		h.Set(api.HeaderDeadline, o.By.UTC().Format(time.RFC3339Nano))
+	}
 	if o.Trace != "" {
 		h.Set(api.HeaderTrace, o.Trace)
 	}
@@ -164,19 +172,29 @@ func page(name, value, cursor string, limit int) url.Values {
 	return q
 }
 
-// Types lists the object types of the loaded program.
-func (c *Client) Types(ctx context.Context) (*api.Types, error) {
-	return get[api.Types](ctx, c, "/v1/objects", nil)
+// Types lists the object types of the loaded program; with all, those of the
+// platform, too.
+func (c *Client) Types(ctx context.Context, all bool) (*api.Types, error) {
+	return get[api.Types](ctx, c, "/v1/objects", withAll(all))
 }
 
-// Functions lists the functions of the loaded program.
-func (c *Client) Functions(ctx context.Context) (*api.Functions, error) {
-	return get[api.Functions](ctx, c, "/v1/functions", nil)
+// Functions lists the functions of the loaded program; with all, those of the
+// platform, too.
+func (c *Client) Functions(ctx context.Context, all bool) (*api.Functions, error) {
+	return get[api.Functions](ctx, c, "/v1/functions", withAll(all))
 }
 
-// Describe returns what the loaded program announces.
-func (c *Client) Describe(ctx context.Context) (*host.Manifest, error) {
-	return get[host.Manifest](ctx, c, "/v1/describe", nil)
+// Describe returns what the loaded program announces; with all, what the
+// platform has, too.
+func (c *Client) Describe(ctx context.Context, all bool) (*host.Manifest, error) {
+	return get[host.Manifest](ctx, c, "/v1/describe", withAll(all))
+}
+
+func withAll(all bool) url.Values {
+	if all {
+		return url.Values{"all": {"true"}}
+	}
+	return nil
 }
 
 // Status returns how the node is doing.

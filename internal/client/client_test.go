@@ -167,13 +167,13 @@ func TestLook(t *testing.T) {
 	if err := c.Delete(ctx, id); !fault.Is(err, fault.NotFound) {
 		t.Error(err)
 	}
-	if v, err := c.Types(ctx); err != nil || len(v.Types) != 1 {
+	if v, err := c.Types(ctx, false); err != nil || len(v.Types) != 1 {
 		t.Errorf("types: %+v, %v", v, err)
 	}
-	if v, err := c.Functions(ctx); err != nil || len(v.Functions) != 1 {
+	if v, err := c.Functions(ctx, false); err != nil || len(v.Functions) != 1 {
 		t.Errorf("functions: %+v, %v", v, err)
 	}
-	if v, err := c.Describe(ctx); err != nil || len(v.Functions) != 2 {
+	if v, err := c.Describe(ctx, true); err != nil || len(v.Functions) != 2 {
 		t.Errorf("manifest: %+v, %v", v, err)
 	}
 	if v, err := c.Status(ctx); err != nil || len(v.Shards) != 2 {

@@ -8,6 +8,7 @@
 package codec
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -73,6 +74,9 @@ func unencodable(v any, err error) error {
 
 // Decode decodes CBOR into v, a pointer.
 func Decode(b []byte, v any) error {
+	if text, ok := embeddedIn(b); ok {
+		return Unpack(wire.Payload{Format: wire.JSON, Data: text}, v)
+	}
 	if decodePlain(b, v) {
 		return nil
 	}
@@ -110,6 +114,10 @@ func Unpack(p wire.Payload, v any) error {
 	case wire.CBOR:
 		return Decode(p.Data, v)
 	case wire.JSON:
+		if raw, ok := v.(*cbor.RawMessage); ok {
+			*raw = embed(p.Data)
+			return nil
+		}
 		if decodeJSON(p.Data, v) {
 			return nil
 		}
@@ -118,4 +126,23 @@ func Unpack(p wire.Payload, v any) error {
 		return nil
 	}
 	return fmt.Errorf("unknown format %d", p.Format)
+}
+
+// JSON that is kept where CBOR is left as it is has tag 262 (embedded JSON, in a
+// byte string): what fields of which type it is for, its reader knows.
+var embedTag = []byte{0xd9, 0x01, 0x06}
+
+// embed returns JSON as CBOR that Decode decodes as JSON.
+func embed(text []byte) []byte {
+	b := appendHead(append(make([]byte, 0, len(text)+12), embedTag...), majorBytes, uint64(len(text)))
+	return append(b, text...)
+}
+
+// embeddedIn returns the JSON in what embed has made.
+func embeddedIn(b []byte) (text []byte, ok bool) {
+	if len(b) < 4 || b[0] != 0xd9 || !bytes.HasPrefix(b, embedTag) {
+		return nil, false
+	}
+	major, n, rest, ok := head(b[len(embedTag):])
+	return rest, ok && major == majorBytes && n == uint64(len(rest))
 }

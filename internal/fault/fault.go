@@ -35,6 +35,8 @@ const (
 	Corrupt                 // stored data is damaged: stop and look
 	Moved                   // another owner has it: ask again
 	Locked                  // the data directory is in use by another process
+	Used                    // a callback token was answered before: final
+	Gone                    // a callback token has expired: final
 )
 
 type row struct {
@@ -64,6 +66,8 @@ var table = [...]row{
 	Corrupt:     {"corrupt", 500, 76, false},
 	Moved:       {"moved", 421, 75, true},
 	Locked:      {"locked", 423, 73, false},
+	Used:        {"token-used", 409, 5, false},
+	Gone:        {"token-expired", 410, 4, false},
 }
 
 // row returns the kind's row: that of Internal for a kind that there is not.

@@ -36,7 +36,7 @@ func TestTable(t *testing.T) {
 			t.Errorf("%v has the status %d and is not to be tried again", k, k.Status())
 		}
 	}
-	if len(seen) != int(Locked)+1 {
+	if len(seen) != int(Gone)+1 {
 		t.Errorf("%d kinds, the last is %d", len(seen), Locked)
 	}
 }

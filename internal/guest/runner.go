@@ -78,6 +78,9 @@ func (r *runner) read() {
 		if !last {
 			continue
 		}
+		if f.Shard = r.id; int(r.id) >= r.w.welcome.Shards {
+			f.Shard = wire.NoShard // a lane: its functions are of many
+		}
 		select {
 		case r.submitted <- f:
 		case <-r.broken:

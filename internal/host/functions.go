@@ -69,7 +69,10 @@ func (f *Functions) Run(env *wire.Envelope, now wire.Time, seed uint64, late tur
 		timeout = f.cfg.Timeout
 	}
 	c := &call{late: late, turn: Turn{Env: env, Method: &fn.Method, Now: now, Seed: seed,
-		Log: f.cfg.Log, Verify: f.cfg.Verify, base: &f.base, began: time.Since(f.base), timeout: timeout}}
+		Log: f.cfg.Log, Verify: f.cfg.Verify, base: &f.base, began: time.Since(f.base)}}
+	if c.turn.limit(timeout); env.Back != nil {
+		c.turn.Shard = env.Back.Shard // it is finished there
+	}
 	if err := f.enter(c); err != nil {
 		return nil, err
 	}

@@ -14,22 +14,31 @@ type Index struct {
 	policies map[string]wire.Policy                // by type
 }
 
-// NewIndex returns an index of m, which must not change any more.
-func NewIndex(m *Manifest) *Index {
-	ix := &Index{methods: map[string]map[string]*MethodManifest{}, policies: map[string]wire.Policy{}}
-	put := func(typ string, all []MethodManifest) {
-		byName := make(map[string]*MethodManifest, len(all))
+// NewIndex returns an index of manifests, which must not change any more. Of
+// two types or functions with one name the last counts.
+func NewIndex(manifests ...*Manifest) *Index {
+	ix := &Index{methods: map[string]map[string]*MethodManifest{"": {}}, policies: map[string]wire.Policy{}}
+	put := func(byName map[string]*MethodManifest, all []MethodManifest) {
 		for i := range all {
 			byName[all[i].Name] = &all[i]
 		}
-		ix.methods[typ] = byName
 	}
-	put("", m.Functions)
-	for i := range m.Types {
-		put(m.Types[i].Name, m.Types[i].Methods)
-		ix.policies[m.Types[i].Name] = m.Types[i].Retry.Policy()
+	for _, m := range manifests {
+		put(ix.methods[""], m.Functions)
+		for i := range m.Types {
+			t := &m.Types[i]
+			ix.methods[t.Name] = make(map[string]*MethodManifest, len(t.Methods))
+			put(ix.methods[t.Name], t.Methods)
+			ix.policies[t.Name] = t.Retry.Policy()
+		}
 	}
 	return ix
+}
+
+// Has reports whether there is a type with that name.
+func (ix *Index) Has(typ string) bool {
+	_, there := ix.policies[typ]
+	return there
 }
 
 // Method describes what to names, whatever its key, with the retry policy of
@@ -43,6 +52,9 @@ func (ix *Index) Method(to wire.Address) (*MethodManifest, wire.Policy) {
 
 // Types returns the names of the object types, in order.
 func (ix *Index) Types() []string {
+	if ix == nil {
+		return nil
+	}
 	return slices.DeleteFunc(slices.Sorted(maps.Keys(ix.methods)), func(t string) bool { return t == "" })
 }
 

@@ -313,6 +313,10 @@ func (r *Runner) isSlow(op operation) bool {
 // returns false.
 func (r *Runner) prepare(p *progress, task *turn.Task, res *turn.Result) (ready run, ok bool) {
 	to := &task.Env.To
+	if late := overdue(task.Env, p.frame.Now); late != nil {
+		refuse(res, late, false)
+		return ready, false
+	}
 	if to.Function() {
 		f := r.set.Functions[to.Method]
 		if f == nil {
@@ -409,12 +413,16 @@ func (r *Runner) turn(p *progress, task *turn.Task, m *Method) *Turn {
 	last := len(r.turns) - 1
 	t := r.turns[last]
 	r.turns = r.turns[:last]
-	t.timeout = m.Timeout
-	if t.timeout == 0 || r.cfg.Timeout < 0 {
-		t.timeout = r.cfg.Timeout
-	}
 	t.Env, t.Method, t.Now, t.Seed, t.Log, t.Verify = task.Env, m, p.frame.Now, task.Seed, r.cfg.Log, r.cfg.Verify
 	t.base, t.began = &r.base, p.clock
+	if t.Shard = p.frame.Shard; t.Shard == wire.NoShard && t.Env.Back != nil {
+		t.Shard = t.Env.Back.Shard // it is finished there
+	}
+	timeout := m.Timeout
+	if timeout == 0 || r.cfg.Timeout < 0 {
+		timeout = r.cfg.Timeout
+	}
+	t.limit(timeout)
 	return t
 }
 

@@ -16,6 +16,7 @@ type Turn struct {
 	Env    *wire.Envelope
 	Method *Method
 	Now    wire.Time
+	Shard  wire.ShardID // which commits what the turn leaves
 	Seed   uint64
 	Log    *slog.Logger
 	Verify bool // check what is otherwise trusted: that read-only methods write nothing
@@ -24,6 +25,7 @@ type Turn struct {
 	base    *time.Time
 	began   time.Duration // since base
 	timeout time.Duration // negative: never
+	limited bool          // the timeout is what is left until the deadline of the call
 	apart   *apart        // set when the run is detached
 	mu      sync.Mutex
 	done    chan struct{}
@@ -62,6 +64,31 @@ func (t *Turn) Err() error {
 
 // Value returns nil: a turn carries nothing but itself.
 func (t *Turn) Value(any) any { return nil }
+
+// limit gives the turn a time limit, and none beyond the deadline of the call
+// that it takes. What goes on after an answer has none: it may be there to clean
+// up.
+func (t *Turn) limit(timeout time.Duration) {
+	t.timeout = timeout
+	if t.Env.Deadline == 0 || t.Env.Kind != wire.Call {
+		return
+	}
+	if left := time.Duration(t.Env.Deadline - t.Now); timeout <= 0 || left < timeout {
+		t.timeout, t.limited = left, true
+	}
+}
+
+// Limited reports whether the turn's time is over when the deadline of its call is.
+func (t *Turn) Limited() bool { return t.limited }
+
+// overdue returns the failure of a call whose deadline has come before it was run,
+// nil for others.
+func overdue(env *wire.Envelope, now wire.Time) *wire.Failure {
+	if env.Deadline == 0 || env.Deadline > now || env.Kind != wire.Call {
+		return nil
+	}
+	return &wire.Failure{Kind: fault.Timeout.String(), Message: env.To.String() + " was not run: its deadline was over before it could begin"}
+}
 
 func (t *Turn) cancel(err error) {
 	t.mu.Lock()

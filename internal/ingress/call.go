@@ -128,6 +128,9 @@ func (x *exchange) options(req *wire.Request) (err error) {
 	if req.Due, err = x.due(); err != nil {
 		return err
 	}
+	if err := x.deadline(req); err != nil {
+		return err
+	}
 	if req.Due != 0 {
 		req.Async = true // nobody holds a connection until then
 	}

@@ -14,10 +14,11 @@ import (
 // for a manifest and not changed.
 type catalogue struct {
 	manifest  *host.Manifest
+	public    *host.Manifest // without what is the platform's own
 	types     map[string]*typeEntry
 	functions map[string]*operation
-	typeNames []string
-	funcNames []string
+	typeNames []string // without the platform's own
+	funcNames []string // the same
 	listTypes []api.Type
 	listFuncs []api.Operation
 }
@@ -54,6 +55,7 @@ func (h *Handler) compile(m *host.Manifest) *catalogue {
 	if m == nil {
 		return c
 	}
+	c.public = m.Public()
 	for _, t := range m.Types {
 		e := &typeEntry{methods: map[string]*operation{}}
 		line := api.Type{Name: t.Name, Doc: t.Doc, Methods: []api.Operation{}}
@@ -66,14 +68,18 @@ func (h *Handler) compile(m *host.Manifest) *catalogue {
 			}
 		}
 		c.types[t.Name] = e
-		c.typeNames = append(c.typeNames, t.Name)
+		if !host.Reserved(t.Name) {
+			c.typeNames = append(c.typeNames, t.Name)
+		}
 		c.listTypes = append(c.listTypes, line)
 	}
 	for i := range m.Functions {
 		mm := &m.Functions[i]
 		c.functions[mm.Name] = h.operation(mm, wire.Address{Method: mm.Name}, mm.Name)
 		if !mm.Internal {
-			c.funcNames = append(c.funcNames, mm.Name)
+			if !host.Reserved(mm.Name) {
+				c.funcNames = append(c.funcNames, mm.Name)
+			}
 			c.listFuncs = append(c.listFuncs, api.Operation{Name: mm.Name, Doc: mm.Doc, ReadOnly: mm.ReadOnly})
 		}
 	}
@@ -92,9 +98,13 @@ func (h *Handler) operation(m *host.MethodManifest, to wire.Address, name string
 	return op
 }
 
+// complete reports whether the user's program is known: what is not in the
+// catalogue is not there.
+func (c *catalogue) complete() bool { return c.manifest != nil && !c.manifest.Partial }
+
 // noProgram is the answer as long as nothing is loaded.
 func (c *catalogue) noProgram() error {
-	if c.manifest != nil {
+	if c.complete() {
 		return nil
 	}
 	return fault.New(fault.Unavailable, "ingress", "", "no program is loaded yet")

@@ -94,6 +94,33 @@ func (x *exchange) due() (wire.Time, error) {
 	return wire.Time(at.UnixNano()), nil
 }
 
+// deadline reads Situ-Within, a duration ("90s") or seconds ("90"), and
+// Situ-Deadline, an instant.
+func (x *exchange) deadline(req *wire.Request) error {
+	if v, n := x.head.Value(api.HeaderWithin); n > 0 {
+		d, ok := duration(strings.TrimSpace(v))
+		if !ok || n > 1 || d > maxDelay {
+			return malformed("%s: %q is neither a duration such as 90s, nor a number of seconds, or it is over ten years", api.HeaderWithin, v)
+		}
+		if d == 0 {
+			return malformed("%s: a deadline of %s is past: give it one that is to come", api.HeaderWithin, v)
+		}
+		req.Within = wire.Time(d)
+	}
+	v, n := x.head.Value(api.HeaderDeadline)
+	if n == 0 {
+		return nil
+	}
+	at, err := time.Parse(time.RFC3339, strings.TrimSpace(v))
+	if now := x.h.cfg.Now(); err != nil || n > 1 || at.Sub(now) > maxDelay {
+		return malformed("%s: %q is not an instant such as 2026-01-02T15:04:05Z of the next ten years", api.HeaderDeadline, v)
+	} else if !at.After(now) {
+		return malformed("%s: %s is past, it is %s: give it one that is to come", api.HeaderDeadline, v, now.UTC().Format(time.RFC3339))
+	}
+	req.Until = wire.Time(at.UnixNano())
+	return nil
+}
+
 // duration reads a Go duration or a number of seconds; not a negative one.
 func duration(s string) (time.Duration, bool) {
 	d, err := time.ParseDuration(s)

@@ -51,7 +51,7 @@ func (x *exchange) noObject(id wire.ObjectID, err error) error {
 	if !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	if c := x.h.catalogue(); c.manifest != nil && c.types[id.Type] == nil {
+	if c := x.h.catalogue(); c.complete() && c.types[id.Type] == nil {
 		return absent("there is no object type", id.Type, c.typeNames)
 	}
 	return &refusal{kind: fault.NotFound, detail: "there is no object " + id.String() + "; objects are created by the first call that writes"}
@@ -89,7 +89,7 @@ func (x *exchange) listObjects() error {
 	if err != nil {
 		return err
 	}
-	if c := x.h.catalogue(); len(infos) == 0 && c.manifest != nil && c.types[typ] == nil {
+	if c := x.h.catalogue(); len(infos) == 0 && c.complete() && c.types[typ] == nil {
 		return absent("there is no object type", typ, c.typeNames)
 	}
 	page := api.Objects{Objects: make([]api.Object, len(infos)), Next: next}
@@ -128,24 +128,57 @@ func pageSize(q url.Values) (int, error) {
 	return n, nil
 }
 
+// all reports whether the query asks for what is the platform's own, too.
+func (x *exchange) all() (bool, error) {
+	q, err := x.query("all")
+	if err != nil || !q.Has("all") {
+		return false, err
+	}
+	all, err := strconv.ParseBool(q.Get("all"))
+	if err != nil {
+		return false, malformed("all=%s is neither true nor false", q.Get("all"))
+	}
+	return all, nil
+}
+
 func (x *exchange) listTypes() error {
-	types := x.h.catalogue().listTypes
-	if types == nil {
-		types = []api.Type{}
+	all, err := x.all()
+	if err != nil {
+		return err
+	}
+	types := []api.Type{}
+	for _, t := range x.h.catalogue().listTypes {
+		if all || !host.Reserved(t.Name) {
+			types = append(types, t)
+		}
 	}
 	return x.json(200, api.Types{Types: types})
 }
 
 func (x *exchange) listFunctions() error {
-	funcs := x.h.catalogue().listFuncs
-	if funcs == nil {
-		funcs = []api.Operation{}
+	all, err := x.all()
+	if err != nil {
+		return err
+	}
+	funcs := []api.Operation{}
+	for _, f := range x.h.catalogue().listFuncs {
+		if all || !host.Reserved(f.Name) {
+			funcs = append(funcs, f)
+		}
 	}
 	return x.json(200, api.Functions{Functions: funcs})
 }
 
 func (x *exchange) describe() error {
-	m := x.h.p.Engine.Manifest()
+	all, err := x.all()
+	if err != nil {
+		return err
+	}
+	c := x.h.catalogue()
+	m := c.public
+	if all {
+		m = c.manifest
+	}
 	if m == nil {
 		m = new(host.Manifest)
 	}

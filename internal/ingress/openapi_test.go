@@ -97,7 +97,7 @@ func TestOpenAPISchemas(t *testing.T) {
 	d := readDocument(t)
 	for name, v := range map[string]any{"Problem": api.Problem{}, "Misfit": api.Misfit{}, "Failure": api.Failure{}, "Invocation": api.Invocation{},
 		"Object": api.Object{}, "Objects": api.Objects{}, "Operation": api.Operation{}, "Type": api.Type{}, "Types": api.Types{},
-		"Functions": api.Functions{}, "DeadLetter": api.DeadLetter{}, "DeadLetters": api.DeadLetters{}, "Health": api.Health{}, "Status": api.Status{},
+		"Functions": api.Functions{}, "DeadLetter": api.DeadLetter{}, "DeadLetters": api.DeadLetters{}, "Health": api.Health{}, "Callback": api.Callback{}, "Answer": api.Answer{}, "AnswerError": api.AnswerError{}, "Status": api.Status{},
 		"Reason": api.Reason{}, "Pause": api.Pause{}, "Pauses": api.Pauses{}, "DeadFilter": api.DeadFilter{}, "RedriveRequest": api.RedriveRequest{},
 		"Redrive": api.Redrive{}, "Redrives": api.Redrives{}} {
 		compare(t, name, d.Components.Schemas[name], reflect.TypeOf(v))
@@ -141,7 +141,7 @@ func TestOpenAPIHeaders(t *testing.T) {
 				got = append(got, strings.ToLower(c.Name))
 			}
 		}
-		want := []string{"prefer", "idempotency-key", "situ-delay", "traceparent"}
+		want := []string{"prefer", "idempotency-key", "situ-delay", "situ-within", "situ-deadline", "traceparent"}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: headers %q, want %q", path, got, want)
 		}
@@ -159,7 +159,7 @@ func TestDocumented(t *testing.T) {
 	for _, rt := range routes {
 		want = append(want, "`"+rt.method+" "+rt.pattern+"`")
 	}
-	for _, name := range []string{"Prefer", api.HeaderKey, api.HeaderDelay, api.HeaderInvocation, api.HeaderReplayed, strings.ToLower(api.HeaderTrace), "Retry-After", "Allow", "Location", "Preference-Applied"} {
+	for _, name := range []string{"Prefer", api.HeaderKey, api.HeaderDelay, api.HeaderWithin, api.HeaderDeadline, api.HeaderInvocation, api.HeaderReplayed, strings.ToLower(api.HeaderTrace), "Retry-After", "Allow", "Location", "Preference-Applied"} {
 		want = append(want, "`"+name)
 	}
 	for k := fault.Internal; k.String() != fault.Internal.String() || k == fault.Internal; k++ {

@@ -48,6 +48,8 @@ var titles = map[fault.Kind]string{
 	fault.Corrupt:     "Stored data is damaged",
 	fault.Moved:       "Served elsewhere",
 	fault.Locked:      "Locked",
+	fault.Used:        "The callback token was used",
+	fault.Gone:        "The callback token has expired",
 }
 
 // problem answers with err as a problem document.

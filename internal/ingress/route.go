@@ -41,6 +41,8 @@ var routes = compileRoutes([]route{
 	{method: "GET", pattern: "/v1/dead/{id}", serve: (*exchange).deadLetter},
 	{method: "DELETE", pattern: "/v1/dead/{id}", serve: (*exchange).dropDead},
 	{method: "POST", pattern: "/v1/dead/{id}/retry", serve: (*exchange).retryDead},
+	{method: "POST", pattern: "/v1/callbacks/{token}", serve: (*exchange).answerCallback},
+	{method: "GET", pattern: "/v1/callbacks/{token}", serve: (*exchange).callback},
 	{method: "GET", pattern: "/v1/describe", serve: (*exchange).describe},
 	{method: "GET", pattern: "/v1/status", serve: (*exchange).status},
 	{method: "GET", pattern: "/v1/openapi.json", serve: (*exchange).openAPI},

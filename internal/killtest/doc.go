@@ -23,7 +23,11 @@
 // The same process meets disks that fail: a sync that says EIO (strace), and a
 // file system that is full to its last byte.
 //
-// KILL_CYCLES is the number of kills (default 200). SITU_SEED replays the plan
+// TestKillChains does so with chains of each kind: calls through objects and
+// functions, callers who are held, timers, workflows and fan-outs. Each that was
+// acknowledged ends, once, with the right answer, and each of its calls left one mark.
+//
+// KILL_CYCLES is the number of kills (default 200), CHAIN_CYCLES that of the chains (default 10). SITU_SEED replays the plan
 // of a run: what is killed and when. When something is wrong, the test says
 // where the data directory, the histories and the logs are kept.
 package killtest

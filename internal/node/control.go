@@ -65,10 +65,12 @@ func (n *Node) Pause(ctx context.Context, s wire.Scope, reason string) error {
 
 // exists reports whether the program has what a scope names.
 func (n *Node) exists(s wire.Scope) error {
-	ix := n.offered.Load()
-	switch {
-	case ix == nil: // no program was ever there: who knows what comes
+	o := n.offered.Load()
+	if o == nil { // no program was ever there: who knows what comes
 		return nil
+	}
+	ix := o.index
+	switch {
 	case s.Function != "" && !slices.Contains(ix.Methods(""), s.Function):
 		if m, _ := ix.Method(wire.Address{Method: s.Function}); m == nil {
 			return missing("function", s.Function, "functions", ix.Methods(""))

@@ -12,38 +12,26 @@ import (
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// SetFunctions makes calls of functions from outside run on f; with a nil f
-// they run in the shards, as messages to functions do.
-func (n *Node) SetFunctions(f shard.Functions) {
-	if f == nil {
-		n.functions.Store(nil)
-		return
-	}
-	n.functions.Store(&f)
-}
-
 // drain takes no more calls, and lets functions that run beside the shards
 // finish, because the shards may have to commit what they leave.
 func (n *Node) drain(ctx context.Context) {
 	n.draining.Store(true)
-	if f := n.functions.Load(); f != nil {
-		ctx, cancel := context.WithTimeout(ctx, n.cfg.Drain)
-		defer cancel()
-		(*f).Drain(ctx)
-	}
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.Drain)
+	defer cancel()
+	n.drainFunctions(ctx)
 }
 
 // besides returns what runs r without a shard, nil if a shard is needed: for a
-// record, for a timer, or because nothing else runs functions.
+// record, for a timer or a deadline, or because nothing else runs functions.
 func (n *Node) besides(r *wire.Request) shard.Functions {
-	if !r.To.Function() || r.Key != "" || r.Async || r.Due != 0 {
+	if !r.To.Function() || r.Key != "" || r.Async || r.Due != 0 || r.Until != 0 || r.Within != 0 {
 		return nil
 	}
 	if names := n.paused.Load(); names != nil && (*names)[r.To.Method] {
 		return nil // its shard says what becomes of it
 	}
-	if f := n.functions.Load(); f != nil {
-		return *f
+	if o := n.offered.Load(); o != nil {
+		return o.runs(r.To.Method)
 	}
 	return nil
 }

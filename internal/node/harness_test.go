@@ -35,6 +35,7 @@ type rig struct {
 	stop    context.CancelFunc
 	done    chan error
 	dead    atomic.Bool
+	after   []func() // called when the node has ended
 }
 
 func bubble(t *testing.T, cfg node.Config, components []situ.Component, f func(*rig)) {
@@ -59,6 +60,13 @@ func bubbleBeside(t *testing.T, cfg node.Config, most int, components []situ.Com
 }
 
 func (r *rig) open() {
+	r.t.Helper()
+	r.reopen()
+	r.setHosts()
+}
+
+// reopen opens the node without a host.
+func (r *rig) reopen() {
 	r.t.Helper()
 	cfg := r.cfg
 	cfg.Dir = "data"
@@ -87,7 +95,6 @@ func (r *rig) open() {
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop, r.done = stop, make(chan error, 1)
 	go func() { r.done <- n.Run(ctx) }()
-	r.setHosts()
 }
 
 func (r *rig) setHosts() {
@@ -97,13 +104,15 @@ func (r *rig) setHosts() {
 		r.runners = append(r.runners, host.NewRunner(r.set, r.host))
 	}
 	m := r.set.Manifest()
-	r.node.SetHosts(func(id wire.ShardID) shard.Host { return r.runners[id] }, &m)
+	if err := r.node.Program(node.Main).SetHosts(func(id wire.ShardID) shard.Host { return r.runners[id] }, &m); err != nil {
+		r.t.Error(err)
+	}
 	for _, o := range old {
 		o.Close()
 	}
 	if r.beside > 0 {
 		r.funcs = host.NewFunctions(r.set, r.host, r.beside)
-		r.node.SetFunctions(r.funcs)
+		r.node.Program(node.Main).SetFunctions(r.funcs)
 	}
 }
 
@@ -124,6 +133,10 @@ func (r *rig) close() {
 	if r.funcs != nil {
 		r.funcs.Close()
 	}
+	for _, f := range r.after {
+		f()
+	}
+	r.after = nil
 }
 
 // ended reports whether the node has stopped by itself.

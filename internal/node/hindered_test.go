@@ -80,7 +80,9 @@ func watched(t *testing.T, fs vfs.FS, f func(n *node.Node, ended *atomic.Pointer
 		}
 		runner := host.NewRunner(set, host.Config{})
 		m := set.Manifest()
-		n.SetHosts(func(wire.ShardID) shard.Host { return runner }, &m)
+		if err := n.Program(node.Main).SetHosts(func(wire.ShardID) shard.Host { return runner }, &m); err != nil {
+			t.Error(err)
+		}
 		f(n, &ended)
 		stop()
 		if err := <-done; err != nil {

@@ -42,7 +42,11 @@ func TestDeadHost(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			bubble(t, node.Config{Store: store.Options{Shards: 1}}, components(), func(r *rig) {
 				m := r.set.Manifest()
-				use := func(h shard.Host) { r.node.SetHosts(func(wire.ShardID) shard.Host { return h }, &m) }
+				use := func(h shard.Host) {
+					if err := r.node.Program(node.Main).SetHosts(func(wire.ShardID) shard.Host { return h }, &m); err != nil {
+						t.Error(err)
+					}
+				}
 				use(&mortal{make(chan *turn.Report), true})
 				got := make(chan string, 1)
 				go func() {

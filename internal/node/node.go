@@ -2,7 +2,7 @@
 // store, runs a shard for each part of it, brings messages from shard to shard
 // and calls from outside to their shard. The doors (HTTP, the Go API) call it;
 // it calls shards and the store. It runs no user code: that is a host's, given
-// with SetHosts.
+// with Program and SetHosts.
 package node
 
 import (
@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/place"
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/store"
@@ -42,11 +41,9 @@ type Node struct {
 	cfg       Config
 	store     *store.Store
 	shards    []*shard.Shard
-	manifest  atomic.Pointer[host.Manifest]
-	offered   atomic.Pointer[host.Index] // of manifest
+	offered   atomic.Pointer[offer] // nil until there is any program
 	inFlight  atomic.Int64
-	turnstile atomic.Uint64 // spreads calls of functions over the shards
-	functions atomic.Pointer[shard.Functions]
+	turnstile atomic.Uint64                   // spreads calls of functions over the shards
 	paused    atomic.Pointer[map[string]bool] // functions; nil for none
 	boot      string                          // makes the names of calls of this run different
 	started   time.Time
@@ -55,7 +52,8 @@ type Node struct {
 	ran       atomic.Bool
 	patients  []patient // the shards, as the watchdog sees them
 
-	mu sync.Mutex // one SetHosts at a time
+	mu       sync.Mutex // of what follows, and of manifests
+	programs []*Program // known so far; each slice is never changed
 }
 
 // Open opens the data directory, verifies it and reads what must be known
@@ -153,33 +151,6 @@ func (p peers) Ack(a shard.Ack)          { p.n.shards[a.To].Ack(a) }
 
 // Shards returns the number of shards.
 func (n *Node) Shards() int { return len(n.shards) }
-
-// SetHosts makes every shard run its turns on the host that of returns for it;
-// a nil of takes the hosts away. m says what they can run, and is what the
-// doors check calls against. It returns when no shard uses its old host.
-func (n *Node) SetHosts(of func(wire.ShardID) shard.Host, m *host.Manifest) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if m != nil {
-		n.offered.Store(host.NewIndex(m))
-		n.manifest.Store(m)
-	}
-	var group sync.WaitGroup
-	for i, sh := range n.shards {
-		group.Go(func() {
-			if of == nil {
-				sh.SetHost(nil, nil)
-			} else {
-				sh.SetHost(of(wire.ShardID(i)), m)
-			}
-		})
-	}
-	group.Wait()
-}
-
-// Manifest returns what the hosted program announces, nil if there never was
-// one. The same pointer means the same program.
-func (n *Node) Manifest() *host.Manifest { return n.manifest.Load() }
 
 // Store returns the node's store, for its figures.
 func (n *Node) Store() *store.Store { return n.store }
@@ -299,11 +270,6 @@ func (n *Node) admit(r *wire.Request) error {
 	}
 	if len(r.Key) > 255 {
 		return fault.New(fault.Invalid, "call", r.To.String(), "the idempotency key has %d bytes; at most 255 are allowed", len(r.Key))
-	}
-	if n.manifest.Load() == nil {
-		e := fault.New(fault.Unavailable, "call", r.To.String(), "no program is loaded yet: try again later")
-		e.Retry = time.Second
-		return e
 	}
 	m, err := find(n.offered.Load(), r.To)
 	if err != nil {

@@ -3,6 +3,7 @@ package node
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
@@ -10,8 +11,13 @@ import (
 )
 
 // find returns what to names. The error, of kind fault.NotFound or
-// fault.Invalid, names what exists.
-func find(ix *host.Index, to wire.Address) (*host.MethodManifest, error) {
+// fault.Invalid, names what exists; it is of kind fault.Unavailable as long as
+// there may be more.
+func find(o *offer, to wire.Address) (*host.MethodManifest, error) {
+	if o == nil {
+		o = &offer{all: &host.Manifest{Partial: true}}
+	}
+	ix := o.index
 	m, _ := ix.Method(to)
 	switch {
 	case m != nil && m.Internal:
@@ -20,6 +26,10 @@ func find(ix *host.Index, to wire.Address) (*host.MethodManifest, error) {
 		return m, nil
 	case m != nil:
 		return m, wire.CheckKey(to.Key)
+	case o.all.Partial && !slices.Contains(ix.Types(), to.Type):
+		e := fault.New(fault.Unavailable, "call", to.String(), "no program is loaded yet: try again later")
+		e.Retry = time.Second
+		return nil, e
 	case to.Function():
 		return nil, missing("function", to.Method, "functions", ix.Methods(""))
 	case slices.Contains(ix.Types(), to.Type):
@@ -29,6 +39,9 @@ func find(ix *host.Index, to wire.Address) (*host.MethodManifest, error) {
 }
 
 func missing(what, name, list string, exist []string) error {
+	if !host.Reserved(name) {
+		exist = slices.DeleteFunc(exist, host.Reserved)
+	}
 	if len(exist) == 0 {
 		return fault.New(fault.NotFound, "call", name, "there is no such %s, and the program has no %s", what, list)
 	}

@@ -184,7 +184,9 @@ func (p *outage) open() {
 		p.runners = append(p.runners, host.NewRunner(p.set, host.Config{}))
 	}
 	m := p.set.Manifest()
-	n.SetHosts(func(id wire.ShardID) shard.Host { return p.runners[id] }, &m)
+	if err := n.Program(node.Main).SetHosts(func(id wire.ShardID) shard.Host { return p.runners[id] }, &m); err != nil {
+		p.t.Error(err)
+	}
 }
 
 func (p *outage) close() {

@@ -46,7 +46,9 @@ func TestStopWhileACommitHangs(t *testing.T) {
 				}
 				runner := host.NewRunner(set, host.Config{})
 				m := set.Manifest()
-				n.SetHosts(func(wire.ShardID) shard.Host { return runner }, &m)
+				if err := n.Program(node.Main).SetHosts(func(wire.ShardID) shard.Host { return runner }, &m); err != nil {
+					t.Error(err)
+				}
 
 				open := disk.close()
 				answer := make(chan error, 1)

@@ -188,7 +188,9 @@ func TestWatchdog(t *testing.T) {
 				}
 				runner := host.NewRunner(set, host.Config{})
 				m := set.Manifest()
-				n.SetHosts(func(wire.ShardID) shard.Host { return slowHost{runner, &runs} }, &m)
+				if err := n.Program(node.Main).SetHosts(func(wire.ShardID) shard.Host { return slowHost{runner, &runs} }, &m); err != nil {
+					t.Error(err)
+				}
 
 				call := func() { _, _ = situ.Do(ctx, n, push.To("a", 1)) }
 				hang := map[string]*gate{"commit": &disk, "loop": &loop, "frame": &runs}[c.name]

@@ -20,6 +20,7 @@ import (
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/ingress"
 	"github.com/situ-dev/situ/internal/node"
+	"github.com/situ-dev/situ/internal/platform"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/worker"
 )
@@ -37,12 +38,15 @@ type Config struct {
 	Limits node.Limits
 	Memory int64         // bytes that the program may occupy before it is killed; 0: not bounded
 	Drain  time.Duration // how long each part may take at the end; default 10 s
+
+	Platform platform.Config // of the platform's own components
 }
 
 // Server is an open platform. Run runs it.
 type Server struct {
 	cfg   Config
 	node  *node.Node
+	own   *host.Set // the platform's components
 	pool  *worker.Pool
 	doors []*door
 }
@@ -75,6 +79,9 @@ func Open(cfg Config) (_ *Server, err error) {
 		}
 	}()
 	// First what is likely to fail and costs nothing.
+	if s.own, err = platform.Assemble(cfg.Platform); err != nil {
+		return nil, err
+	}
 	call, err := listen("--listen", cfg.Listen)
 	if err != nil {
 		return nil, err
@@ -92,7 +99,7 @@ func Open(cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.pool, err = worker.New(s.node, worker.Config{Dir: cfg.Dir, Log: cfg.Log, Output: cfg.Output, Run: cfg.Run,
+	s.pool, err = worker.New(s.node.Program(node.Main), worker.Config{Dir: cfg.Dir, Log: cfg.Log, Output: cfg.Output, Run: cfg.Run,
 		Memory: cfg.Memory, Drain: cfg.Drain})
 	if err != nil {
 		return nil, err
@@ -145,8 +152,13 @@ func (s *Server) Admin() string {
 	return s.doors[1].ln.Addr().String()
 }
 
-// Manifest returns what the program that runs announces, nil if none ever ran.
-func (s *Server) Manifest() *host.Manifest { return s.node.Manifest() }
+// Manifest returns what the user's program announces, nil if none ever ran.
+func (s *Server) Manifest() *host.Manifest {
+	if m := s.node.Manifest(); m != nil && !m.Partial {
+		return m.Public()
+	}
+	return nil
+}
 
 // Replace makes the program at path the one that runs, as worker.Pool does.
 func (s *Server) Replace(ctx context.Context, path string) error { return s.pool.Replace(ctx, path) }
@@ -183,6 +195,13 @@ func (s *Server) Run(ctx context.Context) error {
 		errs[0] = s.node.Run(ctx)
 		stop(errs[0])
 	})
+	// First, so that nothing of the platform's is taken for what nobody has.
+	own, err := platform.Run(s.node.Program(node.Platform), s.own, s.cfg.Run, 0)
+	if err != nil {
+		stop(err)
+	} else {
+		defer own.Close()
+	}
 	poolCtx, stopPool := context.WithCancel(context.Background())
 	defer stopPool()
 	pools.Go(func() { s.pool.Run(poolCtx) })
@@ -208,5 +227,5 @@ func (s *Server) Run(ctx context.Context) error {
 	stopPool()
 	pools.Wait()
 	doors.Wait()
-	return errors.Join(errs[:]...)
+	return errors.Join(append(errs[:], err)...)
 }

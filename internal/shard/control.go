@@ -19,7 +19,7 @@ func (s *Shard) FunctionsPaused() bool { return s.gates.Load() > 0 }
 
 // Pause has what arrives for a scope parked.
 func (s *Shard) Pause(ctx context.Context, scope wire.Scope, reason string) error {
-	return s.do(ctx, func(c *core.Core) error {
+	return s.do(ctx, wire.ObjectID{}, func(c *core.Core) error {
 		c.Control().Pauses.Pause(scope, reason, wire.Time(s.cfg.Now().UnixNano()))
 		return nil
 	})
@@ -28,13 +28,13 @@ func (s *Shard) Pause(ctx context.Context, scope wire.Scope, reason string) erro
 // Resume lets go what is parked for a scope, rate a second; 0 is any. The error
 // is of kind fault.NotFound if it is not paused here.
 func (s *Shard) Resume(ctx context.Context, scope wire.Scope, rate float64) error {
-	return s.do(ctx, func(c *core.Core) error { return c.Control().Pauses.Resume(scope, rate) })
+	return s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { return c.Control().Pauses.Resume(scope, rate) })
 }
 
 // look returns what get sees in the shard's control.
 func look[T any](ctx context.Context, s *Shard, get func(*control.Control) T) (T, error) {
 	var got, none T
-	if err := s.do(ctx, func(c *core.Core) error { got = get(c.Control()); return nil }); err != nil {
+	if err := s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { got = get(c.Control()); return nil }); err != nil {
 		return none, err
 	}
 	return got, nil
@@ -47,14 +47,14 @@ func (s *Shard) Pauses(ctx context.Context) ([]wire.Pause, error) {
 
 // BeginRedrive begins to run dead letters again, or to drop them.
 func (s *Shard) BeginRedrive(ctx context.Context, j wire.Redrive) error {
-	return s.do(ctx, func(c *core.Core) error {
+	return s.do(ctx, wire.ObjectID{}, func(c *core.Core) error {
 		return c.Control().Redrives.Begin(j, wire.Time(s.cfg.Now().UnixNano()))
 	})
 }
 
 // StopRedrive stops that.
 func (s *Shard) StopRedrive(ctx context.Context, id string) error {
-	return s.do(ctx, func(c *core.Core) error {
+	return s.do(ctx, wire.ObjectID{}, func(c *core.Core) error {
 		return c.Control().Redrives.Stop(id, wire.Time(s.cfg.Now().UnixNano()))
 	})
 }
@@ -66,5 +66,5 @@ func (s *Shard) Redrives(ctx context.Context) ([]wire.Redrive, error) {
 
 // Cancel cancels the chain of a recorded call.
 func (s *Shard) Cancel(ctx context.Context, id wire.InvocationID, reason string) error {
-	return s.do(ctx, func(c *core.Core) error { return c.Cancel(id, reason) })
+	return s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { return c.Cancel(id, reason) })
 }

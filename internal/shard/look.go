@@ -37,7 +37,7 @@ func (s *Shard) Await(id wire.InvocationID, done func(error)) (leave func()) {
 func (s *Shard) View(ctx context.Context, id wire.ObjectID) (st *turn.State, info wire.ObjectInfo, err error) {
 	var got *turn.State
 	var gotInfo wire.ObjectInfo
-	err = s.do(ctx, func(c *core.Core) (err error) { got, gotInfo, err = c.View(id); return err })
+	err = s.do(ctx, wire.ObjectID{}, func(c *core.Core) (err error) { got, gotInfo, err = c.View(id); return err })
 	if err != nil {
 		return nil, info, err
 	}
@@ -46,17 +46,17 @@ func (s *Shard) View(ctx context.Context, id wire.ObjectID) (st *turn.State, inf
 
 // Remove deletes an object's state.
 func (s *Shard) Remove(ctx context.Context, id wire.ObjectID) error {
-	return s.do(ctx, func(c *core.Core) error { return c.Remove(id) })
+	return s.do(ctx, id, func(c *core.Core) error { return c.Remove(id) })
 }
 
 // Redrive runs the message of a dead letter again.
 func (s *Shard) Redrive(ctx context.Context, id string) error {
-	return s.do(ctx, func(c *core.Core) error { return c.Redrive(id) })
+	return s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { return c.Redrive(id) })
 }
 
 // ForgetDead removes a dead letter.
 func (s *Shard) ForgetDead(ctx context.Context, id string) error {
-	return s.do(ctx, func(c *core.Core) error { return c.ForgetDead(id) })
+	return s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { return c.ForgetDead(id) })
 }
 
 // DeadLetters calls f with the committed dead letters after seq, in order.
@@ -99,7 +99,7 @@ func (s *Shard) List(typ, prefix, after string, f func(wire.ObjectInfo) bool) er
 // Stats returns what the shard did and has.
 func (s *Shard) Stats(ctx context.Context) (st Stats, err error) {
 	var got Stats
-	err = s.do(ctx, func(c *core.Core) error { got = c.Count(); return nil })
+	err = s.do(ctx, wire.ObjectID{}, func(c *core.Core) error { got = c.Count(); return nil })
 	got.Seq = s.store.Last()
 	return got, err
 }

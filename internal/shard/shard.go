@@ -6,15 +6,14 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/core"
-	"github.com/situ-dev/situ/internal/shard/crowd"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -38,9 +37,12 @@ type Trials = conf.Trials
 // Stats counts what a shard did since it was opened.
 type Stats = conf.Stats
 
-// Host runs frames: in this process (host.Runner), or in a worker. The next
-// frame is submitted after the report of the one before. Reports closes when
-// the host is gone.
+// Main is the name of the program that has what no other is known to have.
+const Main = conf.Main
+
+// Host runs frames of a program: in this process (host.Runner), or in a worker.
+// The next frame is submitted after the report of the one before. Reports closes
+// when the host is gone.
 type Host interface {
 	Submit(*turn.Frame)
 	Reports() <-chan *turn.Report
@@ -65,11 +67,15 @@ type Shard struct {
 	inbox  []any // what was posted: request, Segment, Ack, op, hostChange
 	closed bool
 	wake   chan struct{}
-	crowds atomic.Pointer[crowd.Crowds] // what takes no calls now
-	gates  atomic.Int32                 // functions that are paused
-	put    int                          // of inbox: what was put back and wakes nobody
+	crowds atomic.Pointer[core.Crowds] // what takes no calls now
+	aside  []any                       // of inbox: what waits for the report of a frame
+	gates  atomic.Int32                // functions that are paused
 
-	host    Host
+	main    *seat
+	seats   []*seat // of all programs, main first
+	news    chan news
+	over    chan struct{} // closed when the loop has ended
+	carry   sync.WaitGroup
 	commits chan *store.Batch
 	synced  chan error
 	alarm   alarm
@@ -81,17 +87,12 @@ type request struct {
 	w *core.Waiter
 }
 
-// op is something to do on the core between frames. If do returns no error,
-// it has seen to the answer itself.
+// op is something to do on the core. If do returns no error, it has seen to the
+// answer itself.
 type op struct {
 	do   func(*core.Core) error
 	done func(error)
-}
-
-type hostChange struct {
-	host     Host
-	manifest *host.Manifest
-	done     chan struct{}
+	on   wire.ObjectID // if set, it waits while a turn of that object is in a frame
 }
 
 // Open reads a shard's rows and makes it ready to Run.
@@ -101,7 +102,8 @@ func Open(cfg Config, st *store.Shard, peers Peers) (*Shard, error) {
 	_, _ = rand.Read(name[:]) // never fails (crypto/rand)
 	s := &Shard{cfg: cfg, store: st, peers: peers,
 		core: core.New(cfg, st, hex.EncodeToString(name[:]), wire.Time(cfg.Now().UnixNano())),
-		wake: make(chan struct{}, 1), commits: make(chan *store.Batch), synced: make(chan error, 1)}
+		wake: make(chan struct{}, 1), news: make(chan news), over: make(chan struct{}), commits: make(chan *store.Batch), synced: make(chan error, 1)}
+	s.main = s.seat(Main)
 	if err := s.core.Open(); err != nil {
 		return nil, err
 	}
@@ -142,21 +144,11 @@ func (s *Shard) Ack(a Ack) {
 	}
 }
 
-// SetHost makes the shard run its turns on h, which can run what m says; nil
-// takes the host away. What the old host had not reported runs again. It
-// returns when the shard no longer uses the old host.
-func (s *Shard) SetHost(h Host, m *host.Manifest) {
-	done := make(chan struct{})
-	if s.post(hostChange{h, m, done}) {
-		<-done
-	}
-}
-
-// do runs f on the core between frames and returns when what it saw and did is
-// durable.
-func (s *Shard) do(ctx context.Context, f func(*core.Core) error) error {
+// do runs f on the core and returns when what it saw and did is durable. If
+// there is an object named on, no turn of it is in a frame then.
+func (s *Shard) do(ctx context.Context, on wire.ObjectID, f func(*core.Core) error) error {
 	done := make(chan error, 1)
-	o := op{do: func(c *core.Core) error {
+	o := op{on: on, do: func(c *core.Core) error {
 		saw := f(c) // that something is not there may be news, too: law 1
 		c.AnswerLater(&core.Waiter{Done: func(_ *wire.Response, err error) { done <- cmp.Or(err, saw) }})
 		return nil
@@ -191,7 +183,9 @@ func (s *Shard) Run(ctx context.Context, drain time.Duration) error {
 	s.labelled(ctx, "loop", func() { err = s.loop(ctx, drain) })
 	s.pulse.live.Store(false)
 	close(s.commits)
+	close(s.over)
 	group.Wait()
+	s.carry.Wait()
 	s.shut(err)
 	return err
 }
@@ -200,7 +194,7 @@ func (s *Shard) Run(ctx context.Context, drain time.Duration) error {
 func (s *Shard) shut(err error) {
 	s.mu.Lock()
 	s.closed = true
-	left := s.inbox
+	left := append(s.aside, s.inbox...)
 	s.inbox = nil
 	s.mu.Unlock()
 	why := stopped(s.cfg.ID.String())
@@ -246,12 +240,10 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 			// Whoever else is about to post comes first: one commit for many
 			// costs little more than one for one. Nobody else, no wait.
 			runtime.Gosched()
-		case rep, ok := <-s.reports():
-			if !ok {
-				s.lost()
-			} else {
-				c.Apply(rep)
-			}
+		case rep := <-s.main.reports():
+			s.heard(s.main, rep)
+		case n := <-s.news:
+			s.told(n)
 		case err := <-s.synced:
 			if err != nil {
 				return err
@@ -279,43 +271,29 @@ func (s *Shard) loop(ctx context.Context, drain time.Duration) error {
 	}
 }
 
-func (s *Shard) reports() <-chan *turn.Report {
-	if s.host == nil {
-		return nil
-	}
-	return s.host.Reports()
-}
-
 // step does everything that can be done now.
 func (s *Shard) step(woken, stopping bool) {
 	c := s.core
 	s.mu.Lock()
 	in := s.inbox
-	unannounced := len(in) - s.put
+	unannounced := len(in)
 	if woken || len(s.wake) > 0 {
 		unannounced = 0
 	}
-	s.inbox, s.put = nil, 0
+	s.inbox = nil
 	s.mu.Unlock()
 	s.sweep(unannounced)
 	// After that: a call has no time before it was made, and its timers none.
 	c.TakeTime(wire.Time(s.cfg.Now().UnixNano()))
-	for i, v := range in {
+	s.aside = slices.DeleteFunc(s.aside, func(v any) bool { return s.take(v, stopping) })
+	for _, v := range in {
 		if !s.take(v, stopping) {
-			s.mu.Lock()
-			s.inbox = append(in[i:len(in):len(in)], s.inbox...) // operations wait for the frame
-			s.put = len(in) - i
-			s.mu.Unlock()
-			break
+			s.aside = append(s.aside, v)
 		}
 	}
 	s.seal(stopping)
-	if !stopping && s.host != nil {
-		if f := c.NextFrame(); f != nil {
-			s.host.Submit(f)
-		} else {
-			s.seal(false) // what was taken and cannot run yet
-		}
+	if !stopping && !s.submit() {
+		s.seal(false) // what was taken and cannot run yet
 	}
 	s.tellCrowds()
 	s.flush()
@@ -323,7 +301,7 @@ func (s *Shard) step(woken, stopping bool) {
 }
 
 // take gives one posted thing to the core. It reports false if that must wait
-// until the frame under way is reported.
+// for the report of a frame; nothing else does.
 func (s *Shard) take(v any, stopping bool) bool {
 	c := s.core
 	switch v := v.(type) {
@@ -340,51 +318,19 @@ func (s *Shard) take(v any, stopping bool) bool {
 	case Ack:
 		c.TakeAck(v)
 	case op:
-		if c.Flying() {
+		if c.InFrame(v.on) {
 			return false
 		}
 		if err := v.do(c); err != nil {
 			v.done(err)
 		}
 	case hostChange:
-		if !s.leave() {
-			return false
-		}
-		s.host = v.host
-		if v.host != nil {
-			c.SetProgram(v.manifest)
-		}
-		close(v.done)
-	}
-	return true
-}
-
-// leave gives the host up, in peace if it lives: then a frame that is out
-// comes back first.
-func (s *Shard) leave() bool {
-	c := s.core
-	for s.host != nil {
-		select {
-		case rep, ok := <-s.host.Reports():
-			if !ok {
-				s.lost()
-				return true
-			}
-			c.Apply(rep)
-			continue
-		default:
-		}
-		if c.Flying() {
-			return false
-		}
-		s.host = nil
-		c.LostHost(false)
+		return s.change(v)
 	}
 	return true
 }
 
 // seal commits the batch if there is one to commit and no commit under way.
-// While a frame is out it waits: what that consumes need not be written.
 func (s *Shard) seal(hurry bool) {
 	c := s.core
 	if !c.SealNow(hurry) {

@@ -22,7 +22,7 @@ type pulse struct {
 	live   atomic.Bool
 	beats  atomic.Uint64
 	commit atomic.Uint64 // number of the commit under way, 0 for none
-	frame  atomic.Uint64 // number of the frame under way, 0 for none
+	frame  atomic.Uint64 // number of the oldest frame under way, 0 for none
 	stats  atomic.Pointer[Stats]
 }
 
@@ -51,11 +51,7 @@ func (s *Shard) LastStats() Stats {
 // beat tells that the loop is alive.
 func (s *Shard) beat() {
 	s.pulse.beats.Add(1)
-	frame := uint64(0)
-	if s.core.Flying() {
-		frame = s.core.Frame()
-	}
-	s.pulse.frame.Store(frame)
+	s.pulse.frame.Store(s.core.Oldest())
 }
 
 // pause returns how long there is nothing to do without an event, but not

@@ -64,7 +64,7 @@ func (s *shard) open() {
 func (s *shard) attach() {
 	s.w.log("host", s.id)
 	s.host = newHost(s.w, s)
-	s.core.SetProgram(manifest)
+	s.core.SetProgram(s.core.Program(conf.Main), manifest)
 	s.woken = true
 }
 
@@ -178,7 +178,7 @@ func (s *shard) compose() bool {
 	if s.host == nil {
 		return false
 	}
-	f := s.core.NextFrame()
+	f := s.core.NextFrame(s.core.Program(conf.Main))
 	if f == nil {
 		return false
 	}
@@ -239,7 +239,7 @@ func (s *shard) apply() bool {
 		if s.core.Flying() {
 			s.w.seen("host lost with a frame in flight")
 		}
-		s.core.LostHost(s.lost == lostDied)
+		s.core.LostHost(s.core.Program(conf.Main), s.lost == lostDied)
 		s.lost = 0
 	case len(s.stale) > 0:
 		s.w.seen("report of a host that is gone")

@@ -24,4 +24,5 @@ const (
 	Redrives    = layout.Redrives
 	Cancels     = layout.Cancels
 	Held        = layout.Held
+	Promises    = layout.Promises
 )

@@ -40,6 +40,7 @@ type Task struct {
 // Frame is a batch of tasks for a host. Tasks of one slot run in order.
 type Frame struct {
 	Seq   uint64 // of the frame, to match its report
+	Shard wire.ShardID
 	Now   wire.Time
 	Drop  []Slot // objects to forget before anything else
 	Tasks []Task

@@ -201,6 +201,10 @@ func (e *Encoder) envelope(env *Envelope) {
 	for _, s := range env.Path {
 		e.String(33, s)
 	}
+	if env.Guard {
+		e.Int(20, 1)
+	}
+	e.Int(21, uint64(env.Beat))
 }
 
 func (env *Envelope) decode(d *Decoder) {
@@ -251,6 +255,10 @@ func (env *Envelope) decode(d *Decoder) {
 			env.Free = d.Int() != 0
 		case 33:
 			env.Path = append(env.Path, d.Text())
+		case 20:
+			env.Guard = d.Int() != 0
+		case 21:
+			env.Beat = Time(d.Int())
 		}
 	}
 }
@@ -332,6 +340,7 @@ func (c *Callback) encode(e *Encoder) {
 	for _, s := range c.Path {
 		e.String(14, s)
 	}
+	e.Int(12, uint64(c.Deadline))
 }
 
 func (c *Callback) decode(d *Decoder, depth int) {
@@ -366,9 +375,11 @@ func (c *Callback) decode(d *Decoder, depth int) {
 			c.Chain = InvocationID(d.Text())
 		case 14:
 			c.Path = append(c.Path, d.Text())
+		case 12:
+			c.Deadline = Time(d.Int())
 		}
 	}
-	if d.err == nil && c.Kind != ToInvocation && c.Kind != ToMethod {
+	if d.err == nil && (c.Kind < ToInvocation || c.Kind > ToPromise) {
 		d.fail("a callback has no kind")
 	}
 }

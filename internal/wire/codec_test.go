@@ -50,7 +50,7 @@ func (m maker) callback() *Callback {
 	if m.IntN(3) == 0 {
 		return nil
 	}
-	return &Callback{Kind: BackKind(1 + m.IntN(2)), To: m.address(), ID: InvocationID(m.text()), Shard: ShardID(m.number()),
+	return &Callback{Kind: BackKind(1 + m.IntN(3)), To: m.address(), ID: InvocationID(m.text()), Shard: ShardID(m.number()),
 		Format: Format(m.number()), Carry: m.payload(), Parent: m.callback()}
 }
 
@@ -138,6 +138,7 @@ func TestDamage(t *testing.T) {
 func FuzzDecodeEnvelope(f *testing.F) { fuzz[*Envelope](f) }
 func FuzzDecodeCallback(f *testing.F) { fuzz[*Callback](f) }
 func FuzzDecodeFailure(f *testing.F)  { fuzz[*Failure](f) }
+func FuzzDecodePromise(f *testing.F)  { fuzz[*Promise](f) }
 
 // fuzz decodes anything. What can be decoded is encoded to no more bytes than
 // it came from, as numbers need, and reads back as the same.

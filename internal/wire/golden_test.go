@@ -29,7 +29,13 @@ var samples = map[string]any{
 		Chain: "0003-abc"}, Settled: true, Made: 1, Chain: "0003-abc", Deadline: 1767323045000000600},
 	"envelope-control": &Envelope{Kind: Cancel, Fail: &Failure{Kind: "canceled", Message: "no need"}, Due: 1767323045000000600, Chain: "0003-abc",
 		Free: true, Path: Waiters{"order/1.run", "stock/2.reserve"}},
-	"callback-path":  &Callback{Kind: ToMethod, To: Address{"order", "1", "reserved"}, Path: Waiters{"cart/7.buy"}},
+	"callback-path": &Callback{Kind: ToMethod, To: Address{"order", "1", "reserved"}, Path: Waiters{"cart/7.buy"}},
+	"envelope-guarded": &Envelope{Kind: Call, To: Address{"flight", "BA123", "cancel"}, Back: &Callback{Kind: ToMethod, To: Address{"desk", "1", "cancelled"},
+		Deadline: 1767323045000000700}, Made: 1, Deadline: 1767323045000000600, Guard: true},
+	"envelope-token": &Envelope{Kind: Call, To: Address{TokenType, "0003-0123456789abcdefghjkmnpqrs", "wait"}, Back: &Callback{Kind: ToPromise, ID: "0003-p1", Shard: 3}, Made: 1, Guard: true, Deadline: 9, Beat: 7},
+	"promise-guard":  &Promise{Back: chain(2), Made: 5, Until: 6, Due: 6, Timer: 7, On: "flight/BA123.cancel"},
+	"promise-token":  &Promise{Back: chain(1), Made: 5, Until: 60, Due: 9, Timer: 7, Token: true, Schema: []byte(`{"type":"integer"}`), Every: 4, Beat: 5},
+	"promise-used":   &Promise{Made: 5, Until: 60, Due: 900, Timer: 8, Token: true, Over: Answered, Ended: 44},
 	"callback-chain": chain(4),
 	"failure":        &Failure{Kind: "crashed", Code: "c", Message: "panic: oh", Detail: "goroutine 1 [running]"},
 }
@@ -51,6 +57,8 @@ func encodeAny(v any) []byte {
 		return AppendCallback(nil, v)
 	case *Failure:
 		return AppendFailure(nil, v)
+	case *Promise:
+		return AppendPromise(nil, v)
 	}
 	panic("no such noun")
 }
@@ -63,6 +71,8 @@ func decodeLike(v any, b []byte) (any, error) {
 		return DecodeCallback(b)
 	case *Failure:
 		return DecodeFailure(b)
+	case *Promise:
+		return DecodePromise(b)
 	}
 	panic("no such noun")
 }

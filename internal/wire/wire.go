@@ -15,6 +15,9 @@ import (
 // ShardID numbers a shard of a data directory, from 0.
 type ShardID uint16
 
+// NoShard stands for a shard that is not known. No data directory has so many.
+const NoShard ShardID = 0xffff
+
 // String returns the shard's number, for messages.
 func (s ShardID) String() string { return "shard " + strconv.Itoa(int(s)) }
 
@@ -148,6 +151,7 @@ type BackKind uint8
 const (
 	ToInvocation BackKind = 1 // a caller outside: ID at shard Shard
 	ToMethod     BackKind = 2 // a later turn: To is a method or a function
+	ToPromise    BackKind = 3 // a promise: ID at shard Shard, which passes it on
 )
 
 // Callback says where the result of a call goes. It is data, not a goroutine:
@@ -155,13 +159,16 @@ const (
 type Callback struct {
 	Kind   BackKind
 	To     Address      // for ToMethod
-	ID     InvocationID // for ToInvocation
+	ID     InvocationID // for ToInvocation and ToPromise
 	Shard  ShardID      // where ID is recorded
 	Format Format       // how the receiver wants the value encoded
 	Carry  Payload      // for ToMethod: what the earlier turn left for the later
 	Parent *Callback    // for ToMethod: who gets the later turn's answer
 	Chain  InvocationID // for ToMethod: of the call that will be answered, "" is none
-	Path   Waiters      // for ToMethod: that of the turn that asked
+	// Deadline, for ToMethod, is that of the turn that will be continued: what the
+	// later turn calls has it, too, as long as it is to come.
+	Deadline Time
+	Path     Waiters // for ToMethod: that of the turn that asked
 }
 
 // InvocationID names one call from outside. It is chosen at the door: random,
@@ -210,6 +217,8 @@ type Envelope struct {
 	// none: what a turn sends is of the chain that the turn is of.
 	Chain    InvocationID
 	Deadline Time // of the chain, or of this call if that is sooner: not run after; 0 is none
+	Guard    bool // the deadline is of this call: its callback is answered then at the latest
+	Beat     Time // of a call of a Token: how long it may be silent, in nanoseconds; 0 is for ever
 	// Free says that it cleans up after a chain that was cancelled, and is run all the same: a
 	// failure that a continuation is told of, and what follows from it.
 	Free bool
@@ -237,10 +246,10 @@ const (
 )
 
 // ReplyTo makes the envelope that brings an answer to where cb says. For a
-// caller outside, To is empty and Back is cb itself.
+// caller outside and for a promise, To is empty and Back is cb itself.
 func ReplyTo(cb *Callback, body Payload, fail *Failure) *Envelope {
-	if cb.Kind == ToInvocation {
+	if cb.Kind != ToMethod {
 		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb}
 	}
-	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Path: cb.Path}
+	return &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Path: cb.Path, Deadline: cb.Deadline}
 }

@@ -31,12 +31,15 @@ type fakeNode struct {
 
 func (n *fakeNode) Shards() int { return n.shards }
 
-func (n *fakeNode) SetHosts(of func(wire.ShardID) shard.Host, _ *host.Manifest) {
+func (n *fakeNode) Admit(*host.Manifest) error { return nil }
+
+func (n *fakeNode) SetHosts(of func(wire.ShardID) shard.Host, _ *host.Manifest) error {
 	hosts := make([]shard.Host, n.shards)
 	for i := range hosts {
 		hosts[i] = of(wire.ShardID(i))
 	}
 	n.hosts <- hosts
+	return nil
 }
 
 func (n *fakeNode) SetFunctions(shard.Functions) {}

@@ -209,7 +209,7 @@ func TestOrphan(t *testing.T) {
 func orphanage() {
 	n, err := node.Open(node.Config{Dir: os.Getenv("TEST_DIR")})
 	must(err)
-	p, err := worker.New(n, worker.Config{Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	p, err := worker.New(n.Program(node.Main), worker.Config{Log: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	must(err)
 	go func() { _ = n.Run(context.Background()) }()
 	go p.Run(context.Background())

@@ -49,9 +49,10 @@ func TestDeliverHoldsNothing(t *testing.T) {
 // noNode is a node of one shard that does nothing.
 type noNode struct{}
 
-func (noNode) Shards() int                                            { return 1 }
-func (noNode) SetHosts(func(wire.ShardID) shard.Host, *host.Manifest) {}
-func (noNode) SetFunctions(shard.Functions)                           {}
+func (noNode) Shards() int                                                  { return 1 }
+func (noNode) Admit(*host.Manifest) error                                   { return nil }
+func (noNode) SetHosts(func(wire.ShardID) shard.Host, *host.Manifest) error { return nil }
+func (noNode) SetFunctions(shard.Functions)                                 {}
 
 // A frame that finds its worker dead has reached nobody: what is in it has not
 // been tried, and is not marked for quarantine.

@@ -53,6 +53,7 @@ func openDoor(p *Pool) (*door, error) {
 		_ = os.RemoveAll(dir)
 		return nil, fault.Wrap(fault.Unavailable, "worker.listen", path, err)
 	}
+	process.RemoveDead(filepath.Join(os.TempDir(), "situ-*", "w"))
 	return &door{pool: p, ln: ln, dir: dir}, nil
 }
 

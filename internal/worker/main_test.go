@@ -199,7 +199,7 @@ func openShards(t *testing.T, dir string, cfg worker.Config, shards int) *platfo
 	}
 	cfg.Dir, cfg.Log, cfg.Output = p.dir, log, p.out
 	cfg.Env = append(cfg.Env, "GORACE=atexit_sleep_ms=0") // or each death takes a second under the race detector
-	if p.pool, err = worker.New(p.node, cfg); err != nil {
+	if p.pool, err = worker.New(p.node.Program(node.Main), cfg); err != nil {
 		t.Fatal(err)
 	}
 	nodeCtx, stopNode := context.WithCancel(context.Background())

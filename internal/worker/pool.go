@@ -313,7 +313,10 @@ func (p *Pool) refresh(ctx context.Context, s *session) {
 
 // use makes a session's program the one that runs the node's turns.
 func (p *Pool) use(s *session) {
-	p.node.SetHosts(s.host, s.manifest)
+	if err := p.node.SetHosts(s.host, s.manifest); err != nil { // it was admitted, but another came first
+		s.fail(err)
+		return
+	}
 	p.node.SetFunctions(s.lane)
 }
 

@@ -62,6 +62,9 @@ func newSession(p *Pool, hello *workproto.Hello, control *workproto.Conn, proc *
 	if err := json.Unmarshal(hello.Manifest, m); err != nil {
 		return nil, fault.New(fault.Invalid, "worker.hello", "", "its manifest cannot be read: %v", err)
 	}
+	if err := p.node.Admit(m); err != nil {
+		return nil, err
+	}
 	n := p.node.Shards() + lanes
 	every := max(min(p.cfg.Silence/8, pinging), time.Millisecond)
 	return &session{bounds: p.cfg.bounds(m), pool: p, hello: hello, manifest: m, control: control, proc: proc, token: newToken(),

@@ -17,15 +17,17 @@ import (
 	"github.com/situ-dev/situ/internal/workproto"
 )
 
-// Node is whom the workers work for: its shards run their turns on the hosts
-// that it is given.
+// Node is whom the workers work for: its shards run the turns of one program on
+// the hosts that it is given.
 type Node interface {
 	// Shards returns the number of shards.
 	Shards() int
+	// Admit returns why a program that announces the manifest cannot be run.
+	Admit(*host.Manifest) error
 	// SetHosts makes each shard use what the function returns for it, and
 	// returns when none uses its old host. The manifest is a new one for each
-	// program.
-	SetHosts(func(wire.ShardID) shard.Host, *host.Manifest)
+	// program. The error is that of Admit: then nothing has changed.
+	SetHosts(func(wire.ShardID) shard.Host, *host.Manifest) error
 	// SetFunctions makes calls of functions from outside run there; with nil,
 	// in the shards.
 	SetFunctions(shard.Functions)

@@ -32,6 +32,7 @@ type Platform struct {
 	Counters map[string]int
 	Calls    map[wire.InvocationID]*wire.Invocation
 	Dead     map[string]*wire.DeadLetter
+	Tokens   map[wire.InvocationID]*wire.Promise
 	Program  *host.Manifest
 	Refuse   error // what Invoke answers, if set
 	Page     int   // the most objects that List gives, if set
@@ -54,6 +55,11 @@ func New() *Platform {
 	p := &Platform{Counters: map[string]int{"a": 1, "b": 2, "c/d e": 3}, Calls: map[wire.InvocationID]*wire.Invocation{}, Program: new(host.Manifest)}
 	if err := json.Unmarshal([]byte(manifest), p.Program); err != nil {
 		panic(err)
+	}
+	p.Tokens = map[wire.InvocationID]*wire.Promise{
+		"0003-open":    {Made: Epoch, Until: Epoch + 3600e9, Token: true, Every: 60e9, Beat: Epoch, Schema: []byte(`{"type":"object","properties":{"ok":{"type":"boolean"}},"required":["ok"],"additionalProperties":false}`)},
+		"0003-used":    {Made: Epoch, Until: Epoch + 3600e9, Token: true, Over: wire.Answered, Ended: Epoch},
+		"0003-expired": {Made: Epoch - 2, Until: Epoch - 1, Token: true, Over: wire.Expired, Ended: Epoch},
 	}
 	p.Dead = map[string]*wire.DeadLetter{"3-17": {ID: "3-17", At: Epoch,
 		Envelope: &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: "counter", Key: "a", Method: "add"}, Attempt: 5,

@@ -130,7 +130,7 @@ func (p *pair) take(room int) {
 	p.t.Helper()
 	p.in.Round()
 	for room > 0 {
-		envs, err := p.in.Next(room)
+		envs, err := p.in.Next(room, nil)
 		p.must(err)
 		if len(envs) > room {
 			p.t.Fatalf("%d messages where there was room for %d", len(envs), room)
@@ -333,7 +333,7 @@ func TestGap(t *testing.T) {
 	s.Oldest = s.First // it cannot
 	p.acks = p.in.Put(s, p.acks)
 	p.in.Round()
-	if _, err := p.in.Next(10); !fault.Is(err, fault.Internal) {
+	if _, err := p.in.Next(10, nil); !fault.Is(err, fault.Internal) {
 		t.Errorf("a gap: %v", err)
 	}
 }
@@ -391,7 +391,7 @@ func TestFair(t *testing.T) {
 	var got string
 	for range 6 {
 		in.Round()
-		envs, err := in.Next(2)
+		envs, err := in.Next(2, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,8 @@
 package channel
 
 import (
+	"slices"
+
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
@@ -100,9 +102,10 @@ func (in *Inbox) Round() { in.first, in.at = in.first+1, 0 }
 
 // Next returns at most room of the next messages of one source, which are
 // taken with that; none when the round is over. Those that were seen before
-// are left out. A gap is an error of kind Internal: it can only be a bug or
-// damage.
-func (in *Inbox) Next(room int) ([]*wire.Envelope, error) {
+// are left out. If may is not nil, a message that it refuses stays, with all
+// behind it of its source. A gap is an error of kind Internal: it can only be a
+// bug or damage.
+func (in *Inbox) Next(room int, may func(*wire.Envelope) bool) ([]*wire.Envelope, error) {
 	for ; in.at < len(in.sources); in.at++ {
 		src := in.sources[(in.first+in.at)%len(in.sources)]
 		for len(src.queue) > 0 {
@@ -114,6 +117,15 @@ func (in *Inbox) Next(room int) ([]*wire.Envelope, error) {
 				drop(s, int(min(skip, wire.Seq(len(s.Envs)))))
 			}
 			envs := s.Envs[:min(room, len(s.Envs))]
+			if may != nil && len(envs) > 0 {
+				n := slices.IndexFunc(envs, func(env *wire.Envelope) bool { return !may(env) })
+				if n == 0 {
+					break
+				}
+				if n > 0 {
+					envs = envs[:n]
+				}
+			}
 			drop(s, len(envs))
 			src.cursor = max(src.cursor, s.First-1)
 			in.moved[src.from] = src.cursor // of a repetition, too: its sender missed the acknowledgement

@@ -4,7 +4,7 @@ package conf
 
 import (
 	"log/slog"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/situ-dev/situ/internal/wire"
@@ -21,6 +21,7 @@ type Config struct {
 	FrameTasks       int           // tasks in a frame; default 512
 	MaxCommit        int           // bytes after which a batch waits for the commit before it; default 1 MiB
 	RunAhead         time.Duration // how long a batch waits for turns that are ready; default 1 ms
+	FrameWait        time.Duration // how long a commit waits for a frame that is out; default 20 ms
 	MaxQueued        int           // messages in memory; default 100,000
 	MaxQueuedBytes   int           // their bytes; default 64 MiB
 	MaxMailbox       int           // messages of one object, for callers outside; default 10,000
@@ -30,7 +31,7 @@ type Config struct {
 	MaxOutbox        int           // bytes not acknowledged by one shard, for callers outside; default 64 MiB
 	MaxFunctions     int           // functions running at once; default 256
 	ChannelWindow    int           // bytes under way to another shard; default 4 MiB
-	TimerWindow      int           // timers in memory; default 65,536
+	TimerWindow      int           // timers in memory; default 4,096
 	MaxResident      int           // idle objects in memory; default 250,000
 	MaxResidentBytes int           // their bytes of state; default 256 MiB
 	IdleAfter        time.Duration // idle objects leave memory; default 10 minutes, negative is never
@@ -38,7 +39,7 @@ type Config struct {
 	KeepAnswers      time.Duration // records of calls with a key and of asynchronous calls; default 24 h
 	Retry            wire.Policy   // the platform's; zero fields are turn.DefaultPolicy's
 
-	// Trials is shared by the shards whose turns run in one worker.
+	// Trials is shared by the shards of a node.
 	Trials *Trials
 	// BeforeCommit, if set, is called before each commit with its number and
 	// may stop it by an error: a crash, as a test wants it.
@@ -72,6 +73,7 @@ func (c Config) WithDefaults() Config {
 	def(&c.FrameTasks, 512)
 	def(&c.MaxCommit, 1<<20)
 	def(&c.RunAhead, time.Millisecond)
+	def(&c.FrameWait, 20*time.Millisecond)
 	def(&c.MaxQueued, 100_000)
 	def(&c.MaxQueuedBytes, 64<<20)
 	def(&c.MaxMailbox, 10_000)
@@ -81,7 +83,7 @@ func (c Config) WithDefaults() Config {
 	def(&c.MaxOutbox, 64<<20)
 	def(&c.MaxFunctions, 256)
 	def(&c.ChannelWindow, 4<<20)
-	def(&c.TimerWindow, 1<<16)
+	def(&c.TimerWindow, 1<<12)
 	def(&c.MaxResident, 250_000)
 	def(&c.MaxResidentBytes, 256<<20)
 	def(&c.IdleAfter, 10*time.Minute)
@@ -109,23 +111,34 @@ type Stats struct {
 	Loads, Evicted, Fired                uint64
 	Detached, Failures, Buried, Unheard  uint64
 	Resident, Queued, Timers, Outbox     int
-	Dead, Waiting                        int // dead letters; callers outside whose call moved on
-	Parked                               int // messages for what is paused
+	Parked                               int    // messages for what is paused
+	Dead, Waiting                        int    // dead letters; callers outside whose call moved on
+	Late                                 uint64 // answers to promises that had one, or had lapsed
 	Seq                                  wire.Seq
 	Rescued                              uint64        // times that a sweep found work which no wake-up had told of
 	Overdue                              time.Duration // age of the oldest timer, message or row of the outbox that is due
 }
 
-// Trials lets one shard of a node at a time run a message that may have killed
-// a worker.
-type Trials struct{ busy atomic.Bool }
+// Main is the name of the program that has what no other is known to have:
+// that of the user, if there is one only.
+const Main = "main"
 
-// Begin reports whether a trial may begin; End ends it.
-func (t *Trials) Begin() bool { return t == nil || t.busy.CompareAndSwap(false, true) }
+// Trials lets one shard of a node at a time run a message that may have killed
+// a worker, of each program.
+type Trials struct{ busy sync.Map }
+
+// Begin reports whether a trial of a program may begin; End ends it.
+func (t *Trials) Begin(program string) bool {
+	if t == nil {
+		return true
+	}
+	_, busy := t.busy.LoadOrStore(program, true)
+	return !busy
+}
 
 // End ends a trial that was begun.
-func (t *Trials) End() {
+func (t *Trials) End(program string) {
 	if t != nil {
-		t.busy.Store(false)
+		t.busy.Delete(program)
 	}
 }

@@ -5,7 +5,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/shard/change"
+	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -18,17 +18,16 @@ func (c *Core) Apply(rep *turn.Report) {
 	if fl == nil {
 		return // of a host that was given up
 	}
+	p := fl.prog
 	if !rep.Late {
-		c.flying = false
+		p.flying = false
 		if fl.trial {
-			c.cfg.Trials.End()
+			c.cfg.Trials.End(p.name)
 		}
 	}
-	if c.batch.since == 0 {
-		c.batch.since = c.tick
-	}
+	c.begin(p)
 	for _, ch := range rep.Changes {
-		c.change(ch)
+		c.change(p, ch)
 	}
 	for i := range rep.Results {
 		o := c.result(fl, &rep.Results[i], rep.Late)
@@ -44,7 +43,7 @@ func (c *Core) Apply(rep *turn.Report) {
 			o.pace.Left(c.tick)
 		}
 	}
-	c.letGo()
+	c.letGo(p)
 	if fl.open == 0 {
 		delete(c.frames, rep.Frame)
 		if !rep.Late {
@@ -57,18 +56,18 @@ func (c *Core) Apply(rep *turn.Report) {
 // for which this one had no time come first, before what became ready while it
 // ran: else the same object would be the first of each frame and, if its turns
 // take the whole slice, the only one that gets on.
-func (c *Core) letGo() {
-	before := len(c.ready)
+func (c *Core) letGo(p *Program) {
+	before := len(p.ready)
 	for i, o := range c.hands {
 		if !o.ran {
 			c.goOn(o)
 			c.hands[i] = nil
 		}
 	}
-	if before > 0 && len(c.ready) > before {
-		left := slices.Clone(c.ready[before:])
-		copy(c.ready[len(left):], c.ready[:before])
-		copy(c.ready, left)
+	if before > 0 && len(p.ready) > before {
+		left := slices.Clone(p.ready[before:])
+		copy(p.ready[len(left):], p.ready[:before])
+		copy(p.ready, left)
 	}
 	for _, o := range c.hands {
 		if o != nil {
@@ -98,8 +97,8 @@ func (c *Core) goOn(o *object) {
 func (c *Core) land(fl *flight) {
 	clear(fl.tasks)
 	clear(fl.frame.Tasks)
-	*fl = flight{frame: turn.Frame{Tasks: fl.frame.Tasks[:0]}, tasks: fl.tasks[:0]}
-	c.landed = fl
+	*fl = flight{prog: fl.prog, frame: turn.Frame{Tasks: fl.frame.Tasks[:0]}, tasks: fl.tasks[:0]}
+	fl.prog.landed = fl
 }
 
 // result deals with one task's result, and returns its object if that may go
@@ -124,9 +123,10 @@ func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
 	t.env = nil
 	if res.Unloaded && o != nil {
 		c.unlink(o)
-		c.release(o)
+		fl.prog.release(o)
 	}
 	if o == nil {
+		delete(fl.prog.running, env)
 		c.plainResult(t.ro, env, res)
 		return nil
 	}
@@ -145,7 +145,6 @@ func (c *Core) result(fl *flight, res *turn.Result, late bool) *object {
 // plainResult deals with the result of a function, or of a read-only call that
 // ran on a copy.
 func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
-	delete(c.running, env)
 	switch {
 	case res.Outcome == turn.Done && ro:
 		c.finish(c.seen(env.To.Object()), env, res)
@@ -161,7 +160,7 @@ func (c *Core) plainResult(ro bool, env *wire.Envelope, res *turn.Result) {
 			c.paused[env] = struct{}{}
 		}
 	default:
-		c.funcs = append(c.funcs, env)
+		c.sort(env)
 	}
 }
 
@@ -201,7 +200,7 @@ func (c *Core) unheard(env *wire.Envelope, fail *wire.Failure) {
 		c.bury(env, fail)
 		return
 	}
-	c.warn("a one-way message was answered with an error, which nobody hears", "to", env.To.String(), "error", fail.Message)
+	c.log.Warn(c.now, "a one-way message was answered with an error, which nobody hears", "to", env.To.String(), "error", fail.Message)
 }
 
 // reply brings a turn's answer to the owner of its callback.
@@ -226,6 +225,11 @@ func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 // same commit, or to the outbox.
 func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
+	if env.To.Type == wire.TokenType {
+		c.Fail(c.proms.Await(env, c.now))
+		return
+	}
+	c.proms.Guard(env, c.now)
 	if to := c.place(env); to != c.id {
 		c.out.Send(to, env)
 		c.batch.size += envelopeSize(env)
@@ -235,20 +239,20 @@ func (c *Core) send(env *wire.Envelope) {
 }
 
 // change merges a reported change into the batch.
-func (c *Core) change(ch turn.Change) {
+func (c *Core) change(p *Program, ch turn.Change) {
 	var o *object
-	if int(ch.Slot) < len(c.slots) {
-		o = c.slots[ch.Slot]
+	if int(ch.Slot) < len(p.slots) {
+		o = p.slots[ch.Slot]
 	}
 	if o.resting() { // going on would lose state that a turn was told it has
-		c.Fail(fault.New(fault.Internal, "shard.apply", "", "a change of slot %d, where there is no object", ch.Slot))
+		c.Fail(fault.New(fault.Internal, "shard.apply", p.name, "a change of slot %d, where there is no object", ch.Slot))
 		return
 	}
 	if o.pend == nil {
-		o.pend = &change.Change{}
+		o.pend = &delta.Change{}
 		c.batch.objects = append(c.batch.objects, o)
 	}
-	c.batch.size += o.pend.Add(ch, c.now)
+	c.batch.size += o.pend.Merge(ch, c.now)
 	o.size = uint32(ch.Size)
 }
 
@@ -287,13 +291,17 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 		c.post.Add(env)
 	}
 	c.stats.Failures++
-	_, again := turn.Retry(c.policy(env), env.Attempt)
-	c.warn("a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
+	after, again := turn.Retry(c.policy(env), env.Attempt)
+	late := env.Kind == wire.Call && env.Deadline != 0 && c.now+after >= env.Deadline
+	again = again && !late // nobody would hear of it
+	c.log.Warn(c.now, "a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
 	if again {
 		return true
 	}
 	c.done(env)
-	c.bury(env, fail)
+	if !late || fail.Kind != fault.Timeout.String() { // that its deadline ended it is no puzzle to keep
+		c.bury(env, fail)
+	}
 	if env.Back != nil {
 		told := &wire.Failure{Kind: fail.Kind, Code: fail.Code, Message: fail.Message}
 		if w, ok := env.Local.(*Waiter); ok {

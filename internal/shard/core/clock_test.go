@@ -22,7 +22,7 @@ func TestPauseWhenTheClockIsSetBack(t *testing.T) {
 			w := &core.Waiter{Done: func(*wire.Response, error) { t.Error("it was answered") }}
 			s.c.TakeRequest(&wire.Request{To: to, Policy: &wire.Policy{Attempts: 9, Backoff: pause, MaxBackoff: pause}}, w)
 			for range 3 { // each time it is set back again
-				f := s.c.NextFrame()
+				f := s.c.NextFrame(s.p)
 				if f == nil {
 					t.Fatal("it does not run")
 				}
@@ -34,7 +34,7 @@ func TestPauseWhenTheClockIsSetBack(t *testing.T) {
 				}
 				now += pause - 1
 				s.c.TakeTime(now)
-				if s.c.NextFrame() != nil {
+				if s.c.NextFrame(s.p) != nil {
 					t.Fatal("it runs before its pause is over")
 				}
 				now++
@@ -51,19 +51,19 @@ func TestTrialWhenTheClockIsSetBack(t *testing.T) {
 	s := newShard(t, conf.Config{Trials: trials})
 	s.c.TakeTime(1e18)
 	s.c.TakeRequest(&wire.Request{To: wire.Address{Method: "f"}}, &core.Waiter{})
-	s.c.NextFrame()
-	s.c.LostHost(true)
+	s.c.NextFrame(s.p)
+	s.c.LostHost(s.p, true)
 	newProgram(s)
 	now := wire.Time(1e18 - time.Hour)
 	s.c.TakeTime(now)
-	if !trials.Begin() || s.c.NextFrame() != nil {
+	if !trials.Begin(conf.Main) || s.c.NextFrame(s.p) != nil {
 		t.Fatal("it is tried while another is")
 	}
 	if next := s.c.NextTime(); next <= now || next > now+wire.Time(time.Second) {
 		t.Errorf("it asks again after %v", time.Duration(next-now))
 	}
-	trials.End()
-	if s.c.NextFrame() == nil {
+	trials.End(conf.Main)
+	if s.c.NextFrame(s.p) == nil {
 		t.Error("it is not tried")
 	}
 }
@@ -76,7 +76,7 @@ func TestBatchWhenTheClockIsSetBack(t *testing.T) {
 	for range 2 {
 		s.c.TakeRequest(&wire.Request{To: wire.Address{Method: "f"}, Key: "", Async: true}, &core.Waiter{Done: func(*wire.Response, error) {}})
 	}
-	f := s.c.NextFrame()
+	f := s.c.NextFrame(s.p)
 	s.c.Apply(&turn.Report{Frame: f.Seq, Results: []turn.Result{{Outcome: turn.Done}}})
 	now := wire.Time(1e18 - time.Hour)
 	if s.c.TakeTime(now); s.c.SealNow(false) {

@@ -2,8 +2,6 @@ package core
 
 import (
 	"github.com/situ-dev/situ/internal/shard/control"
-	"github.com/situ-dev/situ/internal/shard/rows"
-	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -12,8 +10,8 @@ func (c *Core) Control() *control.Control { return c.ctl }
 
 // pump lets go what was paused or given up, as far as it may go now.
 func (c *Core) pump() {
-	if room := c.cfg.FrameTasks - len(c.ready) - len(c.funcs); !c.Full() {
-		c.Fail(c.ctl.Pump(c.now, c.tick, max(room, 1), control.Releases{Arrive: c.arrive, Retry: c.retry, Timer: c.claim}))
+	if !c.Full() {
+		c.Fail(c.ctl.Pump(c.now, c.tick, c.cfg.FrameTasks, control.Releases{Arrive: c.arrive, Retry: c.retry, Timer: c.claim}))
 	}
 }
 
@@ -22,7 +20,7 @@ func (c *Core) pump() {
 // given up, so nobody hears the answer.
 func (c *Core) retry(d *wire.DeadLetter) {
 	env := d.Envelope
-	env.Attempt, env.Due, env.Back, env.Free = 0, 0, nil, true
+	env.Attempt, env.Due, env.Back, env.Deadline, env.Free = 0, 0, nil, 0, true
 	if !c.ctl.Pauses.First(env) {
 		c.accept(env)
 	}
@@ -40,11 +38,7 @@ func (c *Core) Redrive(id string) error {
 // claim makes a timer that is a row an ordinary message. That of a workflow stays:
 // it would come too early. The workflow is told instead.
 func (c *Core) claim(env *wire.Envelope) bool {
-	if c.endFlow(env.To, env.Chain) || !c.timers.Claim(env.Due, env.Seq) {
-		return false
-	}
-	c.batch.drop(store.Timers, rows.TimerKey(env.Due, env.Seq))
-	return true
+	return !c.endFlow(env.To, env.Chain) && c.timers.Claim(env.Due, env.Seq)
 }
 
 // endFlow tells a workflow that its chain was cancelled, and reports whether to is

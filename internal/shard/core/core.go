@@ -1,23 +1,21 @@
 package core
 
 import (
-	"log/slog"
-
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/place"
-	"github.com/situ-dev/situ/internal/shard/change"
 	"github.com/situ-dev/situ/internal/shard/channel"
 	"github.com/situ-dev/situ/internal/shard/conf"
 	"github.com/situ-dev/situ/internal/shard/control"
-	"github.com/situ-dev/situ/internal/shard/crowd"
 	"github.com/situ-dev/situ/internal/shard/dead"
+	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/mail"
+	"github.com/situ-dev/situ/internal/shard/promise"
 	"github.com/situ-dev/situ/internal/shard/record"
 	"github.com/situ-dev/situ/internal/shard/rows"
-	"github.com/situ-dev/situ/internal/shard/table"
 	"github.com/situ-dev/situ/internal/shard/timer"
+	"github.com/situ-dev/situ/internal/shard/warn"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -32,10 +30,10 @@ type Rows interface {
 
 // object is one object that is resident or has work. Others are rows only.
 type object struct {
-	*work         // nil while it rests: most residents do
-	typ   *string // one string for all objects of a type
+	*work // nil while it rests: most residents do
+	kind  *kind
 	key   string
-	slot  turn.Slot // 0: the host does not have it
+	slot  turn.Slot // with its program's host; 0: that does not have it
 	size  uint32    // bytes of its state
 	used  wire.Time
 	next  *object // in the list of idle residents, least recently used first
@@ -45,10 +43,10 @@ type object struct {
 // work is what there is to know of an object that does not rest.
 type work struct {
 	box      turn.Mailbox
-	pend     *change.Change // changed since the last seal
-	sealed   *change.Change // changed in the commit under way
-	busy     int32          // index in core.busy, -1 if its mailbox is empty
-	detached int32          // tasks that run on beside their frame
+	pend     *delta.Change // changed since the last seal
+	sealed   *delta.Change // changed in the commit under way
+	busy     int32         // index in core.busy, -1 if its mailbox is empty
+	detached int32         // tasks that run on beside their frame
 	ready    bool
 	touched  bool      // by the report being applied
 	ran      bool      // in that: it was not all skipped
@@ -57,13 +55,14 @@ type work struct {
 	pace     turn.Pace // of its mailbox
 }
 
-func (o *object) id() wire.ObjectID { return wire.ObjectID{Type: *o.typ, Key: o.key} }
+func (o *object) id() wire.ObjectID { return wire.ObjectID{Type: o.kind.name, Key: o.key} }
 
 // resting returns whether o has no work.
 func (o *object) resting() bool { return o == nil || o.work == nil }
 
 // flight is a frame that the host has, or of which tasks run on detached.
 type flight struct {
+	prog   *Program
 	frame  turn.Frame
 	tasks  []flightTask
 	open   int
@@ -82,7 +81,6 @@ type Core struct {
 	cfg  conf.Config
 	id   wire.ShardID
 	rows Rows
-	log  *slog.Logger
 
 	now     wire.Time // what the clock has shown at the latest
 	wall    wire.Time // what it shows
@@ -90,34 +88,27 @@ type Core struct {
 	arrival wire.Seq  // number of the last envelope that arrived
 	boot    string    // makes the names of invocations of this run different
 
-	set     *host.Index // what the host can run; nil while there is no host
-	objects table.Table[*object]
-	works   []*work // for objects that get some
-	slots   []*object
-	free    []turn.Slot
-	drops   []turn.Slot
-	ready   []*object // in the order in which they became so
+	programs  []*Program
+	main      *Program
+	set       *host.Index         // what all of them can run
+	functions map[string]*Program // by name; types are in objects
+	strays    []*wire.Envelope    // for what no program has, while main has no host
+
+	objects table
+	works   []*work   // for objects that get some
 	busy    []*object // with a mailbox that is not empty
 	idle    object    // ring of resident objects without work
 	nidle   int
 	bytes   int // state of idle residents
 
-	funcs   []*wire.Envelope // functions called by message, waiting
-	running map[*wire.Envelope]struct{}
 	retries *due.Queue[*wire.Envelope]  // functions to be run again after a pause
 	paused  map[*wire.Envelope]struct{} // the same
-	readers []*wire.Envelope            // read-only calls that go around a busy object
 
-	crowds    crowd.Crowds // of objects, those that refused a call
-	crowdsNew bool         // one came since they were told
-
-	suspects int       // messages marked wire.Suspect
-	trialAt  wire.Time // when to ask for a trial again, 0 is never
+	crowds    Crowds // of objects, those that refused a call
+	crowdsNew bool   // one came since they were told
 
 	frames map[uint64]*flight
 	frame  uint64    // number of the last frame
-	flying bool      // the last frame has not been reported
-	landed *flight   // an earlier one, to be used again
 	hands  []*object // that a report touched, while it is applied
 
 	timers   *timer.Timers
@@ -129,6 +120,7 @@ type Core struct {
 	records *record.Records
 	dead    *dead.Letters
 	ctl     *control.Control
+	proms   *promise.Promises
 	mail    int        // envelopes in mailboxes and queues
 	held    int        // their bytes
 	post    *mail.Mail // mail as rows
@@ -141,8 +133,7 @@ type Core struct {
 	rescues int // of the outbox, that were logged
 	events  Effects
 	err     error
-	second  wire.Time // of the warnings counted by warned
-	warned  int
+	log     warn.Log
 }
 
 // Effects is what a core wants done.
@@ -171,25 +162,26 @@ type Answer struct {
 // committed. Open it, then drive it:
 //
 //	take what arrived (TakeRequest, TakeSegment, TakeAck, TakeTime)
-//	have NextFrame run, and Apply its report
+//	have the NextFrame of each program run, and Apply its report
 //	Seal what is Wanted, commit it, and say that it is Committed
 //	carry out the Effects
 //
 // name makes the names of this run's invocations different from other runs'.
 func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	cfg = cfg.WithDefaults()
-	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: cfg.Log,
+	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: warn.Log{To: cfg.Log},
 		boot: name, now: now, wall: now, tick: now,
-		objects: table.New[*object](), slots: make([]*object, 1),
-		running: map[*wire.Envelope]struct{}{}, paused: map[*wire.Envelope]struct{}{},
+		objects: table{types: map[string]*kind{}}, paused: map[*wire.Envelope]struct{}{},
 		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*flight{},
 		pauses: due.NewQueue[*object](1 << 30), timers: timer.New(cfg.TimerWindow, committed),
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
 		post: mail.New(committed), records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),
 	}
+	c.proms = promise.New(cfg.ID, name, cfg.KeepAnswers, committed, home{c})
 	c.ctl = control.New(cfg.MaxParked, c.dead, committed)
 	c.idle.next, c.idle.prev = &c.idle, &c.idle
 	c.batch = &batch{}
+	c.main = c.Program(conf.Main)
 	return c
 }
 
@@ -201,9 +193,6 @@ func (c *Core) Fail(err error) {
 	}
 }
 
-// SetProgram says what the host can run from now on.
-func (c *Core) SetProgram(m *host.Manifest) { c.set = host.NewIndex(m) }
-
 // Effects returns what is to be done now, and forgets it.
 func (c *Core) Effects() Effects {
 	ev := c.events
@@ -213,12 +202,6 @@ func (c *Core) Effects() Effects {
 
 // Err returns what stopped the core, nil while it runs.
 func (c *Core) Err() error { return c.err }
-
-// Flying reports whether a frame has not been reported.
-func (c *Core) Flying() bool { return c.flying }
-
-// Frame returns the number of the last frame.
-func (c *Core) Frame() uint64 { return c.frame }
 
 // Running reports whether any turn is under way, detached ones included.
 func (c *Core) Running() bool { return len(c.frames) > 0 }
@@ -231,11 +214,9 @@ func (c *Core) Full() bool { return c.mail >= c.cfg.MaxQueued || c.held >= c.cfg
 
 // object returns the object that gets work to do, making it known if needed.
 func (c *Core) object(id wire.ObjectID) *object {
-	o := c.objects.Get(id)
+	o := c.objects.get(id)
 	if o == nil {
-		k := c.objects.Kind(id.Type)
-		o = &object{typ: &k.Name, key: id.Key}
-		k.Set(id.Key, o)
+		o = c.objects.add(id)
 	}
 	if o.work == nil {
 		if n := len(c.works); n > 0 {
@@ -276,13 +257,22 @@ func (c *Core) sort(env *wire.Envelope) {
 		return
 	}
 	if env.To.Function() {
-		c.funcs = append(c.funcs, env)
+		if p := c.functions[env.To.Method]; p != nil {
+			p.funcs = append(p.funcs, env)
+		} else {
+			c.stray(env)
+		}
 		return
 	}
 	o := c.object(env.To.Object())
+	if o.kind.prog == nil {
+		c.settle(o)
+		c.stray(env)
+		return
+	}
 	if o.detached > 0 && env.Note&wire.Volatile != 0 {
 		if m, _ := c.set.Method(env.To); m != nil && m.ReadOnly {
-			c.readers = append(c.readers, env)
+			o.kind.prog.readers = append(o.kind.prog.readers, env)
 			return
 		}
 	}
@@ -312,6 +302,11 @@ func (c *Core) done(env *wire.Envelope) {
 	env.Note |= wire.Gone
 	c.clear(env)
 	c.post.Gone(env)
+	c.drop(env)
+}
+
+// drop drops the row of a timer.
+func (c *Core) drop(env *wire.Envelope) {
 	if env.Note&wire.InTimers != 0 {
 		c.batch.drop(store.Timers, rows.TimerKey(env.Due, env.Seq))
 	}
@@ -327,7 +322,7 @@ func (c *Core) wake(o *object) {
 			return
 		}
 		o.ready, o.since = true, c.tick
-		c.ready = append(c.ready, o)
+		o.kind.prog.ready = append(o.kind.prog.ready, o)
 		return
 	}
 	if until := o.box.Until(); until > c.tick && o.paused != until && !o.box.Running() {
@@ -361,24 +356,10 @@ func (c *Core) place(env *wire.Envelope) wire.ShardID {
 	switch {
 	case env.To == (wire.Address{}) && env.Back != nil:
 		return env.Back.Shard
-	case env.To.Function():
+	case env.To.Function(), env.To.Type == wire.TokenType:
 		return c.id
 	}
 	return place.Shard(env.To.Object(), c.cfg.Shards)
-}
-
-// warn logs, but at most ten lines a second: what goes wrong often must not
-// bury the rest.
-func (c *Core) warn(msg string, args ...any) {
-	if now := c.now / 1e9; now != c.second {
-		if c.warned > 10 {
-			c.log.Warn("more warnings were left out", "count", c.warned-10)
-		}
-		c.second, c.warned = now, 0
-	}
-	if c.warned++; c.warned <= 10 {
-		c.log.Warn(msg, args...)
-	}
 }
 
 func envelopeSize(env *wire.Envelope) int {
@@ -388,7 +369,9 @@ func envelopeSize(env *wire.Envelope) int {
 // Count returns the stats with what there is now.
 func (c *Core) Count() conf.Stats {
 	st := c.stats
-	st.Resident = len(c.slots) - 1 - len(c.free)
+	for _, p := range c.programs {
+		st.Resident += len(p.slots) - 1 - len(p.free)
+	}
 	st.Queued = c.mail
 	st.Waiting = c.records.Waiting()
 	st.Dead = c.dead.Len()
@@ -397,6 +380,7 @@ func (c *Core) Count() conf.Stats {
 	st.Outbox = c.out.Waiting()
 	st.Rescued += uint64(c.out.Rescued())
 	st.Overdue = c.overdue()
+	st.Late = c.proms.Late()
 	return st
 }
 
@@ -427,8 +411,10 @@ func (c *Core) Abandon(err error) {
 		}
 	}
 	c.eachMail(local)
-	for _, env := range c.readers {
-		local(env)
+	for _, p := range c.programs {
+		for _, env := range p.readers {
+			local(env)
+		}
 	}
 	for _, fl := range c.frames {
 		for _, t := range fl.tasks {
@@ -437,4 +423,10 @@ func (c *Core) Abandon(err error) {
 			}
 		}
 	}
+}
+
+func busyError(op, on, what string) error {
+	e := fault.New(fault.Busy, op, on, "%s is full: try again later", what)
+	e.Retry = 1e9
+	return e
 }

@@ -20,12 +20,10 @@ func (c *Core) TakeFinished(env *wire.Envelope, res *turn.Result, w *Waiter) {
 	env.Note |= wire.Volatile
 	c.mail++
 	c.held += envelopeSize(env)
-	if c.batch.since == 0 {
-		c.batch.since = c.tick
-	}
+	c.begin(c.functions[env.To.Method])
 	if res == nil {
 		c.suspect(env)
-		c.funcs = append(c.funcs, env)
+		c.sort(env)
 		return
 	}
 	c.plainResult(false, env, res)

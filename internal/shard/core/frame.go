@@ -1,37 +1,32 @@
 package core
 
 import (
-	"maps"
 	"slices"
 
-	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/shard/change"
+	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
-// NextFrame composes the next frame for the host, nil if there is nothing to
-// run now.
-func (c *Core) NextFrame() *turn.Frame {
-	if c.set == nil || c.flying || c.err != nil {
+// NextFrame composes the next frame for the host of p, nil if there is nothing
+// for it to run now.
+func (c *Core) NextFrame(p *Program) *turn.Frame {
+	if !p.idle() || c.err != nil {
 		return nil
 	}
 	if c.batch.size > c.cfg.MaxCommit && c.flown != nil {
 		return nil // what ran already must become durable first
 	}
-	room := c.cfg.FrameTasks
-	if waiting := len(c.ready) + len(c.funcs); waiting < room {
-		c.takeChannels(room - waiting)
-	}
-	if len(c.ready) == 0 && len(c.readers) == 0 && (len(c.funcs) == 0 || len(c.running) >= c.cfg.MaxFunctions) {
+	c.takeChannels()
+	if !p.runnable(c.cfg.MaxFunctions) {
 		return nil
 	}
-	fl := c.landed
-	if c.landed = nil; fl == nil {
-		fl = &flight{}
+	fl := p.landed
+	if p.landed = nil; fl == nil {
+		fl = &flight{prog: p}
 	}
 	f := &fl.frame
-	f.Seq, f.Now = c.frame+1, c.now
+	f.Seq, f.Shard, f.Now = c.frame+1, c.id, c.now
 	if !c.addSuspect(f, fl) {
 		c.addObjects(f, fl)
 		c.addReaders(f, fl)
@@ -39,16 +34,16 @@ func (c *Core) NextFrame() *turn.Frame {
 	}
 	if len(f.Tasks) == 0 {
 		if fl.trial {
-			c.cfg.Trials.End()
+			c.cfg.Trials.End(p.name)
 		}
-		*fl = flight{frame: turn.Frame{Tasks: f.Tasks}, tasks: fl.tasks}
-		c.landed = fl
+		*fl = flight{prog: p, frame: turn.Frame{Tasks: f.Tasks}, tasks: fl.tasks}
+		p.landed = fl
 		return nil
 	}
-	f.Drop, c.drops = c.drops, nil
+	f.Drop, p.drops = p.drops, nil
 	c.frame = f.Seq
 	c.frames[f.Seq] = fl
-	c.flying = true
+	p.frame, p.flying, p.began = f.Seq, true, c.tick
 	c.stats.Frames++
 	return f
 }
@@ -57,30 +52,31 @@ func (c *Core) NextFrame() *turn.Frame {
 // there is one and no other shard tries one now: should the worker die again,
 // it is known why.
 func (c *Core) addSuspect(f *turn.Frame, fl *flight) bool {
-	if c.suspects == 0 {
+	p := fl.prog
+	if p.suspects == 0 {
 		return false
 	}
 	isSuspect := func(env *wire.Envelope) bool { return env.Note&wire.Suspect != 0 }
-	obj := slices.IndexFunc(c.ready, func(o *object) bool { return o.box.Ready(c.tick) && isSuspect(o.box.Queue()) })
-	fn := slices.IndexFunc(c.funcs, isSuspect)
+	obj := slices.IndexFunc(p.ready, func(o *object) bool { return o.box.Ready(c.tick) && isSuspect(o.box.Queue()) })
+	fn := slices.IndexFunc(p.funcs, isSuspect)
 	if obj < 0 && fn < 0 {
 		return false
 	}
-	if !c.cfg.Trials.Begin() {
-		c.trialAt = c.tick + 2e6 // ask again then
+	if !c.cfg.Trials.Begin(p.name) {
+		p.trialAt = c.tick + 2e6 // ask again then
 		return false
 	}
-	fl.trial, c.trialAt = true, 0
+	fl.trial, p.trialAt = true, 0
 	if obj >= 0 {
-		o := c.ready[obj]
-		c.ready = slices.Delete(c.ready, obj, obj+1)
+		o := p.ready[obj]
+		p.ready = slices.Delete(p.ready, obj, obj+1)
 		o.ready = false
 		c.clear(o.box.Queue())
 		c.addMail(f, fl, o, 1)
 		return true
 	}
-	env := c.funcs[fn]
-	c.funcs = slices.Delete(c.funcs, fn, fn+1)
+	env := p.funcs[fn]
+	p.funcs = slices.Delete(p.funcs, fn, fn+1)
 	c.clear(env)
 	if !c.stop(env) {
 		c.addFunction(f, fl, env)
@@ -88,39 +84,24 @@ func (c *Core) addSuspect(f *turn.Frame, fl *flight) bool {
 	return true
 }
 
-// suspect marks a message that may have killed a worker.
-func (c *Core) suspect(env *wire.Envelope) {
-	if env.Note&wire.Suspect == 0 {
-		env.Note |= wire.Suspect
-		c.suspects++
-	}
-}
-
-// clear takes the mark off.
-func (c *Core) clear(env *wire.Envelope) {
-	if env.Note&wire.Suspect != 0 {
-		env.Note &^= wire.Suspect
-		c.suspects--
-	}
-}
-
 // addObjects takes mail of ready objects, in the order in which they became
 // ready, a fair share each. Suspects stay for a frame of their own.
 func (c *Core) addObjects(f *turn.Frame, fl *flight) {
+	p := fl.prog
 	var later []*object
-	for len(c.ready) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
-		o := c.ready[0]
-		c.ready[0] = nil
-		c.ready = c.ready[1:]
+	for len(p.ready) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
+		o := p.ready[0]
+		p.ready[0] = nil
+		p.ready = p.ready[1:]
 		if o.box.Ready(c.tick) && o.box.Queue().Note&wire.Suspect != 0 {
 			later = append(later, o)
 			continue
 		}
 		o.ready = false
-		share := max(c.cfg.FrameTasks/(len(c.ready)+1), 16)
+		share := max(c.cfg.FrameTasks/(len(p.ready)+1), 16)
 		c.addMail(f, fl, o, min(share, c.cfg.FrameTasks-len(f.Tasks)))
 	}
-	c.ready = append(c.ready, later...)
+	p.ready = append(p.ready, later...)
 }
 
 func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
@@ -129,7 +110,7 @@ func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
 		return
 	}
 	env := o.box.Queue()
-	if c.suspects > 0 {
+	if fl.prog.suspects > 0 {
 		for i, e := 0, env; i < n && e != nil; i, e = i+1, e.Next {
 			if i > 0 && e.Note&wire.Suspect != 0 {
 				n = i
@@ -141,7 +122,7 @@ func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
 		t := turn.Task{Env: env, Solo: solo, Seed: c.seed(env)}
 		if o.slot == 0 {
 			t.Load = c.load(o)
-			c.assign(o)
+			fl.prog.assign(o)
 		}
 		t.Slot = o.slot
 		f.Tasks = append(f.Tasks, t)
@@ -152,21 +133,23 @@ func (c *Core) addMail(f *turn.Frame, fl *flight, o *object, n int) {
 // addReaders runs read-only calls of objects whose own turn takes long, on a
 // copy of what they were before it.
 func (c *Core) addReaders(f *turn.Frame, fl *flight) {
-	for len(c.readers) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
-		env := c.readers[0]
-		c.readers[0] = nil
-		c.readers = c.readers[1:]
+	p := fl.prog
+	for len(p.readers) > 0 && len(f.Tasks) < c.cfg.FrameTasks {
+		env := p.readers[0]
+		p.readers[0] = nil
+		p.readers = p.readers[1:]
 		f.Tasks = append(f.Tasks, turn.Task{Env: env, Copy: true, Load: c.load(c.seen(env.To.Object())), Seed: c.seed(env)})
 		fl.tasks = append(fl.tasks, flightTask{env: env, ro: true})
 	}
 }
 
 func (c *Core) addFunctions(f *turn.Frame, fl *flight) {
+	p := fl.prog
 	var later []*wire.Envelope
-	for len(c.funcs) > 0 && len(f.Tasks) < c.cfg.FrameTasks && len(c.running) < c.cfg.MaxFunctions {
-		env := c.funcs[0]
-		c.funcs[0] = nil
-		c.funcs = c.funcs[1:]
+	for len(p.funcs) > 0 && len(f.Tasks) < c.cfg.FrameTasks && len(p.running) < c.cfg.MaxFunctions {
+		env := p.funcs[0]
+		p.funcs[0] = nil
+		p.funcs = p.funcs[1:]
 		if env.Note&wire.Suspect != 0 {
 			later = append(later, env)
 			continue
@@ -175,11 +158,11 @@ func (c *Core) addFunctions(f *turn.Frame, fl *flight) {
 			c.addFunction(f, fl, env)
 		}
 	}
-	c.funcs = append(c.funcs, later...)
+	p.funcs = append(p.funcs, later...)
 }
 
 func (c *Core) addFunction(f *turn.Frame, fl *flight, env *wire.Envelope) {
-	c.running[env] = struct{}{}
+	fl.prog.running[env] = struct{}{}
 	f.Tasks = append(f.Tasks, turn.Task{Env: env, Seed: c.seed(env)})
 	fl.tasks = append(fl.tasks, flightTask{env: env})
 }
@@ -199,82 +182,13 @@ func (c *Core) seed(env *wire.Envelope) uint64 {
 // and not committed.
 func (c *Core) load(o *object) *turn.State {
 	c.stats.Loads++
-	var pend, sealed *change.Change
+	var pend, sealed *delta.Change
 	if !o.resting() {
 		pend, sealed = o.pend, o.sealed
 	}
-	st, size, err := change.Load(c.rows, o.id(), pend, sealed)
+	st, size, err := delta.Load(c.rows, o.id(), pend, sealed)
 	if c.Fail(err); size >= 0 {
 		o.size = uint32(size)
 	}
 	return st
-}
-
-// LostHost takes back what a host had that is gone. Nothing of an unreported
-// frame has been used, so its tasks simply run again. If the host died, the
-// one that may have killed it is found by trying each alone.
-func (c *Core) LostHost(died bool) { c.lost(died, "") }
-
-// DeadHost is LostHost(true) when it is known why.
-func (c *Core) DeadHost(why string) { c.lost(true, ": "+why) }
-
-// Unsent notes, before DeadHost, that nobody got the frame under way: the host
-// was dead already.
-func (c *Core) Unsent() {
-	if fl := c.frames[c.frame]; fl != nil && c.flying {
-		fl.unsent = true
-	}
-}
-
-func (c *Core) lost(died bool, why string) {
-	for _, seq := range slices.Sorted(maps.Keys(c.frames)) { // older work first
-		fl := c.frames[seq]
-		delete(c.frames, seq)
-		if fl.trial && c.flying && seq == c.frame {
-			c.cfg.Trials.End()
-		}
-		for i := range fl.tasks {
-			if t := &fl.tasks[i]; t.env != nil { // not reported
-				c.lostTask(t, fl, died, why)
-			}
-		}
-	}
-	c.flying, c.set, c.drops = false, nil, nil
-	for _, o := range c.slots {
-		if o != nil {
-			c.unlink(o)
-			o.slot = 0
-			c.settle(o)
-		}
-	}
-	c.slots, c.free = c.slots[:1], c.free[:0]
-}
-
-func (c *Core) lostTask(t *flightTask, fl *flight, died bool, why string) {
-	var crash *wire.Failure
-	if died && (fl.trial || !fl.unsent) { // one that was to be tried still is
-		c.suspect(t.env)
-	}
-	if died && fl.trial && !fl.unsent {
-		crash = &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.env.To.String() + why}
-	}
-	switch {
-	case t.ro:
-		c.putBack(t.env)
-	case t.obj == nil:
-		delete(c.running, t.env)
-		if crash == nil || c.again(t.env, crash) {
-			c.funcs = append(c.funcs, t.env)
-		}
-	default:
-		t.obj.detached = 0
-		if crash != nil {
-			c.failed(t.obj, t.env, crash)
-		}
-		if t.obj.box.Running() {
-			t.obj.box.Return(t.obj.box.Until())
-		}
-		c.wake(t.obj)
-		c.rest(t.obj)
-	}
 }

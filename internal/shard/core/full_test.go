@@ -34,7 +34,7 @@ func TestDueTimersHaveABound(t *testing.T) {
 		if n := s.c.Count().Queued; n == 0 || n > bound/size+1 {
 			t.Fatalf("%d messages of %d bytes are in memory, at most %d bytes are allowed", n, size, bound)
 		}
-		f := s.c.NextFrame()
+		f := s.c.NextFrame(s.p)
 		rep := &turn.Report{Frame: f.Seq}
 		for i := range f.Tasks {
 			rep.Results = append(rep.Results, turn.Result{Index: i, Outcome: turn.Done})

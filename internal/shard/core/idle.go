@@ -1,9 +1,6 @@
 package core
 
-import (
-	"github.com/situ-dev/situ/internal/turn"
-	"github.com/situ-dev/situ/internal/wire"
-)
+import "github.com/situ-dev/situ/internal/wire"
 
 // spareWorks bounds what is kept for objects that get work: enough for those of
 // a few frames, and not for all there ever were at once.
@@ -22,7 +19,7 @@ func (c *Core) settle(o *object) {
 		}
 	}
 	if o.slot == 0 {
-		c.objects.Remove(o.id())
+		c.objects.remove(o)
 		return
 	}
 	if o.next == nil {
@@ -52,29 +49,8 @@ func (c *Core) evict() {
 			return
 		}
 		c.unlink(o)
-		c.drops = append(c.drops, o.slot)
-		c.release(o)
-		c.objects.Remove(o.id())
+		o.kind.prog.drop(o)
+		c.objects.remove(o)
 		c.stats.Evicted++
 	}
-}
-
-// release takes an object's slot back.
-func (c *Core) release(o *object) {
-	if o.slot != 0 {
-		c.slots[o.slot] = nil
-		c.free = append(c.free, o.slot)
-		o.slot = 0
-	}
-}
-
-func (c *Core) assign(o *object) turn.Slot {
-	if n := len(c.free); n > 0 {
-		o.slot, c.free = c.free[n-1], c.free[:n-1]
-	} else {
-		o.slot = turn.Slot(len(c.slots))
-		c.slots = append(c.slots, nil)
-	}
-	c.slots[o.slot] = o
-	return o.slot
 }

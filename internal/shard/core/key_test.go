@@ -21,6 +21,7 @@ type shard struct {
 	t    *testing.T
 	sh   *store.Shard
 	c    *core.Core
+	p    *core.Program
 	runs int
 }
 
@@ -40,9 +41,12 @@ func newShard(t *testing.T, cfg conf.Config) *shard {
 	return s
 }
 
-// newProgram gives the shard a host, which says that it can run nothing, and is
-// believed to run all.
-func newProgram(s *shard) { s.c.SetProgram(&host.Manifest{}) }
+// newProgram gives the shard a host.
+func newProgram(s *shard) {
+	s.p = s.c.Program(conf.Main)
+	s.c.SetProgram(s.p, &host.Manifest{Functions: []host.MethodManifest{{Name: "f"}},
+		Types: []host.TypeManifest{{Name: "x", Methods: []host.MethodManifest{{Name: "m"}}}}})
+}
 
 // call makes a call with a key, and returns the answer after its commit.
 func (s *shard) call(key string) (got string) {
@@ -55,7 +59,7 @@ func (s *shard) call(key string) (got string) {
 		got = string(resp.Body.Data)
 	}}
 	s.c.TakeRequest(&wire.Request{To: wire.Address{Method: "f"}, Key: key, Want: wire.CBOR}, w)
-	if f := s.c.NextFrame(); f != nil {
+	if f := s.c.NextFrame(s.p); f != nil {
 		s.runs++
 		s.c.Apply(&turn.Report{Frame: f.Seq, Results: []turn.Result{{Outcome: turn.Done, Answer: wire.Payload{Format: wire.CBOR, Data: fmt.Append(nil, "run ", s.runs)}}}})
 	}

@@ -2,7 +2,7 @@ package core
 
 import (
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/shard/change"
+	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
@@ -11,10 +11,10 @@ import (
 
 // seen returns what is known of an object, without giving it work.
 func (c *Core) seen(id wire.ObjectID) *object {
-	if o := c.objects.Get(id); o != nil {
+	if o := c.objects.get(id); o != nil {
 		return o
 	}
-	return &object{typ: &id.Type, key: id.Key}
+	return &object{kind: &kind{name: id.Type}, key: id.Key}
 }
 
 // View returns an object's latest state, from memory and rows together. Who
@@ -32,7 +32,7 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 		info.Size, info.Modified = row.Size, row.Modified
 	}
 	if !o.resting() {
-		for _, ch := range []*change.Change{o.sealed, o.pend} {
+		for _, ch := range []*delta.Change{o.sealed, o.pend} {
 			if ch == nil {
 				continue
 			}
@@ -46,9 +46,16 @@ func (c *Core) View(id wire.ObjectID) (*turn.State, wire.ObjectInfo, error) {
 	return st, info, c.err
 }
 
+// InFrame reports whether a turn of the object is in a frame that is out:
+// Remove must wait for its report.
+func (c *Core) InFrame(id wire.ObjectID) bool {
+	o := c.objects.get(id)
+	return !o.resting() && o.box.Running() && o.detached == 0
+}
+
 // Remove deletes an object's state from outside.
 func (c *Core) Remove(id wire.ObjectID) error {
-	if o := c.objects.Get(id); !o.resting() && o.detached > 0 {
+	if o := c.objects.get(id); !o.resting() && o.detached > 0 {
 		e := fault.New(fault.Conflict, "delete", id.String(), "a turn of it is running: try again")
 		e.Retry = 1e9
 		return e
@@ -59,13 +66,12 @@ func (c *Core) Remove(id wire.ObjectID) error {
 	o := c.object(id)
 	c.unlink(o)
 	if o.slot != 0 {
-		c.drops = append(c.drops, o.slot)
-		c.release(o)
+		o.kind.prog.drop(o)
 	}
 	if o.pend == nil {
 		c.batch.objects = append(c.batch.objects, o)
 	}
-	o.pend = &change.Change{Clear: true, Modified: c.now}
+	o.pend = delta.Cleared(c.now)
 	o.size = 0
 	return nil
 }

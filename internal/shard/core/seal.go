@@ -41,34 +41,12 @@ func (c *Core) Wanted() bool {
 	if len(b.objects)+len(b.drops)+len(b.answers)+len(b.later) > 0 {
 		return true
 	}
-	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.ctl.Dirty() || c.post.Dirty()
+	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.ctl.Dirty() || c.post.Dirty() || c.proms.Dirty()
 }
 
 // BatchSize returns about how many bytes Seal will write.
 func (c *Core) BatchSize() int {
 	return c.batch.size + c.ctl.Pauses.Size() + 64*len(c.batch.objects) + 1024
-}
-
-// SealNow reports whether the batch is to be sealed now. While there is more to
-// run it waits a little: what those turns consume, and what they change again,
-// is then never written (law 2). In a hurry it does not wait.
-func (c *Core) SealNow(hurry bool) bool {
-	if c.flown != nil || c.flying || c.err != nil || !c.Wanted() {
-		return false
-	}
-	b := c.batch
-	return hurry || !c.runnable() || b.since == 0 || c.tick-b.since >= wire.Time(c.cfg.RunAhead) || b.size >= c.cfg.MaxCommit
-}
-
-// runnable reports whether NextFrame has something to run.
-func (c *Core) runnable() bool {
-	if c.set == nil {
-		return false
-	}
-	if len(c.ready)+len(c.readers) > 0 || len(c.funcs) > 0 && len(c.running) < c.cfg.MaxFunctions {
-		return true
-	}
-	return c.in.Waiting() && !c.Full()
 }
 
 // eachMail calls f for the mail of every object and function.
@@ -78,13 +56,18 @@ func (c *Core) eachMail(f func(*wire.Envelope)) {
 			f(env)
 		}
 	}
-	for _, env := range c.funcs {
-		f(env)
-	}
-	for env := range c.running {
-		f(env)
+	for _, p := range c.programs {
+		for _, env := range p.funcs {
+			f(env)
+		}
+		for env := range p.running {
+			f(env)
+		}
 	}
 	for env := range c.paused {
+		f(env)
+	}
+	for _, env := range c.strays {
 		f(env)
 	}
 }
@@ -101,8 +84,12 @@ func (c *Core) Seal(w *store.Batch) bool {
 	c.records.Seal(w)
 	c.dead.Seal(w)
 	c.ctl.Seal(w)
+	c.proms.Seal(w)
 	for _, r := range b.drops {
 		w.Delete(r.table, r.key)
+	}
+	for _, p := range c.programs {
+		p.since = 0
 	}
 	c.flown, c.batch = b, c.spent
 	if c.spent = nil; c.batch == nil {
@@ -115,7 +102,7 @@ func (c *Core) Seal(w *store.Batch) bool {
 func (c *Core) sealObjects(b *batch, w *store.Batch) {
 	for _, o := range b.objects {
 		o.sealed, o.pend = o.pend, nil
-		c.buf = o.sealed.SealEntries(w, o.id(), c.buf)
+		c.buf = o.sealed.SealElements(w, o.id(), c.buf)
 	}
 	for _, o := range b.objects {
 		c.buf = o.sealed.SealRoot(w, o.id(), c.buf)
@@ -135,6 +122,7 @@ func (c *Core) Committed() {
 	c.records.Committed()
 	c.dead.Committed()
 	c.ctl.Committed()
+	c.proms.Committed()
 	for _, env := range b.later {
 		c.sort(env)
 	}

@@ -23,14 +23,14 @@ func (c *Core) Sweep() {
 	c.Fail(err)
 	if n := c.out.Rescued(); n > c.rescues {
 		c.rescues = n
-		c.warn("a sweep found work that no wake-up had told of", "what", "messages or acknowledgements lost between shards")
+		c.log.Warn(c.now, "a sweep found work that no wake-up had told of", "what", "messages or acknowledgements lost between shards")
 	}
 }
 
 // Rescue counts that a sweep found work which no wake-up had told of.
 func (c *Core) Rescue(what string, args ...any) {
 	c.stats.Rescued++
-	c.warn("a sweep found work that no wake-up had told of", append([]any{"what", what}, args...)...)
+	c.log.Warn(c.now, "a sweep found work that no wake-up had told of", append([]any{"what", what}, args...)...)
 }
 
 // overdue returns the age of the oldest thing that is due: a timer that has not
@@ -42,12 +42,17 @@ func (c *Core) overdue() time.Duration {
 		oldest = min(oldest, t)
 	}
 	since := func(env *wire.Envelope) { oldest = min(oldest, max(env.Made, env.Due)) }
-	for _, o := range c.ready {
-		if env := o.box.Queue(); env != nil {
+	for _, p := range c.programs {
+		for _, o := range p.ready {
+			if env := o.box.Queue(); env != nil {
+				since(env)
+			}
+		}
+		for _, env := range p.funcs {
 			since(env)
 		}
 	}
-	for _, env := range c.funcs {
+	for _, env := range c.strays {
 		since(env)
 	}
 	if t := c.out.Oldest(); t != 0 {

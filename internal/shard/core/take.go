@@ -5,6 +5,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/control"
+	"github.com/situ-dev/situ/internal/shard/promise"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -15,10 +16,16 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 		c.AnswerNow(w, nil, err)
 		return
 	}
-	env := &wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Due: r.Due, Policy: r.Policy, Trace: r.Trace, Made: c.now}
+	until, err := promise.Deadline(r, c.now)
+	if err != nil {
+		c.AnswerNow(w, nil, err)
+		return
+	}
+	env := &wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Due: r.Due, Policy: r.Policy, Trace: r.Trace, Made: c.now,
+		Deadline: until, Guard: until != 0}
 	if r.Key == "" && !r.Async {
-		if r.Due > c.now {
-			// It waits on disk. Its caller may wait here, too.
+		if r.Due > c.now || until != 0 {
+			// It waits on disk, or may. Its caller may wait here, too.
 			id := c.name()
 			c.records.Expect(id, w)
 			env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: id, Shard: c.id, Format: r.Want}
@@ -27,6 +34,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 			env.Local = w
 			env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: c.name(), Shard: c.id, Format: r.Want}
 		}
+		c.proms.Guard(env, c.now)
 		c.accept(env)
 		return
 	}
@@ -46,6 +54,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 	}
 	env.Chain = id
 	env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: id, Shard: c.id, Format: r.Want}
+	c.proms.Guard(env, c.now)
 	c.accept(env)
 }
 
@@ -80,7 +89,7 @@ func (c *Core) known(id wire.InvocationID, digest []byte, r *wire.Request, w *Wa
 // timer; or, if it answers a caller outside, to that caller.
 func (c *Core) accept(env *wire.Envelope) {
 	if env.Kind == wire.Reply && env.To == (wire.Address{}) {
-		c.deliver(env.Back, env.Body, env.Fail)
+		c.deliver(env.Back, env.Body, env.Fail, c.batch.answer)
 		return
 	}
 	if env.Kind == wire.Cancel {
@@ -106,14 +115,18 @@ func (c *Core) arrive(env *wire.Envelope) {
 	c.put(env)
 }
 
-// deliver brings an answer to a caller outside: to its record, and to those
-// who wait here.
-func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failure) {
+// deliver brings an answer to a promise, or to a caller outside: to its record,
+// and to those who wait here. A caller whose call has no record is told by tell.
+func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failure, tell func(*Waiter, *wire.Response, error)) {
 	if back == nil {
 		return
 	}
+	if back.Kind == wire.ToPromise {
+		c.Fail(c.proms.Answer(back.ID, body, fail, c.now))
+		return
+	}
 	if w := c.records.Expected(back.ID); w != nil {
-		c.batch.answer(w, &wire.Response{Done: true, Body: body, Fail: fail}, nil)
+		tell(w, &wire.Response{Done: true, Body: body, Fail: fail}, nil)
 		return
 	}
 	waiters, err := c.records.Finish(back.ID, c.now, body, fail)
@@ -126,23 +139,6 @@ func (c *Core) deliver(back *wire.Callback, body wire.Payload, fail *wire.Failur
 // TakeSegment takes messages from another shard. They are queued, and accepted
 // only as fast as they can be run.
 func (c *Core) TakeSegment(s rows.Segment) { c.events.Acks = c.in.Put(s, c.events.Acks) }
-
-// takeChannels accepts queued messages while there is room for their work.
-func (c *Core) takeChannels(room int) {
-	c.in.Round()
-	for room > 0 && !c.Full() {
-		envs, err := c.in.Next(room)
-		c.Fail(err)
-		if len(envs) == 0 {
-			return
-		}
-		for _, env := range envs {
-			env.Settled = false // its sender has committed it
-			c.accept(env)
-		}
-		room -= len(envs)
-	}
-}
 
 // TakeAck forgets messages that their receiver has consumed durably, and sends
 // what waited for room in the channel.
@@ -172,7 +168,7 @@ func (c *Core) TakeTime(now wire.Time) {
 			break
 		}
 		delete(c.paused, it.Value)
-		c.funcs = append(c.funcs, it.Value)
+		c.sort(it.Value)
 	}
 	for n := 0; n < c.cfg.FrameTasks && !c.Full(); n++ {
 		env, ok, err := c.timers.Pop(c.now)
@@ -181,6 +177,11 @@ func (c *Core) TakeTime(now wire.Time) {
 			break
 		}
 		c.stats.Fired++
+		if env.Kind == wire.Reply && env.To == (wire.Address{}) {
+			c.drop(env)
+			c.Fail(c.proms.Lapse(env, c.now))
+			continue
+		}
 		c.arrive(env)
 	}
 	c.pump()
@@ -196,8 +197,13 @@ func (c *Core) NextTime() wire.Time {
 		next = t
 	}
 	shown := c.wall - c.tick // from ticks to what the clock will show
-	if c.trialAt != 0 && len(c.ready)+len(c.funcs) > 0 {
-		next = min(next, c.trialAt+shown)
+	for _, p := range c.programs {
+		if p.trialAt != 0 && len(p.ready)+len(p.funcs) > 0 {
+			next = min(next, p.trialAt+shown)
+		}
+	}
+	if t, waits := c.sealAt(); waits && c.flown == nil {
+		next = min(next, t+shown)
 	}
 	if t, ok := c.pauses.Next(); ok {
 		next = min(next, t+shown)

@@ -25,6 +25,7 @@ import (
 //	invocations  id
 //	expiry       when id
 //	dead         seq
+//	promises     id
 //
 // Numbers are big endian, so that their order is the order of bytes. Types,
 // keys and fields have no zero byte. Values are fields of wire.Encoder, but

@@ -26,15 +26,15 @@ type Rows interface {
 type Timers struct {
 	rows   Rows
 	window int
-	queue  *due.Queue[*wire.Envelope]  // nil for one of which memory has the time only
-	fresh  map[*wire.Envelope]struct{} // not rows yet
-	flown  []*wire.Envelope            // in the commit under way
-	large  []*wire.Envelope            // of them, those with a row of more than keepRow bytes
-
-	claimed [2]map[name]struct{} // taken out before their time: their rows go with the next Seal, or the commit under way
+	queue  *due.Queue[*wire.Envelope] // nil for one of which memory has the time only
+	fresh  map[name]*wire.Envelope    // not rows yet
+	flown  map[name]*wire.Envelope    // in the commit under way
+	large  []*wire.Envelope           // of them, those with a row of more than keepRow bytes
+	gone   map[name]struct{}          // removed; their rows go with the next Seal
+	going  map[name]struct{}          // in the commit under way
 }
 
-// name names a timer.
+// name is what a timer is known by.
 type name struct {
 	due wire.Time
 	seq wire.Seq
@@ -48,7 +48,8 @@ const keepRow = 256
 // New returns timers of which at most about window are in memory. The others
 // are read from committed when their time comes near.
 func New(window int, committed Rows) *Timers {
-	return &Timers{rows: committed, window: window, queue: due.NewQueue[*wire.Envelope](window), fresh: map[*wire.Envelope]struct{}{}}
+	return &Timers{rows: committed, window: window, queue: due.NewQueue[*wire.Envelope](window),
+		fresh: map[name]*wire.Envelope{}, flown: map[name]*wire.Envelope{}, gone: map[name]struct{}{}, going: map[name]struct{}{}}
 }
 
 // Open looks for rows, and returns the highest arrival number among them. It
@@ -69,8 +70,20 @@ func (t *Timers) Open() (last wire.Seq, err error) {
 // Add takes an envelope that is to fire when it is Due. It becomes a row with
 // the next Seal, unless it has fired by then.
 func (t *Timers) Add(env *wire.Envelope) {
-	t.fresh[env] = struct{}{}
+	t.fresh[name{env.Due, env.Seq}] = env
 	t.queue.Add(item(env))
+}
+
+// Remove takes a timer away that has not fired, and its row.
+func (t *Timers) Remove(when wire.Time, seq wire.Seq) {
+	n := name{when, seq}
+	t.queue.Remove(when, seq)
+	if t.fresh[n] != nil {
+		delete(t.fresh, n)
+		return
+	}
+	delete(t.flown, n)
+	t.gone[n] = struct{}{}
 }
 
 // Next returns when the first timer is due, and whether there is one.
@@ -94,31 +107,21 @@ func (t *Timers) Pop(now wire.Time) (env *wire.Envelope, ok bool, err error) {
 			return nil, false, err
 		}
 	}
-	delete(t.fresh, env)
+	delete(t.fresh, name{env.Due, env.Seq})
 	return env, true, nil
 }
 
-// Claim takes a timer out before its time, and reports whether it was still to
-// come. It is a committed row, which is the caller's to delete.
+// Claim takes a timer that is a committed row out before its time, and its row,
+// and reports whether it was still to come.
 func (t *Timers) Claim(when wire.Time, seq wire.Seq) bool {
-	if t.queue.Remove(when, seq) {
-		return true
+	if !t.queue.Remove(when, seq) {
+		due, first, ok := t.queue.Horizon()
+		if !ok || when < due || when == due && seq < first || t.removed(when, seq) {
+			return false // it fired
+		}
 	}
-	due, first, ok := t.queue.Horizon()
-	if n := (name{when, seq}); !ok || when < due || when == due && seq < first || t.taken(n) {
-		return false // it fired
-	} else if t.claimed[0] == nil {
-		t.claimed[0] = map[name]struct{}{n: {}}
-	} else {
-		t.claimed[0][n] = struct{}{}
-	}
+	t.gone[name{when, seq}] = struct{}{}
 	return true
-}
-
-func (t *Timers) taken(n name) bool {
-	_, now := t.claimed[0][n]
-	_, before := t.claimed[1][n]
-	return now || before
 }
 
 // read reads a timer from its row.
@@ -160,7 +163,7 @@ func (t *Timers) refill() error {
 		}
 		it := due.Item[*wire.Envelope]{}
 		var err error
-		if it.Due, it.Seq, err = rows.SplitTimer(k); err == nil && t.taken(name{it.Due, it.Seq}) {
+		if it.Due, it.Seq, err = rows.SplitTimer(k); err == nil && t.removed(it.Due, it.Seq) {
 			return true, nil
 		}
 		if err == nil && len(v) <= keepRow {
@@ -174,7 +177,7 @@ func (t *Timers) refill() error {
 			items = append(items, item(env))
 		}
 	}
-	for env := range t.fresh {
+	for _, env := range t.fresh {
 		add(env)
 	}
 	for _, env := range t.flown {
@@ -192,26 +195,37 @@ func (t *Timers) refill() error {
 	return err
 }
 
+// removed reports whether a row is one that goes, and is not gone yet.
+func (t *Timers) removed(when wire.Time, seq wire.Seq) bool {
+	_, gone := t.gone[name{when, seq}]
+	_, going := t.going[name{when, seq}]
+	return gone || going
+}
+
 func item(env *wire.Envelope) due.Item[*wire.Envelope] {
 	return due.Item[*wire.Envelope]{Due: env.Due, Seq: env.Seq, Value: env}
 }
 
 // Dirty reports whether there are timers that must become rows.
-func (t *Timers) Dirty() bool { return len(t.fresh) > 0 }
+func (t *Timers) Dirty() bool { return len(t.fresh)+len(t.gone) > 0 }
 
-// Seal writes the timers that are not rows yet into the commit.
+// Seal writes the timers that are not rows yet into the commit, and deletes
+// those that were removed.
 func (t *Timers) Seal(w *store.Batch) {
-	for env := range t.fresh {
+	for n := range t.gone {
+		w.Delete(store.Timers, rows.TimerKey(n.due, n.seq))
+	}
+	t.gone, t.going = t.going, t.gone
+	for n, env := range t.fresh {
 		b := wire.AppendEnvelope(nil, env)
 		w.Set(store.Timers, rows.TimerKey(env.Due, env.Seq), b)
 		env.Note |= wire.InTimers
-		t.flown = append(t.flown, env)
+		t.flown[n] = env
 		if len(b) > keepRow {
 			t.large = append(t.large, env)
 		}
 	}
 	clear(t.fresh)
-	t.claimed[0], t.claimed[1] = nil, t.claimed[0]
 }
 
 // Committed says that the commit sealed last is durable. Of the large timers in
@@ -223,7 +237,7 @@ func (t *Timers) Committed() {
 		}
 	}
 	clear(t.flown)
+	clear(t.going)
 	clear(t.large)
-	t.claimed[1] = nil
-	t.flown, t.large = t.flown[:0], t.large[:0]
+	t.large = t.large[:0]
 }

@@ -70,6 +70,16 @@ func (w *world) add(after wire.Time) {
 	slices.SortFunc(w.model, byTime)
 }
 
+// remove takes one of the timers away.
+func (w *world) remove(i int) {
+	if len(w.model) == 0 {
+		return
+	}
+	i %= len(w.model)
+	w.timers.Remove(w.model[i].due, w.model[i].seq)
+	w.model = slices.Delete(w.model, i, i+1)
+}
+
 // pop compares what fires by now with the model.
 func (w *world) pop(most int) {
 	w.t.Helper()
@@ -145,8 +155,9 @@ func (w *world) restart() {
 	}
 }
 
-// TestTimers adds, fires, commits and restarts at random: each timer fires
-// once, in order, when it is due, although memory holds only a few.
+// TestTimers adds, removes, fires, commits and restarts at random: each timer
+// that is not removed fires once, in order, when it is due, although memory
+// holds only a few.
 func TestTimers(t *testing.T) {
 	for _, seed := range seed.Several(t, 12) {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
@@ -154,8 +165,10 @@ func TestTimers(t *testing.T) {
 			w := newWorld(t)
 			for range 600 {
 				switch n := rnd.IntN(100); {
-				case n < 45:
+				case n < 35:
 					w.add(1 + wire.Time(rnd.IntN(60)))
+				case n < 45:
+					w.remove(rnd.IntN(1000))
 				case n < 65:
 					w.now += wire.Time(rnd.IntN(6))
 					w.pop(1 + rnd.IntN(6))

@@ -32,13 +32,14 @@ const (
 	Redrives    Table = 'J' // of dead letters
 	Cancels     Table = 'N' // of chains
 	Held        Table = 'H' // by objects, of what is not answered yet
+	Promises    Table = 'p'
 
 	Tip Table = 'c' // up to where the shard's rows are in tables; see package chain
 )
 
 // Tables is all tables of a shard whose rows commits write.
 var Tables = []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead,
-	Pauses, Parked, Redrives, Cancels, Held}
+	Promises, Pauses, Parked, Redrives, Cancels, Held}
 
 // String returns the name of the table.
 func (t Table) String() string {
@@ -77,6 +78,8 @@ func (t Table) String() string {
 		return "cancels"
 	case Held:
 		return "held"
+	case Promises:
+		return "promises"
 	case Tip:
 		return "tip"
 	}

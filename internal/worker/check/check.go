@@ -177,8 +177,12 @@ func (c *Checker) envelope(env *wire.Envelope) error {
 		return err
 	}
 	if env.Kind == wire.Reply && env.To == (wire.Address{}) {
-		if env.Back == nil || env.Back.Kind != wire.ToInvocation {
+		if env.Back == nil || env.Back.Kind == wire.ToMethod {
 			return fmt.Errorf("it answers nobody")
+		}
+	} else if env.To.Type == wire.TokenType {
+		if err := token(env, c.Shards); err != nil {
+			return err
 		}
 	} else if err := address(env.To); err != nil {
 		return err
@@ -188,7 +192,7 @@ func (c *Checker) envelope(env *wire.Envelope) error {
 			return err
 		}
 		switch cb.Kind {
-		case wire.ToInvocation:
+		case wire.ToInvocation, wire.ToPromise:
 			if int(cb.Shard) >= c.Shards {
 				return fmt.Errorf("it sends a callback to %v of %d", cb.Shard, c.Shards)
 			}
@@ -199,6 +203,15 @@ func (c *Checker) envelope(env *wire.Envelope) error {
 		default:
 			return fmt.Errorf("it sends a callback of kind %d", cb.Kind)
 		}
+	}
+	return nil
+}
+
+// token checks a call that waits for a callback token.
+func token(env *wire.Envelope, shards int) error {
+	shard, ok := wire.TokenShard(wire.InvocationID(env.To.Key))
+	if !ok || int(shard) >= shards || env.Deadline == 0 || env.Beat < 0 {
+		return fmt.Errorf("it waits for a callback token that cannot be")
 	}
 	return nil
 }

@@ -1,0 +1,195 @@
+package node
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/wire"
+)
+
+// The names of programs. Main is the user's, and has all that no other program
+// is known to have. Platform is that of the platform's own components, whose
+// types and functions have names that are host.Reserved: others must not have
+// such.
+const (
+	Main     = shard.Main
+	Platform = "situ"
+)
+
+// Program is one of the programs that a node runs, whatever the others do. It
+// is where its hosts are given to the node.
+type Program struct {
+	n         *Node
+	name      string
+	functions atomic.Pointer[shard.Functions]
+
+	mu       sync.Mutex     // one SetHosts at a time
+	manifest *host.Manifest // under Node.mu
+}
+
+// Program returns the program with that name, making it known if needed.
+func (n *Node) Program(name string) *Program {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, p := range n.programs {
+		if p.name == name {
+			return p
+		}
+	}
+	p := &Program{n: n, name: name}
+	n.programs = append(slices.Clip(n.programs), p)
+	return p
+}
+
+// Shards returns the number of shards, each of which needs a host.
+func (p *Program) Shards() int { return p.n.Shards() }
+
+// Admit returns why the program cannot be one that announces m, nil if it can:
+// an error of kind fault.Conflict names a type or function that another program
+// has, one of kind fault.Invalid one that is the platform's to have.
+func (p *Program) Admit(m *host.Manifest) error {
+	p.n.mu.Lock()
+	defer p.n.mu.Unlock()
+	return p.admit(m)
+}
+
+// CheckNames returns an error, of kind fault.Invalid, if m has a type or a
+// function with a name that the program cannot have.
+func CheckNames(program string, m *host.Manifest) error {
+	for what, name := range m.Names() {
+		switch {
+		case program == Platform && !host.Reserved(name):
+			return fault.New(fault.Invalid, "load", name, "a %s of the platform has a name that begins with %q", what, host.Prefix)
+		case program != Platform && host.Reserved(name):
+			return fault.New(fault.Invalid, "load", name, "names that begin with %q are the platform's: give the %s another name", host.Prefix, what)
+		}
+	}
+	return nil
+}
+
+func (p *Program) admit(m *host.Manifest) error {
+	if err := CheckNames(p.name, m); err != nil {
+		return err
+	}
+	for what, name := range m.Names() {
+		for _, other := range p.n.programs {
+			if other != p && other.manifest.Has(what, name) {
+				return fault.New(fault.Conflict, "load", name, "the program %q has a %s of that name already: give one of them another name", other.name, what)
+			}
+		}
+	}
+	return nil
+}
+
+// SetHosts makes every shard run the program's turns on the host that of
+// returns for it; a nil of takes the hosts away. m says what they can run, and
+// is what the doors check calls against. It returns when no shard uses an old
+// host of the program. The error is that of Admit: then nothing has changed.
+func (p *Program) SetHosts(of func(wire.ShardID) shard.Host, m *host.Manifest) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.announce(m); err != nil {
+		return err
+	}
+	n := p.n
+	var group sync.WaitGroup
+	for i, sh := range n.shards {
+		group.Go(func() {
+			if of == nil {
+				sh.SetHost(p.name, nil, nil)
+			} else {
+				sh.SetHost(p.name, of(wire.ShardID(i)), m)
+			}
+		})
+	}
+	group.Wait()
+	return nil
+}
+
+// announce makes m, if it is not nil, what the doors check calls against.
+func (p *Program) announce(m *host.Manifest) error {
+	if m == nil {
+		return nil
+	}
+	p.n.mu.Lock()
+	defer p.n.mu.Unlock()
+	if err := p.admit(m); err != nil {
+		return err
+	}
+	p.manifest = m
+	p.n.offered.Store(p.n.offer())
+	return nil
+}
+
+// SetFunctions makes calls of the program's functions from outside run on f;
+// with a nil f they run in the shards, as messages to functions do.
+func (p *Program) SetFunctions(f shard.Functions) {
+	if f == nil {
+		p.functions.Store(nil)
+		return
+	}
+	p.functions.Store(&f)
+}
+
+// offer is what can be called. It is not changed.
+type offer struct {
+	all       *host.Manifest // of all programs
+	index     *host.Index
+	functions map[string]*Program // whose they are
+}
+
+// offer makes the offer of the programs that there are. Call it with mu held.
+func (n *Node) offer() *offer {
+	o := &offer{all: &host.Manifest{Partial: true}, functions: map[string]*Program{}}
+	for _, p := range n.programs {
+		if p.manifest == nil {
+			continue
+		}
+		o.all.Partial = o.all.Partial && p.name != Main
+		o.all.Types = append(o.all.Types, p.manifest.Types...)
+		o.all.Functions = append(o.all.Functions, p.manifest.Functions...)
+		for i := range p.manifest.Functions {
+			o.functions[p.manifest.Functions[i].Name] = p
+		}
+	}
+	o.index = host.NewIndex(o.all)
+	return o
+}
+
+// Manifest returns what the programs announce, all together; it is nil if there
+// never was one. The same pointer means the same programs.
+func (n *Node) Manifest() *host.Manifest {
+	if o := n.offered.Load(); o != nil {
+		return o.all
+	}
+	return nil
+}
+
+// runs returns what runs a function besides the shards, nil if nothing does.
+func (o *offer) runs(function string) shard.Functions {
+	if p := o.functions[function]; p != nil {
+		if f := p.functions.Load(); f != nil {
+			return *f
+		}
+	}
+	return nil
+}
+
+// drainFunctions lets functions that run beside the shards finish.
+func (n *Node) drainFunctions(ctx context.Context) {
+	n.mu.Lock()
+	programs := n.programs
+	n.mu.Unlock()
+	var group sync.WaitGroup
+	for _, p := range programs {
+		if f := p.functions.Load(); f != nil {
+			group.Go(func() { (*f).Drain(ctx) })
+		}
+	}
+	group.Wait()
+}
