@@ -148,6 +148,9 @@ func (t *Turn) run(call func() (wire.Payload, error)) (out host.Outcome) {
 	case errors.Is(err, errMoved) && t.owner == "":
 		return misuse("the handler returned the error of a Tail, Then or Hold of another turn")
 	case errors.Is(err, errMoved):
+		if t.owner == "Hold" {
+			t.held()
+		}
 		return host.Outcome{Sends: t.out, Moved: true}
 	case err != nil:
 		return host.Outcome{Fail: failureOf(err)}

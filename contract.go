@@ -159,6 +159,8 @@ type Call[O any] struct {
 	failure   bool        // its input is a Failure
 	want      wire.Format // of the answer; None is CBOR
 
+	path wire.Waiters // who waits for it
+
 	within   time.Duration // the caller has an answer after it at the latest; 0 is no bound
 	by       time.Time     // the same, as an instant
 	detached bool          // not bound by the deadline of the chain
@@ -183,6 +185,9 @@ func (c Call[O]) At(t time.Time) Call[O] { c.at, c.after = t, 0; return c }
 // it, turns run ahead of the commit that they share: what they do to state is
 // taken back with them in a crash, but not what their handlers do elsewhere.
 func (c Call[O]) Settled() Call[O] { c.settled = true; return c }
+
+// Behind notes who waits for the call. It is for package flow.
+func (c Call[O]) Behind(w wire.Waiters) Call[O] { c.path = w; return c }
 
 // Within gives the call a deadline, d from when the verb is used: the caller gets
 // its answer until then, or an error of Kind "timeout", once, whatever the callee

@@ -51,7 +51,8 @@ const floors = `
 	internal/lambda/door
 	internal/lambda
 	internal/shard/account
-	internal/ingress/h1
+	internal/ingress/h1 internal/ingress/shown
+	internal/shard/control
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest
 	internal/dev internal/server

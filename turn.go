@@ -190,6 +190,9 @@ func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *
 	if c.unchained {
 		cb.Chain, cb.Deadline = "", 0
 	}
+	if parent != nil {
+		cb.Path = t.h.Env.Path
+	}
 	if cb.Depth() > wire.MaxChain {
 		err = fault.New(fault.TooLarge, verb, self.String(), "more than %d turns wait for each other", wire.MaxChain)
 	}
@@ -236,13 +239,45 @@ func (p *Promise[O]) UnmarshalCBOR(b []byte) error {
 // Hold ends the turn by storing the caller's callback in *p, which must be
 // part of the object's state. A caller that p held already is answered with an
 // error: a promise has one. Use it like Tail.
+//
+// If the call comes from one that this object is already waiting for, nobody could
+// go on. Then nothing is held, and the error, of kind "in-progress" with the code
+// "cycle", names who waits for whom.
 func Hold[O any](t *Turn, p *Promise[O]) (zero O, err error) {
+	if err := t.cycle(); err != nil {
+		return zero, err
+	}
 	t.move("Hold")
 	if p.back != nil {
 		Reject(t, p, fault.New(fault.Failed, "", "", "replaced by a later call"))
 	}
 	p.back = t.h.Env.Back
 	return zero, errMoved
+}
+
+// cycle returns an error if the caller waits, perhaps over others, for a call that
+// this object waits for.
+func (t *Turn) cycle() error {
+	to := t.h.Env.To
+	w := t.h.Env.Waiting().Cycle(to.Object())
+	if to.Function() || w == nil {
+		return nil
+	}
+	return &Error{Kind: fault.Conflict.String(), Code: "cycle",
+		Message: w.Words(to) + ": none of them can ever go on; have one of them answer without waiting, or make one of the calls one-way"}
+}
+
+// Waiters returns who waits for what the turn does when it holds its caller, the
+// object itself last. It is for package flow.
+func (t *Turn) Waiters() wire.Waiters { return t.h.Env.Waiting().And(t.h.Env.To) }
+
+// held notes on the calls of a turn that holds its caller, who waits for them.
+func (t *Turn) held() {
+	for _, out := range t.out {
+		if out.Kind == wire.Call && out.Back != nil && out.Back.Kind == wire.ToMethod && out.Back.Parent == nil && out.Path == nil {
+			out.Path = t.Waiters()
+		}
+	}
 }
 
 // Resolve answers the caller whose callback p holds with v, and empties p. It
@@ -267,9 +302,13 @@ func Reject[O any](t *Turn, p *Promise[O], err error) {
 }
 
 func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
+	path := c.path
+	if back != nil && (back == t.h.Env.Back || back.Parent != nil) { // our caller waits for it
+		path = t.h.Env.Path
+	}
 	env := &wire.Envelope{Kind: wire.Call, To: c.to, Body: c.in, Back: back, Due: c.due(t.h.Now),
 		Policy: c.policy, Trace: t.h.Env.Trace, Made: t.h.Now, Settled: c.settled,
-		Chain: t.h.Env.Chain, Deadline: c.deadline(t.h.Now), Beat: wire.Time(c.beat)}
+		Chain: t.h.Env.Chain, Deadline: c.deadline(t.h.Now), Beat: wire.Time(c.beat), Path: path}
 	if env.Guard = env.Deadline != 0; env.Guard && env.Due != 0 && env.Deadline <= env.Due {
 		t.fail(fault.New(fault.Invalid, "call", c.String(), "its deadline is before it is to be delivered: it would never run"))
 	}

@@ -12,10 +12,10 @@ import (
 var (
 	outer         = situ.NewFunc[string, string]("my_func")
 	outerCallback = situ.NewFunc[situ.Reply[string, string], string]("my_func_callback")
-	getRow      = situ.NewFunc[string, string]("get_from_db")
-	rowCallback     = situ.NewFunc[situ.Reply[string, string], string]("db_callback")
-	tableType      = situ.NewType("table")
-	row            = situ.NewMethod[string, string](tableType, "row")
+	getRow        = situ.NewFunc[string, string]("get_from_db")
+	rowCallback   = situ.NewFunc[situ.Reply[string, string], string]("db_callback")
+	tableType     = situ.NewType("table")
+	row           = situ.NewMethod[string, string](tableType, "row")
 )
 
 // MyFunc asks, and ends. Nothing of it runs, or is paid for, until the answer is there.

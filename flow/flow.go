@@ -245,7 +245,7 @@ func Start[O any](f *Flow, c situ.Call[O]) Future[O] {
 	if !old {
 		id := f.begin("call " + c.String())
 		// A workflow is of no chain: who called it may have gone long since.
-		situ.Ask(f.t, situ.Call[raw](c).Detached(), f.s.p.reply, ticket{ID: id})
+		situ.Ask(f.t, situ.Call[raw](c).Detached().Behind(f.s.Path), f.s.p.reply, ticket{ID: id})
 	}
 	return Future[O]{f: f, n: n}
 }

@@ -43,6 +43,7 @@ type state struct {
 	Waking  int                             `json:"waking,omitempty"` // a wake is on its way for code that has seen that much, less 1
 	Stop    bool                            `json:"stop,omitempty"`   // it was asked to end
 	Callers []situ.Promise[situ.None]       `json:"callers,omitempty"`
+	Path    []string                        `json:"path,omitempty"`    // who waited when it was begun, itself last: what it calls must not wait for them
 	Updates map[int]situ.Promise[situ.None] `json:"updates,omitempty"` // who waits for which event
 	Journal situ.List[journal.Entry]        `json:"journal"`
 

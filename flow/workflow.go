@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -125,6 +126,9 @@ func Workflow[I, O any](t *situ.Type, run situ.Method[I, O], code func(*Flow, I)
 		}
 		var c situ.Promise[situ.None]
 		out, err = situ.Hold(t, (*situ.Promise[O])(&c))
+		if e, ok := errors.AsType[*situ.Error](err); ok { // it would wait for itself
+			return out, e
+		}
 		p.start(s, t, input, c)
 		return out, err
 	}))
@@ -155,6 +159,7 @@ func (p *program) start(s *state, t *situ.Turn, input []byte, c situ.Promise[sit
 		s.Callers = append(s.Callers, c)
 	}
 	if s.Status == "" {
+		s.Path = t.Waiters()
 		s.begin(t, input)
 		s.advance(t)
 	}

@@ -318,3 +318,19 @@ func Go[O any](rt *Runtime, c situ.Call[O]) func() O {
 		return r.out
 	}
 }
+
+// Cancel cancels a call that was started, and what is work for it.
+func (rt *Runtime) Cancel(id, reason string) error {
+	return rt.node.Cancel(context.Background(), wire.InvocationID(id), reason)
+}
+
+// Pause has what arrives for a type parked, or for one object of it if key is not
+// "". Resume lets it go in order, so many a second; 0 is as fast as possible.
+func (rt *Runtime) Pause(t *situ.Type, key string) error {
+	return rt.node.Pause(context.Background(), wire.Scope{Type: t.Name(), Key: key}, "")
+}
+
+// Resume ends a Pause.
+func (rt *Runtime) Resume(t *situ.Type, key string, rate float64) error {
+	return rt.node.Resume(context.Background(), wire.Scope{Type: t.Name(), Key: key}, rate)
+}

@@ -37,6 +37,9 @@ var commands = []func(*console) *cobra.Command{
 	vetCommand,
 	traceCommand,
 	usageCommand,
+	pauseCommand,
+	resumeCommand,
+	cancelCommand,
 	doctorCommand,
 	benchCommand,
 }

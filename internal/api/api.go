@@ -36,6 +36,8 @@ const (
 	Pending = "pending"
 	Done    = "done"
 	Failed  = "failed"
+	// Canceled is the status of a call that somebody cancelled.
+	Canceled = "canceled"
 )
 
 // Problem is an error, as RFC 9457 has it, with members of our own.
@@ -150,6 +152,8 @@ type DeadLetter struct {
 	Attempts int             `json:"attempts"`
 	At       time.Time       `json:"at,omitzero"`
 	Trace    string          `json:"traceparent,omitempty"`
+	Chain    string          `json:"chain,omitempty"` // the recorded call that it is work for
+	Made     time.Time       `json:"made,omitzero"`   // when the message was made
 	Reason   Failure         `json:"reason"`
 	Input    json.RawMessage `json:"input,omitempty"`
 }

@@ -25,6 +25,7 @@ type ShardStatus struct {
 	Timers   int    `json:"timers"`   // messages waiting for their time
 	Outbox   int    `json:"outbox"`   // messages not yet taken by other shards
 	Dead     int    `json:"dead"`     // dead letters
+	Parked   int    `json:"parked"`   // messages for what is paused
 
 	Rescued   uint64 `json:"rescued"`         // times that a sweep found work which no wake-up had told of
 	OverdueMS int64  `json:"overdue_ms"`      // age of the oldest thing that is due, in milliseconds

@@ -281,11 +281,6 @@ func (c *Client) Status(ctx context.Context) (*api.Status, error) {
 	return get[api.Status](ctx, c, "/v1/status", nil)
 }
 
-// Dead returns a page of dead letters, to objects of a type if typ is set.
-func (c *Client) Dead(ctx context.Context, typ, cursor string, limit int) (*api.DeadLetters, error) {
-	return get[api.DeadLetters](ctx, c, "/v1/dead", page("type", typ, cursor, limit))
-}
-
 // DeadLetter returns one dead letter.
 func (c *Client) DeadLetter(ctx context.Context, id string) (*api.DeadLetter, error) {
 	return get[api.DeadLetter](ctx, c, "/v1/dead/"+segment(id), nil)

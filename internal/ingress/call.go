@@ -257,6 +257,9 @@ func (x *exchange) accepted(resp *wire.Response) error {
 }
 
 func outcome(fail *wire.Failure) string {
+	if fail != nil && fail.Kind == fault.Canceled.String() && fail.Code == "canceled" {
+		return api.Canceled
+	}
 	if fail != nil {
 		return api.Failed
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/ingress/shown"
 	"github.com/situ-dev/situ/internal/schema"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -42,9 +43,9 @@ func (x *exchange) callback() error {
 	if err != nil {
 		return err
 	}
-	doc := api.Callback{Status: api.Pending, Created: instant(p.Made), Expires: instant(p.Until), Schema: json.RawMessage(p.Schema)}
+	doc := api.Callback{Status: api.Pending, Created: shown.Instant(p.Made), Expires: shown.Instant(p.Until), Schema: json.RawMessage(p.Schema)}
 	if p.Every != 0 {
-		doc.HeartbeatS, doc.SilentSince = time.Duration(p.Every).Seconds(), instant(p.Beat)
+		doc.HeartbeatS, doc.SilentSince = time.Duration(p.Every).Seconds(), shown.Instant(p.Beat)
 	}
 	return x.json(200, doc)
 }

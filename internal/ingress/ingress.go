@@ -51,8 +51,9 @@ type Objects interface {
 
 // DeadLetters shows and settles messages that were given up.
 type DeadLetters interface {
-	// Dead returns up to limit letters, to objects of a type if typ is set.
-	Dead(ctx context.Context, typ, cursor string, limit int) (letters []wire.DeadLetter, next string, err error)
+	// Letters returns up to limit letters that f chooses, after the one that cursor
+	// names; next is "" after the last.
+	Letters(ctx context.Context, f *wire.DeadFilter, cursor string, limit int) (letters []wire.DeadLetter, next string, err error)
 	DeadLetter(ctx context.Context, id string) (*wire.DeadLetter, error)
 	RetryDead(ctx context.Context, id string) error
 	DropDead(ctx context.Context, id string) error
@@ -131,11 +132,12 @@ func (c Config) withDefaults() Config {
 // Handler serves the HTTP API. It is an h1.Handler and an http.Handler, safe
 // for concurrent use.
 type Handler struct {
-	p     Platform
-	cfg   Config
-	full  func(r *wire.Request) error // of Crowded; nil if the engine is not
-	cross *http.CrossOriginProtection
-	cat   atomic.Pointer[catalogue]
+	p        Platform
+	cfg      Config
+	full     func(r *wire.Request) error // of Crowded; nil if the engine is not
+	controls Controls                    // nil if the engine is none
+	cross    *http.CrossOriginProtection
+	cat      atomic.Pointer[catalogue]
 }
 
 // New returns a handler in front of p.
@@ -144,6 +146,7 @@ func New(p Platform, cfg Config) *Handler {
 	if c, ok := p.Engine.(Crowded); ok {
 		h.full = c.Full
 	}
+	h.controls, _ = p.Engine.(Controls)
 	return h
 }
 

@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/ingress/shown"
 	"github.com/situ-dev/situ/internal/view"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -69,14 +69,7 @@ func (x *exchange) deleteObject() error {
 }
 
 func objectLine(i wire.ObjectInfo) api.Object {
-	return api.Object{Type: i.ID.Type, Key: i.ID.Key, Size: i.Size, Modified: instant(i.Modified)}
-}
-
-func instant(t wire.Time) time.Time {
-	if t == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, int64(t)).UTC()
+	return api.Object{Type: i.ID.Type, Key: i.ID.Key, Size: i.Size, Modified: shown.Instant(i.Modified)}
 }
 
 func (x *exchange) listObjects() error {

@@ -100,7 +100,9 @@ func TestOpenAPISchemas(t *testing.T) {
 		"Functions": api.Functions{}, "DeadLetter": api.DeadLetter{}, "DeadLetters": api.DeadLetters{}, "Health": api.Health{}, "Callback": api.Callback{}, "Answer": api.Answer{}, "AnswerError": api.AnswerError{}, "Status": api.Status{},
 		"ScheduleSpec": api.ScheduleSpec{}, "ScheduleRetry": api.ScheduleRetry{}, "ScheduleCatchUp": api.ScheduleCatchUp{}, "Schedule": api.Schedule{},
 		"ScheduleRun": api.ScheduleRun{}, "Schedules": api.Schedules{},
-		"Trace": api.Trace{}, "Span": api.Span{}, "Usage": api.Usage{}, "UsageLine": api.UsageLine{}} {
+		"Trace": api.Trace{}, "Span": api.Span{}, "Usage": api.Usage{}, "UsageLine": api.UsageLine{},
+		"Reason": api.Reason{}, "Pause": api.Pause{}, "Pauses": api.Pauses{}, "DeadFilter": api.DeadFilter{}, "RedriveRequest": api.RedriveRequest{},
+		"Redrive": api.Redrive{}, "Redrives": api.Redrives{}} {
 		compare(t, name, d.Components.Schemas[name], reflect.TypeOf(v))
 	}
 	var kinds []string

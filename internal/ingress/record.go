@@ -8,6 +8,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/ingress/shown"
 	"github.com/situ-dev/situ/internal/view"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -35,10 +36,10 @@ func (x *exchange) invocation() error {
 		return err
 	}
 	doc := api.Invocation{ID: string(inv.ID), Status: api.Pending, Target: inv.To.String(),
-		Created: instant(inv.Created), Finished: instant(inv.Finished), Expires: instant(inv.Expires)}
+		Created: shown.Instant(inv.Created), Finished: shown.Instant(inv.Finished), Expires: shown.Instant(inv.Expires)}
 	if inv.Finished != 0 {
 		doc.Status = outcome(inv.Fail)
-		doc.Error = failureDoc(inv.Fail)
+		doc.Error = shown.Failure(inv.Fail)
 		if doc.Result, err = asJSON(inv.Body); err != nil {
 			return err
 		}
@@ -57,15 +58,8 @@ func asJSON(p wire.Payload) (json.RawMessage, error) {
 	return nil, nil
 }
 
-func failureDoc(f *wire.Failure) *api.Failure {
-	if f == nil {
-		return nil
-	}
-	return &api.Failure{Kind: f.Kind, Code: f.Code, Message: f.Message}
-}
-
 func (x *exchange) listDead() error {
-	q, err := x.query("type", "limit", "cursor")
+	q, err := x.query(filterFields...)
 	if err != nil {
 		return err
 	}
@@ -73,29 +67,19 @@ func (x *exchange) listDead() error {
 	if err != nil {
 		return err
 	}
-	letters, next, err := x.h.p.DeadLetters.Dead(x.c, q.Get("type"), q.Get("cursor"), limit)
+	f, err := x.filter(q.Get)
+	if err != nil {
+		return err
+	}
+	letters, next, err := x.h.p.DeadLetters.Letters(x.c, &f, q.Get("cursor"), limit)
 	if err != nil {
 		return err
 	}
 	page := api.DeadLetters{Letters: make([]api.DeadLetter, len(letters)), Next: next}
 	for i := range letters {
-		page.Letters[i] = letterDoc(&letters[i])
+		page.Letters[i] = shown.Letter(&letters[i])
 	}
 	return x.json(200, page)
-}
-
-func letterDoc(l *wire.DeadLetter) api.DeadLetter {
-	d := api.DeadLetter{ID: l.ID, At: instant(l.At)}
-	if f := failureDoc(l.Reason); f != nil {
-		d.Reason = *f
-	}
-	if e := l.Envelope; e != nil {
-		d.Kind, d.Target, d.Attempts, d.Trace = "call", e.To.String(), int(e.Attempt), e.Trace
-		if e.Kind == wire.Reply {
-			d.Kind = "reply"
-		}
-	}
-	return d
 }
 
 func (x *exchange) deadLetter() error {
@@ -103,7 +87,7 @@ func (x *exchange) deadLetter() error {
 	if err != nil {
 		return x.noLetter(err)
 	}
-	d := letterDoc(l)
+	d := shown.Letter(l)
 	if l.Reason != nil {
 		d.Reason.Detail = l.Reason.Detail
 	}

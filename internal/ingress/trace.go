@@ -8,6 +8,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/ingress/shown"
 	"github.com/situ-dev/situ/internal/meter"
 	"github.com/situ-dev/situ/internal/span"
 	"github.com/situ-dev/situ/internal/wire"
@@ -70,17 +71,17 @@ func (x *exchange) showTrace() error {
 
 func traceDoc(t *span.Tree, limit int) (*api.Trace, error) {
 	rec := t.Record
-	doc := &api.Trace{ID: string(rec.ID), Status: api.Pending, Target: rec.To.String(), Created: instant(rec.Created),
-		Finished: instant(rec.Finished), Now: instant(t.Now), WallMS: millis(t.Wall), ActiveMS: millis(t.Active),
+	doc := &api.Trace{ID: string(rec.ID), Status: api.Pending, Target: rec.To.String(), Created: shown.Instant(rec.Created),
+		Finished: shown.Instant(rec.Finished), Now: shown.Instant(t.Now), WallMS: millis(t.Wall), ActiveMS: millis(t.Active),
 		WaitingMS: millis(t.Waited()), SyncMS: millis(t.Sync), Total: len(t.Nodes), LeftOut: t.Left, Calls: []api.Span{}}
 	if rec.Finished != 0 {
 		doc.Status = outcome(rec.Fail)
 	}
 	for _, n := range t.Nodes[:min(limit, len(t.Nodes))] {
 		s := api.Span{ID: spanName(n.ID), Parent: spanName(n.Parent), Depth: n.Depth, Kind: "call", Target: n.To.String(),
-			State: string(n.Where), Since: instant(n.Since), Until: instant(n.Until), Made: instant(n.Made), Begun: instant(n.Begun),
-			Ended: instant(n.Ended), Answered: instant(n.Answered), ActiveMS: millis(n.Active), WaitingMS: millis(n.Waited(t.Now)),
-			SyncMS: millis(n.Sync(t.Now)), Runs: n.Runs, OneWay: n.OneWay(), Missing: n.Missing, InputSize: n.Size, Error: failureDoc(n.Fail)}
+			State: string(n.Where), Since: shown.Instant(n.Since), Until: shown.Instant(n.Until), Made: shown.Instant(n.Made), Begun: shown.Instant(n.Begun),
+			Ended: shown.Instant(n.Ended), Answered: shown.Instant(n.Answered), ActiveMS: millis(n.Active), WaitingMS: millis(n.Waited(t.Now)),
+			SyncMS: millis(n.Sync(t.Now)), Runs: n.Runs, OneWay: n.OneWay(), Missing: n.Missing, InputSize: n.Size, Error: shown.Failure(n.Fail)}
 		if n.Continuation() {
 			s.Kind = "continuation"
 		}
@@ -131,7 +132,7 @@ func (x *exchange) usage() error {
 	if err != nil {
 		return err
 	}
-	doc := &api.Usage{By: "function", Since: instant(since), MemoryMB: price.MemoryMB, GBSecond: price.GBSecond, Lines: []api.UsageLine{}}
+	doc := &api.Usage{By: "function", Since: shown.Instant(since), MemoryMB: price.MemoryMB, GBSecond: price.GBSecond, Lines: []api.UsageLine{}}
 	switch by := q.Get("by"); by {
 	case "", "function":
 		err = x.usageByFunction(doc, since, price)

@@ -29,6 +29,9 @@ func (n *Node) besides(r *wire.Request) shard.Functions {
 	if !r.To.Function() || r.Key != "" || r.Async || r.Due != 0 || r.Until != 0 || r.Within != 0 {
 		return nil
 	}
+	if names := n.paused.Load(); names != nil && (*names)[r.To.Method] {
+		return nil // its shard says what becomes of it
+	}
 	if o := n.offered.Load(); o != nil {
 		return o.runs(r.To.Method)
 	}

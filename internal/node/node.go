@@ -46,8 +46,9 @@ type Node struct {
 	shards    []*shard.Shard
 	offered   atomic.Pointer[offer] // nil until there is any program
 	inFlight  atomic.Int64
-	turnstile atomic.Uint64 // spreads calls of functions over the shards
-	boot      string        // makes the names of calls of this run different
+	turnstile atomic.Uint64                   // spreads calls of functions over the shards
+	paused    atomic.Pointer[map[string]bool] // functions; nil for none
+	boot      string                          // makes the names of calls of this run different
 	started   time.Time
 	calls     sync.Pool // of *call
 	draining  atomic.Bool
@@ -100,6 +101,7 @@ func Open(cfg Config) (*Node, error) {
 		}
 		n.shards = append(n.shards, sh)
 	}
+	n.openPauses()
 	n.patients = make([]patient, len(n.shards))
 	return n, nil
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,40 +109,6 @@ func (n *Node) List(ctx context.Context, typ, prefix, cursor string, limit int) 
 		next = infos[limit-1].ID.Key
 	}
 	return infos, next, nil
-}
-
-// Dead returns up to limit dead letters, to objects of a type if typ is set,
-// after the one that cursor names; next is "" after the last.
-func (n *Node) Dead(ctx context.Context, typ, cursor string, limit int) (letters []wire.DeadLetter, next string, err error) {
-	first, after := 0, wire.Seq(0)
-	if cursor != "" {
-		var seq uint64
-		if _, err := fmt.Sscanf(cursor, "%d-%d", &first, &seq); err != nil || first < 0 {
-			return nil, "", fault.New(fault.Invalid, "dead letters", cursor, "this is no cursor of a list of dead letters")
-		}
-		after = wire.Seq(seq)
-	}
-	for i := first; i < len(n.shards); i++ {
-		err := n.shards[i].DeadLetters(after, func(seq wire.Seq, d *wire.DeadLetter) bool {
-			if typ != "" && d.Envelope.To.Type != typ {
-				return true
-			}
-			if len(letters) == limit {
-				next = letters[limit-1].ID
-				return false
-			}
-			letters = append(letters, *d)
-			return true
-		})
-		if err != nil || next != "" {
-			return letters, next, err
-		}
-		after = 0
-		if err := ctx.Err(); err != nil {
-			return nil, "", fault.Wrap(fault.Canceled, "dead letters", typ, err)
-		}
-	}
-	return letters, "", nil
 }
 
 func (n *Node) deadHome(id string) (*shard.Shard, wire.Seq, error) {

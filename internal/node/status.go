@@ -36,7 +36,7 @@ func (n *Node) Status(ctx context.Context) (*api.Status, error) {
 			return nil, err
 		}
 		st.Shards = append(st.Shards, api.ShardStatus{ID: i, Seq: uint64(f.Seq), Resident: f.Resident, Queued: f.Queued,
-			Timers: f.Timers, Outbox: f.Outbox, Dead: f.Dead, Rescued: f.Rescued, OverdueMS: f.Overdue.Milliseconds(), Stuck: stuck})
+			Timers: f.Timers, Outbox: f.Outbox, Dead: f.Dead, Parked: f.Parked, Rescued: f.Rescued, OverdueMS: f.Overdue.Milliseconds(), Stuck: stuck})
 	}
 	return st, nil
 }

@@ -72,6 +72,7 @@ func (n *Node) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		n.watchPauses()
 		hindrance := n.store.Hindrance()
 		if roomy++; fault.Is(hindrance, fault.Full) {
 			roomy = 0

@@ -36,6 +36,7 @@ func (s *Shard) tellCrowds() {
 	if crowds, changed := s.core.Crowds(); changed {
 		s.crowds.Store(crowds)
 	}
+	s.gates.Store(int32(s.core.Control().Pauses.Functions()))
 }
 
 func stopped(on string) error {

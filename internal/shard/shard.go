@@ -69,6 +69,7 @@ type Shard struct {
 	wake   chan struct{}
 	crowds atomic.Pointer[core.Crowds] // what takes no calls now
 	aside  []any                       // of inbox: what waits for the report of a frame
+	gates  atomic.Int32                // functions that are paused
 
 	main    *seat
 	seats   []*seat // of all programs, main first
@@ -106,6 +107,7 @@ func Open(cfg Config, st *store.Shard, peers Peers) (*Shard, error) {
 	if err := s.core.Open(); err != nil {
 		return nil, err
 	}
+	s.gates.Store(int32(s.core.Control().Pauses.Functions()))
 	return s, nil
 }
 

@@ -21,5 +21,10 @@ const (
 	Dead        = layout.Dead
 	Spans       = layout.Spans // of chains
 	Meter       = layout.Meter
+	Pauses      = layout.Pauses
+	Parked      = layout.Parked
+	Redrives    = layout.Redrives
+	Cancels     = layout.Cancels
+	Held        = layout.Held
 	Promises    = layout.Promises
 )

@@ -157,7 +157,7 @@ func DecodeEnvelope(b []byte) (*Envelope, error) {
 	env := new(Envelope)
 	d := Decoder{Buf: b}
 	env.decode(&d)
-	if d.err == nil && env.Kind != Call && env.Kind != Reply {
+	if d.err == nil && (env.Kind < Call || env.Kind > Cancel) {
 		d.fail("an envelope has no kind")
 	}
 	return env, d.err
@@ -195,6 +195,12 @@ func (e *Encoder) envelope(env *Envelope) {
 	}
 	e.String(18, string(env.Chain))
 	e.Int(19, uint64(env.Deadline))
+	if env.Free {
+		e.Int(32, 1)
+	}
+	for _, s := range env.Path {
+		e.String(33, s)
+	}
 	if env.Guard {
 		e.Int(20, 1)
 	}
@@ -261,6 +267,10 @@ func (env *Envelope) decode(d *Decoder) {
 		case 25:
 			env.Asked = new(Asked)
 			d.nested(func(in *Decoder) { env.Asked.decode(in, 0) })
+		case 32:
+			env.Free = d.Int() != 0
+		case 33:
+			env.Path = append(env.Path, d.Text())
 		case 20:
 			env.Guard = d.Int() != 0
 		case 21:
@@ -348,6 +358,9 @@ func (c *Callback) encode(e *Encoder) {
 		c.OnFail.encode(e)
 		e.close(at)
 	}
+	for _, s := range c.Path {
+		e.String(14, s)
+	}
 	e.Int(12, uint64(c.Deadline))
 	if c.Asked != nil {
 		at := e.open(16)
@@ -392,6 +405,8 @@ func (c *Callback) decode(d *Decoder, depth int) {
 		case 18:
 			c.OnFail = new(Address)
 			d.nested(c.OnFail.decode)
+		case 14:
+			c.Path = append(c.Path, d.Text())
 		case 12:
 			c.Deadline = Time(d.Int())
 		}

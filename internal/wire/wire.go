@@ -170,6 +170,7 @@ type Callback struct {
 	// Deadline, for ToMethod, is that of the turn that will be continued: what the
 	// later turn calls has it, too, as long as it is to come.
 	Deadline Time
+	Path     Waiters // for ToMethod: that of the turn that asked
 }
 
 // InvocationID names one call from outside. It is chosen at the door: random,
@@ -213,6 +214,9 @@ type EnvelopeKind uint8
 const (
 	Call  EnvelopeKind = 1
 	Reply EnvelopeKind = 2
+	// Cancel tells a shard that a chain was cancelled: Chain says which, Fail why, Due
+	// until when that is to be known.
+	Cancel EnvelopeKind = 3
 )
 
 // Envelope is a message: a call, or the reply that a callback asked for.
@@ -241,6 +245,12 @@ type Envelope struct {
 	Deadline Time   // of the chain, or of this call if that is sooner: not run after; 0 is none
 	Guard    bool   // the deadline is of this call: its callback is answered then at the latest
 	Beat     Time   // of a call of a Token: how long it may be silent, in nanoseconds; 0 is for ever
+	// Free says that it cleans up after a chain that was cancelled, and is run all the same: a
+	// failure that a continuation is told of, and what follows from it.
+	Free bool
+	// Path is who waits for the answer and cannot be seen in Back, oldest first: objects
+	// that hold their caller meanwhile, and workflows.
+	Path Waiters
 
 	// Of the shard that holds the envelope, too.
 	Local any       // who waits for the answer in this process
@@ -268,7 +278,7 @@ func ReplyTo(cb *Callback, body Payload, fail *Failure) *Envelope {
 	if cb.Kind != ToMethod {
 		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb, Asked: cb.Asked}
 	}
-	env := &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Deadline: cb.Deadline,
+	env := &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Path: cb.Path, Deadline: cb.Deadline,
 		Asked: cb.Asked, Trace: cb.Asked.trace()}
 	if cb.OnFail != nil {
 		env.Policy = &Policy{OnFail: *cb.OnFail}

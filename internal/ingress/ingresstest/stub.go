@@ -31,11 +31,13 @@ type Platform struct {
 	Last     wire.Request // the last call, its body copied
 	Counters map[string]int
 	Calls    map[wire.InvocationID]*wire.Invocation
-	Letters  map[string]*wire.DeadLetter
+	Dead     map[string]*wire.DeadLetter
 	Tokens   map[wire.InvocationID]*wire.Promise
 	Program  *host.Manifest
 	Refuse   error // what Invoke answers, if set
 	Page     int   // the most objects that List gives, if set
+	Paused   []wire.Pause
+	Driven   []wire.Redrive
 }
 
 const manifest = `{
@@ -59,7 +61,7 @@ func New() *Platform {
 		"0003-used":    {Made: Epoch, Until: Epoch + 3600e9, Token: true, Over: wire.Answered, Ended: Epoch},
 		"0003-expired": {Made: Epoch - 2, Until: Epoch - 1, Token: true, Over: wire.Expired, Ended: Epoch},
 	}
-	p.Letters = map[string]*wire.DeadLetter{"3-17": {ID: "3-17", At: Epoch,
+	p.Dead = map[string]*wire.DeadLetter{"3-17": {ID: "3-17", At: Epoch,
 		Envelope: &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: "counter", Key: "a", Method: "add"}, Attempt: 5,
 			Body: wire.Payload{Format: wire.CBOR, Data: encode(map[string]int{"by": 1})}},
 		Reason: &wire.Failure{Kind: "crashed", Message: "panic: index out of range", Detail: "goroutine 1 [running]:\nmain.add(...)"}}}
@@ -213,12 +215,12 @@ func keys[V any](m map[string]V) []string {
 	return all
 }
 
-// Dead lists the letters, all on one page.
-func (p *Platform) Dead(ctx context.Context, typ, cursor string, limit int) (letters []wire.DeadLetter, next string, err error) {
+// Letters lists the letters that f chooses, all on one page.
+func (p *Platform) Letters(ctx context.Context, f *wire.DeadFilter, cursor string, limit int) (letters []wire.DeadLetter, next string, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, id := range keys(p.Letters) {
-		if l := p.Letters[id]; typ == "" || l.Envelope.To.Type == typ {
+	for _, id := range keys(p.Dead) {
+		if l := p.Dead[id]; f.Match(l) {
 			letters = append(letters, *l)
 		}
 	}
@@ -229,7 +231,7 @@ func (p *Platform) Dead(ctx context.Context, typ, cursor string, limit int) (let
 func (p *Platform) DeadLetter(ctx context.Context, id string) (*wire.DeadLetter, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l := p.Letters[id]; l != nil {
+	if l := p.Dead[id]; l != nil {
 		return l, nil
 	}
 	return nil, fault.New(fault.NotFound, "stub", id, "no such letter")
@@ -242,10 +244,10 @@ func (p *Platform) RetryDead(ctx context.Context, id string) error { return p.Dr
 func (p *Platform) DropDead(ctx context.Context, id string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.Letters[id] == nil {
+	if p.Dead[id] == nil {
 		return fault.New(fault.NotFound, "stub", id, "no such letter")
 	}
-	delete(p.Letters, id)
+	delete(p.Dead, id)
 	return nil
 }
 

@@ -28,6 +28,7 @@ type Config struct {
 	MaxMailbox       int           // messages of one object, for callers outside; default 10,000
 	MaxWait          time.Duration // how long who waits for an answer may have to wait in a long queue; default 500 ms
 	LongQueue        int           // messages of one object, or objects that are ready, that are a long queue; default 100
+	MaxParked        int           // messages for what is paused, for callers outside; default 10,000,000
 	MaxOutbox        int           // bytes not acknowledged by one shard, for callers outside; default 64 MiB
 	MaxFunctions     int           // functions running at once; default 256
 	ChannelWindow    int           // bytes under way to another shard; default 4 MiB
@@ -86,6 +87,7 @@ func (c Config) WithDefaults() Config {
 	def(&c.MaxMailbox, 10_000)
 	def(&c.MaxWait, 500*time.Millisecond)
 	def(&c.LongQueue, 100)
+	def(&c.MaxParked, 10_000_000)
 	def(&c.MaxOutbox, 64<<20)
 	def(&c.MaxFunctions, 256)
 	def(&c.ChannelWindow, 4<<20)
@@ -121,6 +123,7 @@ type Stats struct {
 	Loads, Evicted, Fired                uint64
 	Detached, Failures, Buried, Unheard  uint64
 	Resident, Queued, Timers, Outbox     int
+	Parked                               int    // messages for what is paused
 	Dead, Waiting                        int    // dead letters; callers outside whose call moved on
 	Late                                 uint64 // answers to promises that had one, or had lapsed
 	Seq                                  wire.Seq

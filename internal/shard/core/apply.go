@@ -208,6 +208,7 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 		res.Sends = append(res.Sends, call)
 	}
 	for _, out := range res.Sends {
+		out.Free = out.Free || env.Free
 		c.send(out)
 	}
 	relaxed := m != nil && m.Relaxed
@@ -238,7 +239,7 @@ func (c *Core) unheard(env *wire.Envelope, fail *wire.Failure) {
 // reply brings a turn's answer to the owner of its callback.
 func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bool) {
 	if env.Note&wire.Volatile == 0 || env.Local == nil {
-		c.send(wire.ReplyTo(env.Back, res.Answer, res.Fail))
+		c.sendBack(env, res.Answer, res.Fail)
 		return
 	}
 	w := env.Local.(*Waiter)
@@ -333,7 +334,7 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 		if w, ok := env.Local.(*Waiter); ok {
 			c.batch.answer(w, &wire.Response{Done: true, Fail: told}, nil)
 		} else {
-			c.send(wire.ReplyTo(env.Back, wire.Payload{}, told))
+			c.sendBack(env, wire.Payload{}, told)
 		}
 	}
 	return false

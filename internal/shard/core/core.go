@@ -8,6 +8,7 @@ import (
 	"github.com/situ-dev/situ/internal/shard/account"
 	"github.com/situ-dev/situ/internal/shard/channel"
 	"github.com/situ-dev/situ/internal/shard/conf"
+	"github.com/situ-dev/situ/internal/shard/control"
 	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/mail"
 	"github.com/situ-dev/situ/internal/shard/promise"
@@ -75,6 +76,7 @@ type Core struct {
 	out     *channel.Outbox
 	records *record.Records
 	dead    *dead.Letters
+	ctl     *control.Control
 	proms   *promise.Promises
 	mail    int        // envelopes in mailboxes and queues
 	held    int        // their bytes
@@ -135,6 +137,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 		account: account.New(cfg, name, committed, now),
 	}
 	c.proms = promise.New(cfg.ID, name, cfg.KeepAnswers, committed, home{c})
+	c.ctl = control.New(cfg.MaxParked, c.dead, committed)
 	c.batch = &batch{}
 	c.main = c.Program(conf.Main)
 	c.timely = func(env *wire.Envelope) bool { // a program takes what is for it when its frame is back: else that would be written
@@ -209,8 +212,12 @@ func (c *Core) hold(env *wire.Envelope) {
 	}
 }
 
-// sort brings an envelope that is held to where it waits for its turn.
+// sort brings an envelope that is held to where it waits for its turn. What is
+// paused does not come so far: nothing that is let go may find a later one there.
 func (c *Core) sort(env *wire.Envelope) {
+	if !c.ctl.Idle() && c.stop(env) {
+		return
+	}
 	if env.To.Function() {
 		if p := c.functions[env.To.Method]; p != nil {
 			p.PutFunction(env)
@@ -330,6 +337,7 @@ func (c *Core) Count() conf.Stats {
 	st.Queued = c.mail
 	st.Waiting = c.records.Waiting()
 	st.Dead = c.dead.Len()
+	st.Parked = c.ctl.Pauses.Parked()
 	st.Timers = c.timers.Len()
 	st.Outbox = c.out.Waiting()
 	st.Rescued += uint64(c.out.Rescued())
@@ -377,4 +385,10 @@ func (c *Core) Abandon(err error) {
 			}
 		}
 	}
+}
+
+func busyError(op, on, what string) error {
+	e := fault.New(fault.Busy, op, on, "%s is full: try again later", what)
+	e.Retry = 1e9
+	return e
 }

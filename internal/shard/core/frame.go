@@ -35,6 +35,10 @@ func (c *Core) NextFrame(p *Program) *turn.Frame {
 		c.addFunctions(f, fl)
 	}
 	if len(f.Tasks) == 0 {
+		if fl.Trial {
+			c.cfg.Trials.End(p.Name)
+		}
+		*fl = resident.Flight{Program: p, Frame: turn.Frame{Tasks: f.Tasks}, Tasks: fl.Tasks}
 		p.Landed = fl
 		return nil
 	}
@@ -76,7 +80,9 @@ func (c *Core) addSuspect(f *turn.Frame, fl *resident.Flight) bool {
 	env := p.Funcs[fn]
 	p.Funcs = slices.Delete(p.Funcs, fn, fn+1)
 	c.clear(env)
-	c.addFunction(f, fl, env)
+	if !c.stop(env) {
+		c.addFunction(f, fl, env)
+	}
 	return true
 }
 
@@ -102,6 +108,9 @@ func (c *Core) addObjects(f *turn.Frame, fl *resident.Flight) {
 
 func (c *Core) addMail(f *turn.Frame, fl *resident.Flight, o *object, n int) {
 	o.Pace.Look(c.tick)
+	if n = c.stopMail(o, n); n == 0 {
+		return
+	}
 	env := o.Box.Queue()
 	if fl.Program.Suspects > 0 {
 		for i, e := 0, env; i < n && e != nil; i, e = i+1, e.Next {
@@ -149,7 +158,9 @@ func (c *Core) addFunctions(f *turn.Frame, fl *resident.Flight) {
 			later = append(later, env)
 			continue
 		}
-		c.addFunction(f, fl, env)
+		if !c.stop(env) {
+			c.addFunction(f, fl, env)
+		}
 	}
 	p.Funcs = append(p.Funcs, later...)
 }

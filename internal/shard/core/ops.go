@@ -78,20 +78,6 @@ func (c *Core) Remove(id wire.ObjectID) error {
 	return nil
 }
 
-// Redrive runs a dead letter's message again, as if it had just arrived. Its
-// caller was answered when it was given up, so nobody hears the answer.
-func (c *Core) Redrive(id string) error {
-	d, err := c.dead.Take(id)
-	if err != nil {
-		return err
-	}
-	env := d.Envelope
-	env.Attempt, env.Due, env.Back, env.Deadline = 0, 0, nil, 0
-	env.Made = c.now // its age begins anew
-	c.accept(env)
-	return nil
-}
-
 // ForgetDead removes a dead letter.
 func (c *Core) ForgetDead(id string) error {
 	_, err := c.dead.Take(id)

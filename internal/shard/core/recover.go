@@ -10,7 +10,7 @@ import (
 // where its timers begin. Objects and records are read when they are needed.
 // The error names the shard; it is of kind fault.Corrupt if a row is damaged.
 func (c *Core) Open() error {
-	steps := []func() error{func() error { return c.in.Open(c.rows) }, c.out.Open, c.openMail, c.openTimers, c.openDead}
+	steps := []func() error{func() error { return c.in.Open(c.rows) }, c.out.Open, c.openMail, c.openTimers, c.openDead, c.openControl}
 	for _, step := range steps {
 		if err := step(); err != nil {
 			return fault.Wrap(fault.KindOf(err), "shard.open", c.id.String(), err)
@@ -34,6 +34,12 @@ func (c *Core) openTimers() error {
 
 func (c *Core) openDead() error {
 	last, err := c.dead.Open()
+	c.arrival = max(c.arrival, last)
+	return err
+}
+
+func (c *Core) openControl() error {
+	last, err := c.ctl.Open()
 	c.arrival = max(c.arrival, last)
 	return err
 }

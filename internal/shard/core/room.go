@@ -9,6 +9,9 @@ import (
 
 // room refuses what is over a bound, before anything is written.
 func (c *Core) room(r *wire.Request) error {
+	if err := c.ctl.Pauses.Refuse(r, c.now); err != nil {
+		return err
+	}
 	if c.Full() || resident.Waits(r) && c.slow(c.program(r.To)) {
 		return resident.ShardFull(r.To)
 	}

@@ -41,11 +41,13 @@ func (c *Core) Wanted() bool {
 	if len(b.objects)+len(b.drops)+len(b.answers)+len(b.later) > 0 {
 		return true
 	}
-	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.post.Dirty() || c.proms.Dirty() || c.account.Dirty()
+	return c.in.Dirty() || c.out.Dirty() || c.timers.Dirty() || c.records.Dirty() || c.dead.Dirty() || c.post.Dirty() || c.proms.Dirty() || c.account.Dirty() || c.ctl.Dirty()
 }
 
 // BatchSize returns about how many bytes Seal will write.
-func (c *Core) BatchSize() int { return c.batch.size + 64*len(c.batch.objects) + 1024 }
+func (c *Core) BatchSize() int {
+	return c.batch.size + c.ctl.Pauses.Size() + 64*len(c.batch.objects) + 1024
+}
 
 // eachMail calls f for the mail of every object and function.
 func (c *Core) eachMail(f func(*wire.Envelope)) {
@@ -82,6 +84,7 @@ func (c *Core) Seal(w *store.Batch) bool {
 	c.in.Seal(w)
 	c.records.Seal(w)
 	c.dead.Seal(w)
+	c.ctl.Seal(w)
 	c.proms.Seal(w)
 	for _, r := range b.drops {
 		w.Delete(r.table, r.key)
@@ -121,6 +124,7 @@ func (c *Core) Committed() {
 	c.records.Committed()
 	c.dead.Committed()
 	c.account.Committed()
+	c.ctl.Committed()
 	c.proms.Committed()
 	for _, env := range b.later {
 		c.sort(env)

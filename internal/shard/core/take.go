@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/shard/control"
 	"github.com/situ-dev/situ/internal/shard/hook"
 	"github.com/situ-dev/situ/internal/shard/promise"
 	"github.com/situ-dev/situ/internal/shard/rows"
@@ -93,10 +94,14 @@ func (c *Core) accept(env *wire.Envelope) {
 		c.deliver(env.Back, env.Body, env.Fail, c.batch.answer)
 		return
 	}
+	if env.Kind == wire.Cancel {
+		c.ctl.Cancels.Mark(env.Chain, env.Fail.Message, env.Due)
+		return
+	}
 	c.arrival++
 	env.Seq = c.arrival
 	env.Note &^= wire.InMail | wire.InSheet | wire.InTimers | wire.Stale
-	if env.Due > c.now {
+	if env.Due > c.now && !c.ctl.Cancels.Ended(env) {
 		c.timers.Add(env)
 		return
 	}
@@ -185,6 +190,7 @@ func (c *Core) TakeTime(now wire.Time) {
 		}
 		c.arrive(env)
 	}
+	c.pump()
 	c.Fail(c.records.Expire(c.now))
 	c.evict()
 }
@@ -226,6 +232,9 @@ func (c *Core) NextTime() wire.Time {
 		next = min(next, t+shown)
 	}
 	if t, ok := c.retries.Next(); ok {
+		next = min(next, t+shown)
+	}
+	if t := c.ctl.Next(c.now, c.tick); t != control.Never {
 		next = min(next, t+shown)
 	}
 	if o, used := c.idle.First(); c.cfg.IdleAfter > 0 && o != nil {

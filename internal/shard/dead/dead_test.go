@@ -167,6 +167,10 @@ func (b broken) Scan(store.Table, []byte, []byte, func(key, value []byte) (bool,
 	return b.err
 }
 
+func (b broken) ScanReverse(store.Table, []byte, []byte, func(key, value []byte) (bool, error)) error {
+	return b.err
+}
+
 // TestUnreadable checks that a letter that cannot be read is not one that is
 // not there.
 func TestUnreadable(t *testing.T) {

@@ -111,6 +111,19 @@ func (t *Timers) Pop(now wire.Time) (env *wire.Envelope, ok bool, err error) {
 	return env, true, nil
 }
 
+// Claim takes a timer that is a committed row out before its time, and its row,
+// and reports whether it was still to come.
+func (t *Timers) Claim(when wire.Time, seq wire.Seq) bool {
+	if !t.queue.Remove(when, seq) {
+		due, first, ok := t.queue.Horizon()
+		if !ok || when < due || when == due && seq < first || t.removed(when, seq) {
+			return false // it fired
+		}
+	}
+	t.gone[name{when, seq}] = struct{}{}
+	return true
+}
+
 // read reads a timer from its row.
 func (t *Timers) read(when wire.Time, seq wire.Seq) (*wire.Envelope, error) {
 	key := rows.TimerKey(when, seq)

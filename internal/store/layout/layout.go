@@ -29,13 +29,19 @@ const (
 	Dead        Table = 'd'
 	Spans       Table = 'n' // of chains
 	Meter       Table = 'u'
+	Pauses      Table = 'P'
+	Parked      Table = 'K' // what arrived for what is paused
+	Redrives    Table = 'J' // of dead letters
+	Cancels     Table = 'N' // of chains
+	Held        Table = 'H' // by objects, of what is not answered yet
 	Promises    Table = 'p'
 
 	Tip Table = 'c' // up to where the shard's rows are in tables; see package chain
 )
 
 // Tables is all tables of a shard whose rows commits write.
-var Tables = []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead, Promises, Spans, Meter}
+var Tables = []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead, Promises, Spans, Meter,
+	Pauses, Parked, Redrives, Cancels, Held}
 
 // String returns the name of the table.
 func (t Table) String() string {
@@ -68,6 +74,16 @@ func (t Table) String() string {
 		return "spans"
 	case Meter:
 		return "meter"
+	case Pauses:
+		return "pauses"
+	case Parked:
+		return "parked"
+	case Redrives:
+		return "redrives"
+	case Cancels:
+		return "cancels"
+	case Held:
+		return "held"
 	case Promises:
 		return "promises"
 	case Tip:
