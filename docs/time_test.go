@@ -12,7 +12,7 @@ import (
 
 var (
 	trialType   = situ.NewType("trial")
-	begin       = situ.NewMethod[situ.None, situ.None](trialType, "begin")
+	beginTrial  = situ.NewMethod[situ.None, situ.None](trialType, "begin")
 	remindTrial = situ.NewMethod[int, situ.None](trialType, "remind")
 	cancelled   = situ.NewMethod[situ.None, situ.None](trialType, "cancel")
 	said        = situ.NewMethod[situ.None, []string](trialType, "reminders", situ.ReadOnly)
@@ -32,7 +32,7 @@ type trial struct {
 func trials() situ.Component {
 	none := situ.None{}
 	return situ.Object(trialType,
-		situ.On(begin, func(tr *trial, t *situ.Turn, _ situ.None) (situ.None, error) {
+		situ.On(beginTrial, func(tr *trial, t *situ.Turn, _ situ.None) (situ.None, error) {
 			tr.Gen++
 			for _, days := range []int{7, 13} {
 				situ.Send(t, remindTrial.To(t.Key(), tr.Gen).After(time.Duration(days)*24*time.Hour))
@@ -54,11 +54,11 @@ func trials() situ.Component {
 
 func TestTrial(t *testing.T) {
 	situtest.Run(t, []situ.Component{trials()}, func(t *testing.T, rt *situtest.Runtime) {
-		situtest.Do(rt, begin.To("ann", situ.None{}))
+		situtest.Do(rt, beginTrial.To("ann", situ.None{}))
 		situtest.Do(rt, cancelled.To("ann", situ.None{}))
-		situtest.Do(rt, begin.To("ann", situ.None{}))
+		situtest.Do(rt, beginTrial.To("ann", situ.None{}))
 		rt.CrashAt(1)
-		if situtest.DoErr(rt, begin.To("bob", situ.None{})) == nil || !rt.Crashed() {
+		if situtest.DoErr(rt, beginTrial.To("bob", situ.None{})) == nil || !rt.Crashed() {
 			t.Fatal("it lives")
 		}
 		rt.Pass(20 * 24 * time.Hour)
