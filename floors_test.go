@@ -35,13 +35,12 @@ const floors = `
 	internal/store/inspect
 	internal/store internal/client
 	.
-	flow fan internal/platform/schedule flow/graph
+	flow fan flow/graph internal/platform/schedule
 	internal/platform/machine
 	internal/platform/flows
-	internal/shard/rows internal/shard/conf internal/shard/warn
-	internal/shard/hook
+	internal/shard/rows internal/shard/conf internal/shard/warn internal/shard/hook
 	internal/shard/channel internal/shard/timer internal/shard/record internal/shard/dead internal/shard/mail internal/shard/promise internal/shard/delta internal/shard/spans internal/shard/tally
-	internal/shard/resident
+	internal/shard/account internal/shard/control internal/shard/resident
 	internal/shard/core
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process internal/ledger
@@ -50,9 +49,7 @@ const floors = `
 	internal/platform internal/lambda/execution
 	internal/lambda/door
 	internal/lambda
-	internal/shard/account
 	internal/ingress/h1 internal/ingress/shown
-	internal/shard/control
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest
 	internal/dev internal/server
