@@ -14,7 +14,7 @@ func TestVet(t *testing.T) {
 		code int
 		want string
 	}{
-		{"vet ../../docs/testdata/late", 1, "late.go:11:39: workflow code uses time.Now; use f.Now()\n"},
+		{"vet ../../docs/testdata/late", 1, "late.go:11:44: workflow code uses time.Now; use f.Now()\n"},
 		{"vet --json ../../docs/testdata/late", 1, `"message":"workflow code uses time.Now; use f.Now()"`},
 		{"vet ../../examples/checkout/...", 0, ""},
 		{"vet ./nowhere", 64, "nowhere"},
