@@ -17,7 +17,7 @@ func documents() map[string]any {
 	offset := 7
 	failure := api.Failure{Kind: "failed", Code: "full", Message: "no seat", Detail: "a stack"}
 	object := api.Object{Type: "flight", Key: "BA 123/x", Size: 300, Modified: at, State: json.RawMessage(`{"n":1}`)}
-	letter := api.DeadLetter{ID: "3-7", Kind: "call", Target: "flight/BA123.cancel", Attempts: 5, At: at,
+	letter := api.DeadLetter{ID: "3-7", Kind: "call", Target: "flight/BA123.cancel", Attempts: 5, At: at, Made: at, Chain: "0003-x",
 		Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Reason: failure, Input: json.RawMessage(`{}`)}
 	op := api.Operation{Name: "cancel", Doc: "Cancels it.", ReadOnly: true}
 	return map[string]any{
@@ -37,7 +37,7 @@ func documents() map[string]any {
 		"health":      &api.Health{Status: "ok"},
 		"status": &api.Status{Version: "v1.2.3", Mode: "serve", State: "running", Started: at, UptimeS: 1.5, DataDir: "/var/lib/x", BytesWritten: 1 << 40,
 			Disk: api.DiskStatus{Free: 1 << 41, Writable: true}, Worker: &api.WorkerStatus{PID: 4711, State: "running", Restarts: 2},
-			Shards: []api.ShardStatus{{ID: 1, Seq: 2, Resident: 3, Queued: 4, Timers: 5, Outbox: 6, Dead: 7, Rescued: 8, OverdueMS: 9, Stuck: "a commit does not end"}}},
+			Shards: []api.ShardStatus{{ID: 1, Seq: 2, Resident: 3, Queued: 4, Timers: 5, Outbox: 6, Dead: 7, Parked: 10, Rescued: 8, OverdueMS: 9, Stuck: "a commit does not end"}}},
 	}
 }
 
