@@ -2,6 +2,7 @@ package situtest_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -80,7 +81,7 @@ func office() []situ.Component {
 }
 
 func kind(err error) string {
-	if e, ok := err.(*situ.Error); ok {
+	if e, ok := errors.AsType[*situ.Error](err); ok {
 		return e.Kind
 	}
 	return ""
@@ -233,7 +234,7 @@ func TestWithinInWorkflow(t *testing.T) {
 			rt.Pass(29 * time.Minute)
 			rt.Crash()
 		}
-		<-done // it lost its connection
+		_ = <-done // it lost its connection
 		situtest.Do(rt, clerkTell.To("bob", "at last"))
 		if got := situtest.Do(rt, run.To("e", situ.None{})); got != "timeout, timeout, at last" {
 			t.Errorf("%q", got)

@@ -56,7 +56,7 @@ func TestSameHeadMeansTheSame(t *testing.T) {
 	go func() { ended <- s.Serve(ln) }()
 	defer func() {
 		_ = s.Close()
-		<-ended
+		_ = <-ended // closed
 	}()
 	const path = "/v1/objects/counter/k/add"
 	for _, fields := range []string{"", "Content-Type: application/json\r\n", "Accept: application/cbor\r\n", "Accept: text/html\r\n",

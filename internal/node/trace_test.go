@@ -203,7 +203,7 @@ func TestTraceGoes(t *testing.T) {
 		do(r, clerkFree.To("1", "free"))
 		pass(3 * time.Hour)
 		r.stop()
-		<-r.done
+		_ = <-r.done // what stopped it
 		rows := 0
 		st, err := store.Open("data", store.Options{FS: r.fs})
 		if err != nil {

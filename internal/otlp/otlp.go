@@ -92,7 +92,7 @@ func (e *Exporter) describe() error {
 	named := false
 	for _, kv := range res.Attributes() {
 		named = named || kv.Key == "service.name"
-		e.resource.Attributes = append(e.resource.Attributes, text(string(kv.Key), kv.Value.Emit()))
+		e.resource.Attributes = append(e.resource.Attributes, text(string(kv.Key), kv.Value.String()))
 	}
 	if !named {
 		e.resource.Attributes = append(e.resource.Attributes, text("service.name", "situ"))

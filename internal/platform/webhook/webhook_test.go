@@ -134,7 +134,7 @@ func TestPosted(t *testing.T) {
 		for range len(c.before) + 1 {
 			p := <-posts
 			mac := hmac.New(sha256.New, secret[0])
-			fmt.Fprintf(mac, "%s.%s.%s", p.id, p.at, p.body)
+			_, _ = fmt.Fprintf(mac, "%s.%s.%s", p.id, p.at, p.body)
 			if want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil)); p.signature != want {
 				t.Errorf("signature %s, want %s", p.signature, want)
 			}

@@ -386,9 +386,3 @@ func (c *Core) Abandon(err error) {
 		}
 	}
 }
-
-func busyError(op, on, what string) error {
-	e := fault.New(fault.Busy, op, on, "%s is full: try again later", what)
-	e.Retry = 1e9
-	return e
-}
