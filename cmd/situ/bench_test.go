@@ -46,7 +46,7 @@ func TestBench(t *testing.T) {
 		{"memory --residents 2000 --objects 1500 --starts 1 --mode worker", []string{"rss_mb"}},
 		{"recover --objects 300 --tail 500000 --callers 3 --starts 1 --mode worker", nil},
 		{"recover --objects 30 --tail 2000000 --bytes 100000 --callers 8 --starts 1", nil},
-		{"overload --objects 5 --connections 20 --waiting 3 --times 2 --duration 1s --mode worker", []string{"calls_per_s", "rss_mb"}},
+		{"overload --objects 5 --connections 20 --waiting 3 --times 2 --duration 5s --mode worker", []string{"calls_per_s", "rss_mb"}},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			t.Parallel()

@@ -61,6 +61,7 @@ func TestSameHeadMeansTheSame(t *testing.T) {
 	const path = "/v1/objects/counter/k/add"
 	for _, fields := range []string{"", "Content-Type: application/json\r\n", "Accept: application/cbor\r\n", "Accept: text/html\r\n",
 		"Prefer: respond-async\r\n", "Prefer: wait=0\r\n", "Idempotency-Key: k1\r\n", "Situ-Delay: 90s\r\n", "Situ-Delay: soon\r\n",
+		"Situ-Within: 30s\r\n", "Situ-Within: -1s\r\n", "Situ-Retry: 3\r\n", "Situ-Priority: low\r\n", "Situ-Callback-Url: https://a.example/x\r\nPrefer: respond-async\r\n",
 		"Origin: http://elsewhere.example\r\nSec-Fetch-Site: cross-site\r\n", "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n",
 		"Content-Type: text/plain\r\n"} {
 		inputs := []string{`{"by":1}`, `{"by":2}`, `{"bx":3}`, `{"by":4}`}

@@ -9,8 +9,8 @@ type Request struct {
 	Async  bool    // answer as soon as the call is durable
 	Due    Time    // not before; 0 is now
 	Until  Time    // the caller has an answer then at the latest; 0 is no deadline
-	URL    string  // of an Async call: its answer is posted there; "" is nowhere
 	Within Time    // the same, counted from when the shard takes the call, in nanoseconds
+	URL    string  // of an Async call: its answer is posted there; "" is nowhere
 	Trace  string  // W3C traceparent, "" is none
 	Policy *Policy // of retries; nil is the type's
 }
@@ -18,7 +18,7 @@ type Request struct {
 // Plain reports whether r is a call with an input and nothing more: no key, no
 // time, no policy.
 func (r *Request) Plain() bool {
-	return r.Key == "" && !r.Async && r.Due == 0 && r.Policy == nil && r.Until == 0 && r.Within == 0
+	return r.Key == "" && !r.Async && r.Due == 0 && r.Policy == nil && r.Until == 0 && r.Within == 0 && r.URL == ""
 }
 
 // Response is what a Request led to.
