@@ -257,6 +257,18 @@ type Envelope struct {
 	Next  *Envelope // the one behind it in its mailbox
 }
 
+// Since returns when env was made or became due, whichever is later; 0 if it does not
+// say, as replies to calls of no chain do not.
+func (env *Envelope) Since() Time { return max(env.Made, env.Due) }
+
+// Age returns how long ago that was, 0 if it is not known.
+func (env *Envelope) Age(now Time) Time {
+	if at := env.Since(); at != 0 {
+		return now - at
+	}
+	return 0
+}
+
 // Note is what a shard remembers of an envelope that it holds.
 type Note uint8
 

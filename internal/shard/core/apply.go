@@ -315,7 +315,7 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 		c.post.Add(env)
 	}
 	c.stats.Failures++
-	after, again := turn.Again(c.policy(env), env.Attempt, c.now-max(env.Made, env.Due), fail)
+	after, again := turn.Again(c.policy(env), env.Attempt, env.Age(c.now), fail)
 	late := env.Kind == wire.Call && env.Deadline != 0 && c.now+after >= env.Deadline
 	again = again && !late // nobody would hear of it
 	c.log.Warn(c.now, "a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)

@@ -41,7 +41,7 @@ func (c *Core) overdue() time.Duration {
 	if t, ok := c.timers.Next(); ok {
 		oldest = min(oldest, t)
 	}
-	since := func(env *wire.Envelope) { oldest = min(oldest, max(env.Made, env.Due)) }
+	since := func(env *wire.Envelope) { oldest = min(oldest, c.now-env.Age(c.now)) }
 	for _, p := range c.programs {
 		first := func(o *object) {
 			if env := o.Box.Queue(); env != nil {
