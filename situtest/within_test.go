@@ -234,7 +234,9 @@ func TestWithinInWorkflow(t *testing.T) {
 			rt.Pass(29 * time.Minute)
 			rt.Crash()
 		}
-		_ = <-done // it lost its connection
+		if err := <-done; err == nil {
+			t.Error("it did not lose its connection")
+		}
 		situtest.Do(rt, clerkTell.To("bob", "at last"))
 		if got := situtest.Do(rt, run.To("e", situ.None{})); got != "timeout, timeout, at last" {
 			t.Errorf("%q", got)

@@ -2,6 +2,7 @@ package ingress
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -56,7 +57,9 @@ func TestSameHeadMeansTheSame(t *testing.T) {
 	go func() { ended <- s.Serve(ln) }()
 	defer func() {
 		_ = s.Close()
-		_ = <-ended // closed
+		if err := <-ended; !errors.Is(err, h1.ErrClosed) {
+			t.Error(err)
+		}
 	}()
 	const path = "/v1/objects/counter/k/add"
 	for _, fields := range []string{"", "Content-Type: application/json\r\n", "Accept: application/cbor\r\n", "Accept: text/html\r\n",

@@ -203,7 +203,9 @@ func TestTraceGoes(t *testing.T) {
 		do(r, clerkFree.To("1", "free"))
 		pass(3 * time.Hour)
 		r.stop()
-		_ = <-r.done // what stopped it
+		if err := <-r.done; err != nil {
+			t.Error(err)
+		}
 		rows := 0
 		st, err := store.Open("data", store.Options{FS: r.fs})
 		if err != nil {
