@@ -163,7 +163,7 @@ func resident(p platform.Platform) int64 {
 func (c Config) fired(ctx context.Context, p platform.Platform, m *platform.Meter) func() bool {
 	var all atomic.Bool
 	go func() {
-		for {
+		for ctx.Err() == nil {
 			if f, err := p.Figures(ctx); err != nil || m.Turns(f) >= uint64(c.Timers) {
 				all.Store(true)
 				return

@@ -18,8 +18,8 @@ import (
 type Config struct {
 	// Webhook says how answers are posted to the URLs of callers.
 	Webhook webhook.Config
-	// More are components besides those of the list, for tests. Their names
-	// begin with host.Prefix, as those of all others.
+	// More are components besides those of the list: what runs functions of Lambda, and
+	// those of tests. Their names begin with host.Prefix, as those of all others.
 	More []situ.Component
 }
 

@@ -25,6 +25,5 @@ const (
 	Parked      = layout.Parked
 	Redrives    = layout.Redrives
 	Cancels     = layout.Cancels
-	Held        = layout.Held
 	Promises    = layout.Promises
 )

@@ -33,7 +33,6 @@ const (
 	Parked      Table = 'K' // what arrived for what is paused
 	Redrives    Table = 'J' // of dead letters
 	Cancels     Table = 'N' // of chains
-	Held        Table = 'H' // by objects, of what is not answered yet
 	Promises    Table = 'p'
 
 	Tip Table = 'c' // up to where the shard's rows are in tables; see package chain
@@ -41,7 +40,7 @@ const (
 
 // Tables is all tables of a shard whose rows commits write.
 var Tables = []Table{Meta, Objects, Entries, Mail, Sheets, Marks, Timers, Outbox, Inbox, Invocations, Expiry, Dead, Promises, Spans, Meter,
-	Pauses, Parked, Redrives, Cancels, Held}
+	Pauses, Parked, Redrives, Cancels}
 
 // String returns the name of the table.
 func (t Table) String() string {
@@ -82,8 +81,6 @@ func (t Table) String() string {
 		return "redrives"
 	case Cancels:
 		return "cancels"
-	case Held:
-		return "held"
 	case Promises:
 		return "promises"
 	case Tip:
