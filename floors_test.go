@@ -45,7 +45,7 @@ const floors = `
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process internal/ledger
 	internal/worker internal/node internal/lambda/runtimeapi internal/otlp
-	internal/platform/webhook
+	internal/platform/webhook internal/lambda/adapter
 	internal/platform internal/lambda/execution
 	internal/lambda/door
 	internal/lambda
@@ -53,6 +53,7 @@ const floors = `
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest
 	internal/dev internal/server
+	internal/build
 	examples/... tools/... docs/...
 	internal/cli
 	bench/...

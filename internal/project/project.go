@@ -209,13 +209,40 @@ func maybe[T ~string](name string, known []T) string {
 	return "; there is " + strings.Join(all, ", ")
 }
 
+// Where is what messages about the project begin with: its file, or its
+// directory if it has none.
+func (p *Project) Where() string {
+	if p.File == "" {
+		return p.Dir
+	}
+	return p.File
+}
+
+// always are files that are never part of what is deployed.
+var always = []string{Name, ".*", "__pycache__/", "*.pyc", "*~", "node_modules/.cache/", "node_modules/.package-lock.json"}
+
+// Skips reports whether a file or directory of the source stays here, by the
+// patterns of ignore: a pattern with a slash is for the path, others for names at any
+// depth; one that ends with a slash is for directories.
+func (p *Project) Skips(name string, dir bool) bool {
+	for _, pattern := range slices.Concat(always, p.Ignore) {
+		only := strings.HasSuffix(pattern, "/")
+		pattern = strings.TrimSuffix(pattern, "/")
+		of := name
+		if !strings.Contains(pattern, "/") {
+			of = path.Base(name)
+		}
+		// The link to programs of packages is kept: some packages call them.
+		if ok, err := path.Match(pattern, of); err == nil && ok && (dir || !only) && name != "node_modules/.bin" {
+			return true
+		}
+	}
+	return false
+}
+
 // bad is the error of a project: a line.
 func (p *Project) bad(format string, args ...any) error {
-	at := p.File
-	if at == "" {
-		at = p.Dir
-	}
-	return fault.New(fault.Invalid, "", "", "%s: %s", at, fmt.Sprintf(format, args...))
+	return fault.New(fault.Invalid, "", "", "%s: %s", p.Where(), fmt.Sprintf(format, args...))
 }
 
 // check returns all that is wrong with the settings together.
@@ -225,6 +252,11 @@ func (p *Project) check() error {
 	for _, dir := range []struct{ what, v string }{{"source", p.Source}, {"program", p.Program}} {
 		if dir.v != "" && (filepath.IsAbs(dir.v) || !filepath.IsLocal(filepath.FromSlash(dir.v))) {
 			bad("%s: %q is not in the project: write it relative to %s", dir.what, dir.v, Name)
+		}
+	}
+	for _, pattern := range p.Ignore {
+		if _, err := path.Match(pattern, "x"); err != nil {
+			bad("ignore: %q is no pattern", pattern)
 		}
 	}
 	component := p.Kind.Component()

@@ -9,6 +9,7 @@ package worker
 import (
 	"io"
 	"log/slog"
+	"os/exec"
 	"time"
 
 	"github.com/situ-dev/situ/internal/host"
@@ -64,6 +65,15 @@ type Config struct {
 	Memory int64
 	// Env is added to the program's environment, as "name=value".
 	Env []string
+	// Args follow the program's name. Default: none.
+	Args []string
+	// WorkDir is where the program runs. Default: where this process does.
+	WorkDir string
+	// Alone says that Env is all of the program's environment but what it needs
+	// to find the platform: nothing of this process's own.
+	Alone bool
+	// Confine is called with each command before it is started, to change how.
+	Confine func(*exec.Cmd) error
 }
 
 func (c Config) withDefaults() Config {
