@@ -65,14 +65,11 @@ type Config struct {
 	Memory int64
 	// Env is added to the program's environment, as "name=value".
 	Env []string
-	// Args follow the program's name. Default: none.
+	// Args are the program's arguments, and Work is where it runs. Default: none, and
+	// where this process does.
 	Args []string
-	// WorkDir is where the program runs. Default: where this process does.
-	WorkDir string
-	// Alone says that Env is all of the program's environment but what it needs
-	// to find the platform: nothing of this process's own.
-	Alone bool
-	// Confine is called with each command before it is started, to change how.
+	Work string
+	// Confine changes a command before it is started: environment and all.
 	Confine func(*exec.Cmd) error
 }
 

@@ -75,7 +75,7 @@ func run(t *testing.T, b bundle.Bundle) func(in string) *wire.Response {
 		t.Fatal(err)
 	}
 	pool, err := worker.New(n.Program(node.Main), worker.Config{Dir: t.TempDir(), Log: log, Output: t.Output(),
-		Env: append(l.Env, "PATH="+os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"), Args: l.Args, WorkDir: l.Dir, Alone: true})
+		Env: append(l.Env, "PATH="+os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"), Args: l.Args, Work: l.Dir})
 	if err != nil {
 		t.Fatal(err)
 	}
