@@ -120,7 +120,7 @@ const (
 // state is what a job is on disk.
 type state[I, R, S, O any] struct {
 	Progress Progress        `json:"progress"`
-	Run      int             `json:"run"`    // how often it ran
+	Run      int             `json:"run"`    // which run this is: they count from a random number
 	Waking   bool            `json:"waking"` // a message is on its way to go on
 	Input    situ.List[raw]  `json:"input"`  // one; apart, because it does not change
 	Sum      S               `json:"sum"`
@@ -187,6 +187,9 @@ func (e *engine[I, R, S, O]) begin(s *state[I, R, S, O], t *situ.Turn, in I) (ou
 	}
 	var sum S
 	s.Progress = Progress{Phase: running, Began: t.Now()}
+	if s.Run == 0 { // an answer to a job that had this key and was deleted may come
+		s.Run = t.Rand().IntN(1 << 48)
+	}
 	s.Run, s.Waking, s.Sum, s.in = s.Run+1, false, sum, &in
 	s.Input.Truncate(0)
 	s.Input.Append(b)

@@ -38,7 +38,7 @@ type state struct {
 	Ended   time.Time                       `json:"ended,omitzero"`
 	Run     int                             `json:"run,omitempty"`  // how often it was continued as new
 	Gen     int                             `json:"gen,omitempty"`  // what its messages to itself are for; changes when it is begun, reset or over
-	Last    int                             `json:"last,omitempty"` // ID of a command
+	Last    int                             `json:"last,omitempty"` // ID of a command. Both count from a random number: one that had this key may be remembered by messages
 	Bytes   int                             `json:"bytes,omitempty"`
 	Waking  int                             `json:"waking,omitempty"` // a wake is on its way for code that has seen that much, less 1
 	Stop    bool                            `json:"stop,omitempty"`   // it was asked to end
@@ -63,6 +63,10 @@ func (s *state) begin(t *situ.Turn, input []byte) {
 	s.Status, s.Reason, s.Input, s.Began = Running, "", input, t.Now()
 	s.Journal.Truncate(0)
 	s.Bytes, s.Waking, s.Stop = 0, 0, false
+	if s.Gen == 0 {
+		s.Gen = 1 + t.Rand().IntN(1<<48)
+		s.Last = s.Gen
+	}
 	s.Gen++
 }
 

@@ -133,7 +133,7 @@ func (s *state) begin(t *situ.Turn, o order, digest []byte) (json.RawMessage, er
 		o.Input = json.RawMessage("null")
 	}
 	s.Status, s.Name, s.Began, s.Digest = running, g.Name, t.Now(), digest
-	s.Run++
+	s.Run = 1 + t.Rand().IntN(1<<48) // a flow that had this key may still be answered
 	s.mem = nil
 	s.Values.Set(docKey, string(o.Flow))
 	out, err := s.hold(t)
