@@ -44,7 +44,7 @@ func New[I, O any](t *situ.Type, name string, options ...situ.Option) Job[I, O] 
 	again := situ.Retries(situ.RetryPolicy(lost+2, 100*time.Millisecond, time.Second))
 	return Job[I, O]{t, situ.NewMethod[I, O](t, name, options...),
 		situ.NewMethod[situ.Reply[raw, ticket], situ.None](t, "fan-result", again),
-		situ.NewMethod[int, situ.None](t, "fan-more", again, situ.Doc("Goes on with the calls; for the job itself.")),
+		situ.NewMethod[int, situ.None](t, "fan-more", again, situ.Internal, situ.Doc("Goes on with the calls.")),
 		situ.NewMethod[situ.None, Progress](t, "progress", situ.ReadOnly, situ.Doc("Tells how far the job is.")),
 		situ.NewMethod[string, situ.None](t, "stop", situ.Doc("Ends the job, and tells its caller why. Results that come later are dropped."), situ.Example("not needed any more"))}
 }

@@ -54,9 +54,9 @@ func methodsOf(t *situ.Type) *methods {
 	if m == nil {
 		m = &methods{
 			reply:  situ.NewMethod[situ.Reply[raw, ticket], situ.None](t, "flow-reply"),
-			fired:  situ.NewMethod[ticket, situ.None](t, "flow-fired", situ.Doc("A timer of the workflow. The platform calls it.")),
-			wake:   situ.NewMethod[ticket, situ.None](t, "flow-wake", situ.Doc("Runs a step. The platform calls it."), situ.Timeout(stepTimeout)),
-			expire: situ.NewMethod[ticket, situ.None](t, "flow-expire", situ.Doc("Forgets a workflow that is over. The platform calls it.")),
+			fired:  situ.NewMethod[ticket, situ.None](t, "flow-fired", situ.Internal, situ.Doc("A timer of the workflow.")),
+			wake:   situ.NewMethod[ticket, situ.None](t, "flow-wake", situ.Internal, situ.Doc("Runs a step."), situ.Timeout(stepTimeout)),
+			expire: situ.NewMethod[ticket, situ.None](t, "flow-expire", situ.Internal, situ.Doc("Forgets a workflow that was kept long enough.")),
 
 			info:      situ.NewMethod[situ.None, Info](t, "flow-info", situ.ReadOnly, situ.Doc("How the workflow is, and what it waits for.")),
 			cancel:    situ.NewMethod[situ.None, situ.None](t, "flow-cancel", situ.Doc("Asks the workflow to end: what its code waits for returns an error.")),
