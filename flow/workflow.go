@@ -280,7 +280,7 @@ func (s *state) resetTo(t *situ.Turn, n int) error {
 	for _, e := range s.Journal.All() {
 		s.Bytes += e.Size()
 	}
-	s.Status, s.Reason, s.Waking, s.Stop = Running, "", 0, false
+	s.Status, s.Reason, s.Waking, s.Stop, s.Warned = Running, "", 0, false, false
 	s.Result, s.Fail, s.Ended = nil, nil, time.Time{}
 	s.Gen++
 	s.advance(t)
@@ -290,7 +290,8 @@ func (s *state) resetTo(t *situ.Turn, n int) error {
 // Info tells of a workflow.
 type Info struct {
 	Status  Status    `json:"status"`
-	Reason  string    `json:"reason,omitempty"` // why it is parked
+	Reason  string    `json:"reason,omitempty"`  // why it is parked
+	Warning string    `json:"warning,omitempty"` // why it will be: its journal is half full
 	Run     int       `json:"run,omitempty"`
 	Entries int       `json:"entries"` // of its journal
 	Limit   int       `json:"limit"`   // of entries
@@ -306,5 +307,5 @@ func (s *state) tell() Info {
 	for _, e := range s.Journal.All() {
 		j.Add(e)
 	}
-	return Info{s.Status, s.Reason, s.Run, s.Journal.Len(), s.p.limit, s.Bytes, s.Began, s.Ended, j.Open(), len(s.Callers)}
+	return Info{s.Status, s.Reason, s.half(), s.Run, s.Journal.Len(), s.p.limit, s.Bytes, s.Began, s.Ended, j.Open(), len(s.Callers)}
 }
