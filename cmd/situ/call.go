@@ -55,6 +55,9 @@ left out if nothing is needed.`,
 			if o.After < 0 {
 				return usage("--after %s is in the past", o.After)
 			}
+			if i, err := policy.Wrong([3]string{retry, priority, onFailure}); err != nil {
+				return usage("%s: %v", [...]string{"--retry", "--priority", "--on-failure"}[i], err)
+			}
 			if o.Policy, err = policy.Parse(retry, priority, onFailure); err != nil {
 				return err
 			}

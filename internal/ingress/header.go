@@ -111,12 +111,8 @@ func (x *exchange) policy() (*wire.Policy, error) {
 	if some == 0 {
 		return nil, nil
 	}
-	for i, name := range names { // one at a time, to say which is wrong
-		var one [3]string
-		one[i] = parts[i]
-		if _, err := policy.Parse(one[0], one[1], one[2]); err != nil {
-			return nil, malformed("%s: %s", name, why(err))
-		}
+	if i, err := policy.Wrong(parts); err != nil {
+		return nil, malformed("%s: %s", names[i], why(err))
 	}
 	p, err := policy.Parse(parts[0], parts[1], parts[2])
 	if err != nil || p.OnFail == (wire.Address{}) {
