@@ -59,6 +59,9 @@ type Method struct {
 	Policy   wire.Policy
 	In, Out  json.RawMessage // JSON Schemas
 	Example  any             // an input worth trying; it is put into In
+	// Tells has callers who are held wait for this method's object, also if their chain is
+	// cancelled: the object tells them.
+	Tells bool
 }
 
 // Function is a stateless function.

@@ -207,9 +207,13 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	if call := dead.Call(env, res.Fail, int(env.Attempt)+1, c.now); call != nil {
 		res.Sends = append(res.Sends, call)
 	}
+	late := c.proms.Late()
 	for _, out := range res.Sends {
 		out.Free = out.Free || env.Free
 		c.send(out)
+	}
+	if c.proms.Late() > late {
+		c.log.Warn(c.now, "an answer came too late: its caller was told that the call was cancelled, or its deadline over", "from", env.To.String())
 	}
 	relaxed := m != nil && m.Relaxed
 	switch {
@@ -260,7 +264,7 @@ func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
 	c.account.Sent(env)
 	if env.To.Type == wire.TokenType {
-		c.Fail(c.proms.Await(env, c.now))
+		c.await(env)
 		return
 	}
 	c.proms.Guard(env, c.now)
