@@ -61,11 +61,13 @@ func (t *Turn) newToken() wire.InvocationID {
 // once. A caller outside is told by its record.
 func (t *Turn) keep(back *wire.Callback) *wire.Callback {
 	env := t.h.Env
-	if back == nil || back.Kind == wire.ToInvocation || env.Chain == "" || env.Free || env.To.Function() || t.h.Method.Tells {
+	if back == nil || back.Kind == wire.ToInvocation || env.Chain() == "" || env.Free() || env.To.Function() || t.h.Method.Tells {
 		return back
 	}
 	hold, promise := wire.HoldCall(t.newToken(), t.h.Shard, back, env.To.Object())
-	hold.Chain, hold.Made, hold.Deadline = env.Chain, t.h.Now, t.deadline()
+	hold.Made = t.h.Now
+	line := wire.Lineage{Chain: env.Chain(), Deadline: t.deadline()}
+	hold.Lineage = line.Some()
 	t.send(hold, nil)
 	return promise
 }

@@ -81,7 +81,7 @@ func (c *Cancels) touch(m *mark) {
 // Ended reports whether a message is work for a chain that was cancelled, and does
 // not clean up after it.
 func (c *Cancels) Ended(env *wire.Envelope) bool {
-	return env.Chain != "" && !env.Free && len(c.marks) > 0 && c.marks[env.Chain] != nil
+	return env.Chain() != "" && !env.Free() && len(c.marks) > 0 && c.marks[env.Chain()] != nil
 }
 
 // Reply is what back is told, who waits for the answer of a call of a chain that was
@@ -92,7 +92,7 @@ func (c *Cancels) Reply(chain wire.InvocationID, back *wire.Callback) *wire.Enve
 		reason = m.reason
 	}
 	reply := wire.ReplyTo(back, wire.Payload{}, Failure(chain, reason))
-	reply.Free = true
+	reply.Amend().Free = true
 	return reply
 }
 
@@ -122,7 +122,7 @@ func (c *Cancels) Cancel(r *record.Records, id wire.InvocationID, reason string,
 		return nil, nil, err
 	}
 	c.Mark(id, reason, now+keep)
-	return waiters, &wire.Envelope{Kind: wire.Cancel, Chain: id, Fail: &wire.Failure{Kind: fail.Kind, Message: reason}, Due: now + keep}, nil
+	return waiters, &wire.Envelope{Kind: wire.Cancel, Lineage: &wire.Lineage{Chain: id}, Fail: &wire.Failure{Kind: fail.Kind, Message: reason}, Due: now + keep}, nil
 }
 
 // ending says how a call ended.

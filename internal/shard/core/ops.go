@@ -88,8 +88,8 @@ func (c *Core) ForgetDead(id string) error {
 func (c *Core) RunningOf(chain wire.InvocationID) map[wire.SpanID]wire.Time {
 	running := map[wire.SpanID]wire.Time{}
 	for run, env := range c.frames.Of(chain) {
-		if env.Span != nil {
-			running[env.Span.ID] = run.Since
+		if span := env.Span(); span != nil {
+			running[span.ID] = run.Since
 		}
 	}
 	return running

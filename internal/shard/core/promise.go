@@ -31,7 +31,7 @@ func (c *Core) await(env *wire.Envelope) {
 	}
 	c.Fail(c.proms.Await(env, c.now))
 	if c.ctl.Cancels.Ended(env) { // a turn that was cancelled while it ran
-		c.endPromise(wire.InvocationID(env.To.Key), env.Chain, env.Holder())
+		c.endPromise(wire.InvocationID(env.To.Key), env.Chain(), env.Holder())
 	}
 }
 

@@ -23,7 +23,7 @@ func (f Flights) Of(chain wire.InvocationID) iter.Seq2[Run, *wire.Envelope] {
 		for seq, fl := range f {
 			for i := range fl.Tasks {
 				env := fl.Tasks[i].Env
-				if env != nil && env.Chain == chain && !yield(Run{fl.Program, seq, i, fl.Frame.Now}, env) {
+				if env != nil && env.Chain() == chain && !yield(Run{fl.Program, seq, i, fl.Frame.Now}, env) {
 					return
 				}
 			}
