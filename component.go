@@ -98,7 +98,7 @@ func Object[S any](t *Type, bindings ...Binding[S]) Component {
 		return Component{err: fmt.Errorf("type %s: %w", t.name, err)}
 	}
 	code := &code[S]{shape: shape, methods: map[*host.Method]func(*S, *Turn) (wire.Payload, error){}}
-	ht := &host.Type{Name: t.name, Doc: t.doc, Policy: t.retry, Methods: map[string]*host.Method{},
+	ht := &host.Type{Name: t.name, Doc: t.doc, Policy: t.retry, Halts: t.halts, Methods: map[string]*host.Method{},
 		State: schemaOf[S](), New: func() host.Instance { return &instance[S]{code: code} }}
 	for _, b := range bindings {
 		switch {

@@ -349,5 +349,8 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 // bury keeps a message that was given up as a dead letter.
 func (c *Core) bury(env *wire.Envelope, why *wire.Failure) {
 	c.stats.Buried++
-	c.dead.Bury(env, why, c.now)
+	halts := c.set.PausesOnDead(env.To.Type)
+	if c.dead.Bury(env, why, c.now, halts); halts {
+		c.ctl.Pauses.Halt(env, dead.ID(c.id, env.Seq)+": "+why.Message, c.now)
+	}
 }

@@ -28,6 +28,7 @@ func (c *Core) retry(d *wire.DeadLetter) {
 	if !c.ctl.Pauses.First(env) {
 		c.accept(env)
 	}
+	c.Fail(c.ctl.Pauses.GoOn(env))
 }
 
 // Redrive runs a dead letter's message again.
