@@ -527,7 +527,7 @@ func TestLarge(t *testing.T) {
 			t.Fatal(err)
 		}
 		rt.Settle()
-		situtest.Do(rt, open.To("large", strings.Repeat("x", 1<<20)))
+		situtest.Do(rt, open.To("large", "large"))
 		if err := situtest.DoErr(rt, run.To("3", "answer")); err == nil || !strings.Contains(err.Error(), "the result has 10485") {
 			t.Errorf("one large answer: %v", err)
 		}
