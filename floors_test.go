@@ -56,6 +56,7 @@ const floors = `
 	internal/build
 	examples/... tools/... docs/...
 	internal/cli
+	internal/cli/ship
 	bench/...
 	cmd/... internal/killtest/... internal/simtest
 `

@@ -96,6 +96,7 @@ Begin with "situ dev DIR" in one terminal, and "situ ls" in another.`,
 	for _, command := range commands {
 		root.AddCommand(command(c))
 	}
+	root.AddCommand(shipCommands(c)...)
 	return root
 }
 
