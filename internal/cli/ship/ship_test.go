@@ -15,6 +15,7 @@ import (
 	"github.com/situ-dev/situ/internal/bundle"
 	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/sandbox"
 )
 
 // shop is a platform as these commands see one: real bundles, and the newest has
@@ -211,6 +212,21 @@ func TestNew(t *testing.T) {
 		if _, notes, err := s.run("deploy", dir); err != nil || !strings.Contains(notes, "is version 1") {
 			t.Errorf("%s: %s, %v", kind, notes, err)
 		}
+	}
+}
+
+// TestMain is the tests, or the trial of a sandbox.
+func TestMain(m *testing.M) {
+	sandbox.Serve()
+	os.Exit(m.Run())
+}
+
+// What is shown is what was tried here.
+func TestIsolation(t *testing.T) {
+	s := open(t)
+	out, notes, err := s.run("isolation")
+	if err != nil || !strings.Contains(notes, "level: "+string(sandbox.Probe().Level)) || !strings.Contains(out, "seccomp yes") {
+		t.Errorf("%s%s%v", out, notes, err)
 	}
 }
 
