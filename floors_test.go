@@ -57,7 +57,7 @@ const floors = `
 	internal/build
 	examples/... tools/... docs/...
 	internal/cli
-	internal/cli/ship
+	internal/cli/ship internal/cli/operate internal/cli/look
 	bench/...
 	cmd/... internal/killtest/... internal/simtest
 `

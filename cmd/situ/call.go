@@ -3,16 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/policy"
@@ -37,7 +35,7 @@ left out if nothing is needed.`,
   situ call flight/BA123 cancel --async --key cancel-BA123`,
 		Args: between(1, 3),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			to, input, err := parseCall(args)
+			to, input, err := cli.ParseCall(args)
 			if err != nil {
 				return err
 			}
@@ -116,47 +114,6 @@ func (c *console) call(ctx context.Context, to wire.Address, body []byte, o clie
 	return c.value(res.Body.Data)
 }
 
-// parseCall understands the arguments of call.
-func parseCall(args []string) (to wire.Address, input string, err error) {
-	target := args[0]
-	typ, key, object := strings.Cut(target, "/")
-	if !object {
-		if len(args) == 3 {
-			return to, "", usage("%q is a function, and takes one input; an object is named type/key", target)
-		}
-		to.Method = target
-		if len(args) == 2 {
-			input = args[1]
-		}
-		return to, input, wire.CheckName("function", target)
-	}
-	to = wire.Address{Type: typ, Key: key}
-	rest := args[1:]
-	if len(rest) > 0 && (len(rest) == 2 || isMethod(rest[0])) {
-		to.Method, rest = rest[0], rest[1:]
-	} else {
-		i := strings.LastIndexByte(key, '.')
-		if i < 0 {
-			return to, "", usage("which method? Try: situ call %s METHOD, or see: situ describe %s", target, typ)
-		}
-		to.Key, to.Method = key[:i], key[i+1:]
-	}
-	if len(rest) > 0 {
-		input = rest[0]
-	}
-	for _, err := range []error{wire.CheckName("type", to.Type), wire.CheckKey(to.Key), wire.CheckName("method", to.Method)} {
-		if err != nil {
-			return to, "", fault.Wrap(fault.Invalid, "", target, err)
-		}
-	}
-	return to, input, nil
-}
-
-// isMethod reports whether an argument is a method's name, not an input.
-func isMethod(s string) bool {
-	return wire.CheckName("", s) == nil && !json.Valid([]byte(s))
-}
-
 // input returns the JSON that an argument stands for.
 func (c *console) input(arg string) (text []byte, err error) {
 	switch {
@@ -177,27 +134,4 @@ func (c *console) input(arg string) (text []byte, err error) {
 		return nil, usage("the input is not JSON: %s", pointAt(text, bad, arg == string(text)))
 	}
 	return text, nil
-}
-
-// pointAt shows where a text is malformed.
-func pointAt(text []byte, bad *schema.Malformed, quoted bool) string {
-	before, after := string(text[:bad.Offset]), string(text[bad.Offset:])
-	line := strings.Count(before, "\n") + 1
-	before = before[strings.LastIndexByte(before, '\n')+1:]
-	after, _, _ = strings.Cut(after, "\n")
-	if n := utf8.RuneCountInString(before); n > 50 {
-		before = "…" + string([]rune(before)[n-50:])
-	}
-	if utf8.RuneCountInString(after) > 25 {
-		after = string([]rune(after)[:25]) + "…"
-	}
-	before, after = strings.ToValidUTF8(before, "?"), strings.ToValidUTF8(after, "?")
-	s := fmt.Sprintf("%s\n  %s\n  %s^", bad, before+after, strings.Repeat(" ", utf8.RuneCountInString(before)))
-	if line > 1 {
-		s = fmt.Sprintf("line %d: %s", line, s)
-	}
-	if quoted {
-		s += "\n  a shell eats double quotes: put the whole input into single quotes, as in '{\"name\":\"value\"}'"
-	}
-	return s
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/spf13/cobra"
+
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/client"
@@ -27,6 +29,7 @@ var (
 	between    = cli.Between
 	count      = cli.Count
 	plain      = cli.Plain
+	pointAt    = cli.PointAt
 )
 
 // console is where a command reads and writes, and what all commands share.
@@ -38,6 +41,17 @@ type console struct {
 	server   string
 	json     bool
 	args     []string // of the command line
+}
+
+// shared is the console as commands of other packages see it.
+func (c *console) shared() cli.Console {
+	return cli.Console{In: c.in, Out: c.out, JSON: func() bool { return c.json }, Client: c.client, Input: c.input, Printf: c.printf, Note: c.note,
+		Table: c.table, Columns: c.columns, Machine: c.machine, Value: c.value}
+}
+
+// of makes a command of another package one of this.
+func of(command func(cli.Console) *cobra.Command) func(*console) *cobra.Command {
+	return func(c *console) *cobra.Command { return command(c.shared()) }
 }
 
 // client returns a client of the server that the user means.

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/store"
 )
@@ -45,7 +46,7 @@ The exit code is 0 when nothing is wrong, and 76 when something is.`,
 }
 
 func (c *console) showReport(r *store.Report) {
-	c.printf("%s  id %s, format %d, %d rows, %s on disk\n\n", r.Dir, r.ID, r.Format, r.Rows, bytesText(r.DiskSize))
+	c.printf("%s  id %s, format %d, %d rows, %s on disk\n\n", r.Dir, r.ID, r.Format, r.Rows, cli.Bytes(r.DiskSize))
 	var rows [][]string
 	for _, s := range r.Shards {
 		total := uint64(0)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -18,7 +19,7 @@ func FuzzCall(f *testing.F) {
 	f.Add("a/b", "true", "\xff{", 3)
 	f.Fuzz(func(t *testing.T, target, second, third string, n int) {
 		args := []string{target, second, third}[:1+(n&3)%3]
-		to, input, err := parseCall(args)
+		to, input, err := cli.ParseCall(args)
 		if err != nil {
 			if err.Error() == "" {
 				t.Error("an error without words")

@@ -2,13 +2,12 @@ package main
 
 import (
 	"context"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/cli"
 )
 
 func lsCommand(c *console) *cobra.Command {
@@ -63,45 +62,13 @@ func (c *console) listProgram(ctx context.Context, all bool) error {
 		for _, m := range t.Methods {
 			methods = append(methods, m.Name)
 		}
-		rows = append(rows, []string{t.Name, "type", strings.Join(methods, ", "), firstLine(t.Doc)})
+		rows = append(rows, []string{t.Name, "type", strings.Join(methods, ", "), cli.FirstLine(t.Doc)})
 	}
 	for _, f := range funcs.Functions {
-		rows = append(rows, []string{f.Name, "function", "", firstLine(f.Doc)})
+		rows = append(rows, []string{f.Name, "function", "", cli.FirstLine(f.Doc)})
 	}
 	c.table("NAME KIND METHODS DOC", rows)
 	return nil
-}
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
-	return line
-}
-
-// serverPage is the largest page that a server gives.
-const serverPage = 1000
-
-// gather gets page after page of a list, from cursor on, until it has limit
-// items; 0 is all. Next is where the list goes on, "" at its end.
-func gather[T any](cursor string, limit int, page func(cursor string, size int) ([]T, string, error)) (all []T, next string, err error) {
-	if limit < 0 {
-		return nil, "", usage("--limit %d is negative; 0 is all", limit)
-	}
-	all = []T{}
-	for {
-		size := serverPage
-		if limit > 0 {
-			size = min(size, limit-len(all))
-		}
-		items, next, err := page(cursor, size)
-		if err != nil {
-			return nil, "", err
-		}
-		all = append(all, items...)
-		if next == "" || limit > 0 && len(all) >= limit {
-			return all, next, nil
-		}
-		cursor = next
-	}
 }
 
 // listObjects lists objects of a type, from cursor on.
@@ -109,7 +76,7 @@ func (c *console) listObjects(ctx context.Context, typ, prefix, cursor string, l
 	cl := c.client()
 	var all api.Objects
 	var err error
-	all.Objects, all.Next, err = gather(cursor, limit, func(cursor string, size int) ([]api.Object, string, error) {
+	all.Objects, all.Next, err = cli.Gather(cursor, limit, func(cursor string, size int) ([]api.Object, string, error) {
 		page, err := cl.List(ctx, typ, prefix, cursor, size)
 		if err != nil {
 			return nil, "", err
@@ -124,7 +91,7 @@ func (c *console) listObjects(ctx context.Context, typ, prefix, cursor string, l
 	}
 	rows := make([][]string, len(all.Objects))
 	for i, o := range all.Objects {
-		rows[i] = []string{o.Key, bytesText(uint64(o.Size)), timeText(o.Modified)}
+		rows[i] = []string{o.Key, cli.Bytes(uint64(o.Size)), cli.Instant(o.Modified)}
 	}
 	c.table("KEY SIZE MODIFIED", rows)
 	if all.Next != "" {
@@ -139,29 +106,4 @@ func shellQuote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// bytesText shows a number of bytes in three digits.
-func bytesText(n uint64) string {
-	const units = "KMGTPE"
-	if n < 1000 {
-		return strconv.FormatUint(n, 10) + " B"
-	}
-	f, u := float64(n)/1000, 0
-	for f >= 999.5 && u < len(units)-1 {
-		f /= 1000
-		u++
-	}
-	digits := 1
-	if f >= 99.95 {
-		digits = 0
-	}
-	return strconv.FormatFloat(f, 'f', digits, 64) + " " + units[u:u+1] + "B"
-}
-
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format("2006-01-02 15:04:05Z")
 }

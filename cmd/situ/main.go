@@ -15,6 +15,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/situ-dev/situ/bench/suite"
+	"github.com/situ-dev/situ/internal/cli/look"
+	"github.com/situ-dev/situ/internal/cli/operate"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/heap"
 	"github.com/situ-dev/situ/internal/lambda/adapter"
@@ -28,20 +30,20 @@ var commands = []func(*console) *cobra.Command{
 	serveCommand,
 	callCommand, callbackCommand,
 	waitCommand,
-	flowCommand,
+	of(look.Flow),
 	getCommand,
 	lsCommand,
 	rmCommand,
 	describeCommand,
 	statusCommand,
-	deadCommand,
-	scheduleCommand,
+	of(operate.Dead),
+	of(operate.Schedule),
 	vetCommand,
-	traceCommand,
-	usageCommand,
-	pauseCommand,
-	resumeCommand,
-	cancelCommand,
+	of(look.Trace),
+	of(look.Usage),
+	of(operate.Pause),
+	of(operate.Resume),
+	of(operate.Cancel),
 	doctorCommand,
 	benchCommand,
 }

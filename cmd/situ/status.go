@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/cli"
 )
 
 func statusCommand(c *console) *cobra.Command {
@@ -39,8 +40,8 @@ func (c *console) showStatus(s *api.Status) {
 	if !s.Disk.Writable {
 		disk = "not writable: calls that write are refused until there is space"
 	}
-	c.printf("data    %s, %s free, %s\n", s.DataDir, bytesText(s.Disk.Free), disk)
-	c.printf("written %s since the start\n", bytesText(s.BytesWritten))
+	c.printf("data    %s, %s free, %s\n", s.DataDir, cli.Bytes(s.Disk.Free), disk)
+	c.printf("written %s since the start\n", cli.Bytes(s.BytesWritten))
 	if w := s.Worker; w != nil {
 		c.printf("worker  process %d, %s, %s\n", w.PID, w.State, count(w.Restarts, "restart"))
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/datadriven"
 
 	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/ingress"
 	"github.com/situ-dev/situ/internal/ingress/ingresstest"
@@ -199,7 +200,7 @@ func TestBrokenConnection(t *testing.T) {
 
 func TestBytesText(t *testing.T) {
 	for n, want := range map[uint64]string{0: "0 B", 999: "999 B", 1000: "1.0 KB", 1234567: "1.2 MB", 999949: "1000 KB", 999999: "1.0 MB", 250e9: "250 GB", 1 << 63: "9.2 EB"} {
-		if got := bytesText(n); got != want && n != 999949 {
+		if got := cli.Bytes(n); got != want && n != 999949 {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}

@@ -1,4 +1,4 @@
-package main
+package operate
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/client"
 )
 
@@ -18,8 +19,8 @@ func deadCommand(c *console) *cobra.Command {
 		Short: "Show and settle messages that were given up",
 		Long: `A message whose handler panicked, timed out or lost its worker too often is
 given up: it becomes a dead letter, and its object goes on with the next one.`,
-		Args: known,
-		RunE: help,
+		Args: cli.Known,
+		RunE: cli.Help,
 	}
 	cmd.AddCommand(deadLsCommand(c), deadShowCommand(c),
 		deadSettleCommand(c, "retry", "Deliver dead letters again", "retried", (*client.Client).RetryDead),
@@ -78,7 +79,7 @@ func moment(flag, text string) (time.Time, error) {
 	}
 	at, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return at, usage("--%s %s is neither how long ago, such as 1h, nor an instant such as 2026-01-02T15:04:05Z", flag, text)
+		return at, cli.Usage("--%s %s is neither how long ago, such as 1h, nor an instant such as 2026-01-02T15:04:05Z", flag, text)
 	}
 	return at, nil
 }
@@ -90,10 +91,10 @@ func deadLsCommand(c *console) *cobra.Command {
 		Use:     "ls [TYPE]",
 		Short:   "List dead letters",
 		Example: `  situ dead ls --target flight/BA.cancel --since 1h --kind timeout`,
-		Args:    between(0, 1),
+		Args:    cli.Between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && f.target != "" {
-				return usage("give a TYPE or --target, not both")
+				return cli.Usage("give a TYPE or --target, not both")
 			}
 			if len(args) > 0 {
 				f.target = args[0]
@@ -110,10 +111,10 @@ func deadLsCommand(c *console) *cobra.Command {
 }
 
 func (c *console) listDead(ctx context.Context, f *api.DeadFilter, limit int) error {
-	cl := c.client()
+	cl := c.Client()
 	var all api.DeadLetters
 	var err error
-	all.Letters, all.Next, err = gather("", limit, func(cursor string, size int) ([]api.DeadLetter, string, error) {
+	all.Letters, all.Next, err = cli.Gather("", limit, func(cursor string, size int) ([]api.DeadLetter, string, error) {
 		page, err := cl.Letters(ctx, f, cursor, size)
 		if err != nil {
 			return nil, "", err
@@ -123,16 +124,16 @@ func (c *console) listDead(ctx context.Context, f *api.DeadFilter, limit int) er
 	if err != nil {
 		return err
 	}
-	if c.json {
-		return c.machine(all)
+	if c.JSON() {
+		return c.Machine(all)
 	}
 	rows := make([][]string, len(all.Letters))
 	for i, l := range all.Letters {
-		rows[i] = []string{l.ID, l.Target, strconv.Itoa(l.Attempts), timeText(l.At), l.Reason.Kind + ": " + firstLine(l.Reason.Message)}
+		rows[i] = []string{l.ID, l.Target, strconv.Itoa(l.Attempts), cli.Instant(l.At), l.Reason.Kind + ": " + cli.FirstLine(l.Reason.Message)}
 	}
-	c.table("ID TARGET ATTEMPTS AT REASON", rows)
+	c.Table("ID TARGET ATTEMPTS AT REASON", rows)
 	if all.Next != "" {
-		c.note("there is more: --limit 0 shows all")
+		c.Note("there is more: --limit 0 shows all")
 	}
 	return nil
 }
@@ -141,31 +142,31 @@ func deadShowCommand(c *console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show ID",
 		Short: "Show a dead letter, its input and why it was given up",
-		Args:  between(1, 1),
+		Args:  cli.Between(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := c.client().DeadLetter(cmd.Context(), args[0])
+			l, err := c.Client().DeadLetter(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			if c.json {
-				return c.machine(l)
+			if c.JSON() {
+				return c.Machine(l)
 			}
-			c.printf("id       %s\ntarget   %s (%s)\nattempts %d\nat       %s\nreason   %s: %s\n", l.ID, l.Target, l.Kind, l.Attempts,
-				timeText(l.At), l.Reason.Kind, l.Reason.Message)
+			c.Printf("id       %s\ntarget   %s (%s)\nattempts %d\nat       %s\nreason   %s: %s\n", l.ID, l.Target, l.Kind, l.Attempts,
+				cli.Instant(l.At), l.Reason.Kind, l.Reason.Message)
 			if l.Paused {
-				c.printf("paused   its object, for this letter: situ dead retry %s goes on with it, situ resume without it\n", l.ID)
+				c.Printf("paused   its object, for this letter: situ dead retry %s goes on with it, situ resume without it\n", l.ID)
 			}
 			if l.Chain != "" {
-				c.printf("chain    %s\n", l.Chain)
+				c.Printf("chain    %s\n", l.Chain)
 			}
 			if l.Trace != "" {
-				c.printf("trace    %s\n", l.Trace)
+				c.Printf("trace    %s\n", l.Trace)
 			}
 			if l.Input != nil {
-				c.printf("input    %s\n", l.Input)
+				c.Printf("input    %s\n", l.Input)
 			}
 			if l.Reason.Detail != "" {
-				c.printf("\n%s\n", l.Reason.Detail)
+				c.Printf("\n%s\n", l.Reason.Detail)
 			}
 			return nil
 		},
@@ -182,7 +183,7 @@ func deadSettleCommand(c *console, name, short, done string, settle func(*client
 		Long: short + `: those that are named, or those that flags choose. The latter goes on in the
 platform, also after a restart; "situ dead jobs" shows how far it is.`,
 		Example: "  situ dead " + name + " --target flight --since 1h --rate 100/s",
-		Args:    between(0, -1),
+		Args:    cli.Between(0, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			given, err := f.read()
 			if err != nil {
@@ -190,12 +191,12 @@ platform, also after a restart; "situ dead jobs" shows how far it is.`,
 			}
 			if len(args) > 0 {
 				if given || r.All || r.DryRun || rate != "" {
-					return usage("name dead letters, or choose them by flags, not both")
+					return cli.Usage("name dead letters, or choose them by flags, not both")
 				}
 				return c.settleDead(cmd.Context(), args, done, settle)
 			}
 			if !given && !r.All && !r.DryRun {
-				return usage("which dead letters? Name them, choose them by flags, or say --all; --dry-run counts")
+				return cli.Usage("which dead letters? Name them, choose them by flags, or say --all; --dry-run counts")
 			}
 			if rate != "" {
 				if r.Rate, err = rateOf(rate); err != nil {
@@ -203,7 +204,7 @@ platform, also after a restart; "situ dead jobs" shows how far it is.`,
 				}
 			}
 			r.Filter = f.DeadFilter
-			j, err := c.client().Redrive(cmd.Context(), &r, name == "drop")
+			j, err := c.Client().Redrive(cmd.Context(), &r, name == "drop")
 			if err != nil {
 				return err
 			}
@@ -218,31 +219,31 @@ platform, also after a restart; "situ dead jobs" shows how far it is.`,
 }
 
 func (c *console) settleDead(ctx context.Context, ids []string, done string, settle func(*client.Client, context.Context, string) error) error {
-	cl := c.client()
+	cl := c.Client()
 	for _, id := range ids {
 		if err := settle(cl, ctx, id); err != nil {
 			return err
 		}
-		if !c.json {
-			c.printf("%s %s\n", done, id)
+		if !c.JSON() {
+			c.Printf("%s %s\n", done, id)
 		}
 	}
-	if c.json {
-		return c.machine(map[string][]string{done: ids})
+	if c.JSON() {
+		return c.Machine(map[string][]string{done: ids})
 	}
 	return nil
 }
 
 // showJob tells what a filter has begun.
 func (c *console) showJob(j *api.Redrive) error {
-	if c.json {
-		return c.machine(j)
+	if c.JSON() {
+		return c.Machine(j)
 	}
 	if j.Status == "counted" {
-		c.printf("%s\n", count(j.Total, "dead letter"))
+		c.Printf("%s\n", cli.Count(j.Total, "dead letter"))
 		return nil
 	}
-	c.printf("%s %s of %s; see \"situ dead jobs\"\n", j.ID, j.Action, count(j.Total, "dead letter"))
+	c.Printf("%s %s of %s; see \"situ dead jobs\"\n", j.ID, j.Action, cli.Count(j.Total, "dead letter"))
 	return nil
 }
 
@@ -250,25 +251,25 @@ func deadJobsCommand(c *console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "jobs [ID]",
 		Short: "Show how far retries and drops by a filter are",
-		Args:  between(0, 1),
+		Args:  cli.Between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			list := &api.Redrives{}
 			if len(args) > 0 {
-				j, err := c.client().ShowRedrive(cmd.Context(), args[0])
+				j, err := c.Client().ShowRedrive(cmd.Context(), args[0])
 				if err != nil {
 					return err
 				}
-				if c.json {
-					return c.machine(j)
+				if c.JSON() {
+					return c.Machine(j)
 				}
 				list.Redrives = append(list.Redrives, *j)
 			} else {
 				var err error
-				if list, err = c.client().Redrives(cmd.Context()); err != nil {
+				if list, err = c.Client().Redrives(cmd.Context()); err != nil {
 					return err
 				}
-				if c.json {
-					return c.machine(list)
+				if c.JSON() {
+					return c.Machine(list)
 				}
 			}
 			rows := make([][]string, len(list.Redrives))
@@ -277,9 +278,9 @@ func deadJobsCommand(c *console) *cobra.Command {
 				if j.Rate > 0 {
 					rate = rateText(j.Rate)
 				}
-				rows[i] = []string{j.ID, j.Action, j.Status, strconv.Itoa(j.Done) + "/" + strconv.Itoa(j.Total), rate, timeText(j.Started), timeText(j.Finished)}
+				rows[i] = []string{j.ID, j.Action, j.Status, strconv.Itoa(j.Done) + "/" + strconv.Itoa(j.Total), rate, cli.Instant(j.Started), cli.Instant(j.Finished)}
 			}
-			c.table("ID ACTION STATUS DONE RATE STARTED FINISHED", rows)
+			c.Table("ID ACTION STATUS DONE RATE STARTED FINISHED", rows)
 			return nil
 		},
 	}
@@ -289,15 +290,15 @@ func deadStopCommand(c *console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "stop JOB",
 		Short: "Stop a retry or drop by a filter where it is",
-		Args:  between(1, 1),
+		Args:  cli.Between(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := c.client().StopRedrive(cmd.Context(), args[0]); err != nil {
+			if err := c.Client().StopRedrive(cmd.Context(), args[0]); err != nil {
 				return err
 			}
-			if c.json {
-				return c.machine(map[string]string{"stopped": args[0]})
+			if c.JSON() {
+				return c.Machine(map[string]string{"stopped": args[0]})
 			}
-			c.printf("stopped %s\n", args[0])
+			c.Printf("stopped %s\n", args[0])
 			return nil
 		},
 	}

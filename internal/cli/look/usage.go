@@ -1,4 +1,4 @@
-package main
+package look
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/client"
 )
 
@@ -28,7 +29,7 @@ its answer. The costs are those of CHAIN and IF WAITED, without requests.`,
 		Example: `  situ usage --since 24h
   situ usage --by chain --memory 512 --price 0.0000166667
   situ usage --csv > usage.csv`,
-		Args: between(0, 0),
+		Args: cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.usage(cmd.Context(), q, limit, asCSV) },
 	}
 	cmd.Flags().StringVar(&q.By, "by", "function", "lines are of each `THING`: function or chain")
@@ -41,9 +42,9 @@ its answer. The costs are those of CHAIN and IF WAITED, without requests.`,
 }
 
 func (c *console) usage(ctx context.Context, q client.UsageQuery, limit int, asCSV bool) error {
-	cl := c.client()
+	cl := c.Client()
 	var u *api.Usage
-	lines, next, err := gather("", limit, func(cursor string, size int) ([]api.UsageLine, string, error) {
+	lines, next, err := cli.Gather("", limit, func(cursor string, size int) ([]api.UsageLine, string, error) {
 		q.Cursor, q.Limit = cursor, size
 		page, err := cl.Usage(ctx, q)
 		if err != nil {
@@ -61,8 +62,8 @@ func (c *console) usage(ctx context.Context, q client.UsageQuery, limit int, asC
 	}
 	u.Lines, u.Next = lines, next
 	switch {
-	case c.json:
-		return c.machine(u)
+	case c.JSON():
+		return c.Machine(u)
 	case asCSV:
 		return c.usageCSV(u)
 	}
@@ -79,10 +80,10 @@ func (c *console) usage(ctx context.Context, q client.UsageQuery, limit int, asC
 		rows = append(rows, append(row, num(l.Turns), num(l.Errors), num(l.Retries), num(l.Dead), millisText(l.ActiveMS), num(l.Calls),
 			millisText(l.OwnMS), millisText(l.WaitingMS), millisText(l.SyncMS), costText(l.ActiveCost), costText(l.SyncCost)))
 	}
-	c.table(heads, rows)
-	c.printf("\ncosts: %d MB at %s a GB-second, without requests\n", u.MemoryMB, strconv.FormatFloat(u.GBSecond, 'f', -1, 64))
+	c.Table(heads, rows)
+	c.Printf("\ncosts: %d MB at %s a GB-second, without requests\n", u.MemoryMB, strconv.FormatFloat(u.GBSecond, 'f', -1, 64))
 	if u.Next != "" {
-		c.note("there is more: --limit 0 shows all")
+		c.Note("there is more: --limit 0 shows all")
 	}
 	return nil
 }
@@ -114,7 +115,7 @@ func addUsage(a, b api.UsageLine) api.UsageLine {
 }
 
 func (c *console) usageCSV(u *api.Usage) error {
-	w := csv.NewWriter(c.out)
+	w := csv.NewWriter(c.Out)
 	_ = w.Write([]string{"name", "target", "turns", "errors", "retries", "dead", "active_ms", "chain_calls", "wall_ms", "waiting_ms", "chain_active_ms", "sync_ms", "active_cost", "sync_cost"}) // kept by w
 	f := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 	for _, l := range u.Lines {

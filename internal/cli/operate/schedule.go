@@ -1,4 +1,4 @@
-package main
+package operate
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/platform/schedule"
 )
@@ -20,8 +21,8 @@ func scheduleCommand(c *console) *cobra.Command {
 		Long: `A schedule calls a method of an object, or a function, by a cron expression in
 a time zone, at an interval, or once. It is durable: nothing is lost when the
 platform stops, and each of its times is carried out once.`,
-		Args: known,
-		RunE: help,
+		Args: cli.Known,
+		RunE: cli.Help,
 	}
 	cmd.AddCommand(schedulePutCommand(c), scheduleLsCommand(c), scheduleGetCommand(c), scheduleRmCommand(c),
 		scheduleSteerCommand(c, "pause", "Begin no more runs until they are resumed"),
@@ -70,7 +71,7 @@ func (o *scheduleFlags) complete() (*api.ScheduleSpec, error) {
 		}
 		var err error
 		if *i.at, err = time.Parse(time.RFC3339, i.text); err != nil {
-			return nil, usage("--%s %s is not an instant such as 2026-01-02T15:04:05Z", i.flag, i.text)
+			return nil, cli.Usage("--%s %s is not an instant such as 2026-01-02T15:04:05Z", i.flag, i.text)
 		}
 	}
 	if o.retry != (api.ScheduleRetry{}) {
@@ -91,21 +92,21 @@ func schedulePutCommand(c *console) *cobra.Command {
 TARGET, METHOD and INPUT are as those of situ call.`,
 		Example: `  situ schedule put nightly report/sales build --cron "30 2 * * *" --zone Europe/Berlin
   situ schedule put sweep cleanUp '{"days":30}' --every 15m --overlap skip`,
-		Args: between(2, 4),
+		Args: cli.Between(2, 4),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spec, err := o.complete()
 			if err != nil {
 				return err
 			}
-			to, input, err := parseCall(args[1:])
+			to, input, err := cli.ParseCall(args[1:])
 			if err != nil {
 				return err
 			}
 			spec.Target = to.String()
-			if spec.Input, err = c.input(input); err != nil {
+			if spec.Input, err = c.Input(input); err != nil {
 				return err
 			}
-			s, err := c.client().PutSchedule(cmd.Context(), args[0], spec)
+			s, err := c.Client().PutSchedule(cmd.Context(), args[0], spec)
 			if err != nil {
 				return err
 			}
@@ -120,9 +121,9 @@ func scheduleGetCommand(c *console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "get NAME",
 		Short: "Show a schedule, its next runs and its last",
-		Args:  between(1, 1),
+		Args:  cli.Between(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.client().Schedule(cmd.Context(), args[0])
+			s, err := c.Client().Schedule(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
@@ -133,16 +134,16 @@ func scheduleGetCommand(c *console) *cobra.Command {
 
 // showSchedule writes all that there is to know of a schedule.
 func (c *console) showSchedule(s *api.Schedule) error {
-	if c.json {
-		return c.machine(s)
+	if c.JSON() {
+		return c.Machine(s)
 	}
-	c.printf("name     %s\nstatus   %s\nwhen     %s\ntarget   %s\n", s.Name, s.Status, when(&s.Spec), s.Spec.Target)
+	c.Printf("name     %s\nstatus   %s\nwhen     %s\ntarget   %s\n", s.Name, s.Status, when(&s.Spec), s.Spec.Target)
 	if len(s.Spec.Input) > 0 {
-		c.printf("input    %s\n", s.Spec.Input)
+		c.Printf("input    %s\n", s.Spec.Input)
 	}
-	c.printf("runs     %d begun, %d missed, %d skipped\n", s.Begun, s.Missed, s.Skipped)
+	c.Printf("runs     %d begun, %d missed, %d skipped\n", s.Begun, s.Missed, s.Skipped)
 	if len(s.Next) > 0 {
-		c.printf("\n")
+		c.Printf("\n")
 		c.preview(&s.Spec, s.Next)
 	}
 	runs := append(append([]api.ScheduleRun{}, s.Running...), s.Runs...)
@@ -157,10 +158,10 @@ func (c *console) showSchedule(s *api.Schedule) error {
 			if r.Count > 1 {
 				outcome += " (" + strconv.Itoa(r.Count) + ")"
 			}
-			rows[i] = []string{timeText(r.Slot), outcome, took, firstLine(r.Reason)}
+			rows[i] = []string{cli.Instant(r.Slot), outcome, took, cli.FirstLine(r.Reason)}
 		}
-		c.printf("\n")
-		c.table("SLOT OUTCOME TOOK REASON", rows)
+		c.Printf("\n")
+		c.Table("SLOT OUTCOME TOOK REASON", rows)
 	}
 	return nil
 }
@@ -188,7 +189,7 @@ func (c *console) preview(s *api.ScheduleSpec, times []time.Time) {
 	for i, t := range times {
 		rows[i] = []string{t.In(zone).Format("Mon 2006-01-02 15:04:05 -07:00"), t.UTC().Format(time.RFC3339)}
 	}
-	c.table("NEXT UTC", rows)
+	c.Table("NEXT UTC", rows)
 }
 
 func scheduleLsCommand(c *console) *cobra.Command {
@@ -196,7 +197,7 @@ func scheduleLsCommand(c *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls [PREFIX]",
 		Short: "List schedules",
-		Args:  between(0, 1),
+		Args:  cli.Between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.listSchedules(cmd.Context(), strings.Join(args, ""), limit)
 		},
@@ -206,10 +207,10 @@ func scheduleLsCommand(c *console) *cobra.Command {
 }
 
 func (c *console) listSchedules(ctx context.Context, prefix string, limit int) error {
-	cl := c.client()
+	cl := c.Client()
 	var all api.Schedules
 	var err error
-	all.Schedules, all.Next, err = gather("", limit, func(cursor string, size int) ([]api.Schedule, string, error) {
+	all.Schedules, all.Next, err = cli.Gather("", limit, func(cursor string, size int) ([]api.Schedule, string, error) {
 		page, err := cl.Schedules(ctx, prefix, cursor, size)
 		if err != nil {
 			return nil, "", err
@@ -219,23 +220,23 @@ func (c *console) listSchedules(ctx context.Context, prefix string, limit int) e
 	if err != nil {
 		return err
 	}
-	if c.json {
-		return c.machine(all)
+	if c.JSON() {
+		return c.Machine(all)
 	}
 	rows := make([][]string, len(all.Schedules))
 	for i, s := range all.Schedules {
 		next, last := "-", "-"
 		if len(s.Next) > 0 {
-			next = timeText(s.Next[0])
+			next = cli.Instant(s.Next[0])
 		}
 		if len(s.Runs) > 0 {
 			last = s.Runs[0].Outcome
 		}
 		rows[i] = []string{s.Name, s.Status, when(&s.Spec), s.Spec.Target, next, last}
 	}
-	c.table("NAME STATUS WHEN TARGET NEXT LAST", rows)
+	c.Table("NAME STATUS WHEN TARGET NEXT LAST", rows)
 	if all.Next != "" {
-		c.note("there is more: --limit 0 shows all")
+		c.Note("there is more: --limit 0 shows all")
 	}
 	return nil
 }
@@ -244,7 +245,7 @@ func scheduleRmCommand(c *console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rm NAME...",
 		Short: "Forget schedules; runs that go on go on",
-		Args:  between(1, -1),
+		Args:  cli.Between(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.steerSchedules(cmd.Context(), "removed", args, (*client.Client).DeleteSchedule)
 		},
@@ -256,7 +257,7 @@ func scheduleSteerCommand(c *console, verb, short string) *cobra.Command {
 	return &cobra.Command{
 		Use:   verb + " NAME...",
 		Short: short,
-		Args:  between(1, -1),
+		Args:  cli.Between(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.steerSchedules(cmd.Context(), done, args, func(cl *client.Client, ctx context.Context, name string) error {
 				_, err := cl.SteerSchedule(ctx, name, verb)
@@ -267,17 +268,17 @@ func scheduleSteerCommand(c *console, verb, short string) *cobra.Command {
 }
 
 func (c *console) steerSchedules(ctx context.Context, done string, names []string, steer func(*client.Client, context.Context, string) error) error {
-	cl := c.client()
+	cl := c.Client()
 	for _, name := range names {
 		if err := steer(cl, ctx, name); err != nil {
 			return err
 		}
-		if !c.json {
-			c.printf("%s %s\n", done, name)
+		if !c.JSON() {
+			c.Printf("%s %s\n", done, name)
 		}
 	}
-	if c.json {
-		return c.machine(map[string][]string{done: names})
+	if c.JSON() {
+		return c.Machine(map[string][]string{done: names})
 	}
 	return nil
 }
@@ -293,11 +294,11 @@ func scheduleNextCommand(c *console) *cobra.Command {
 expression; or give --every or --at. No server is asked.`,
 		Example: `  situ schedule next "30 2 * * *" --zone Europe/Berlin
   situ schedule next "0 9 * * mon-fri" --from 2026-12-24T00:00:00Z -n 10`,
-		Args: between(0, 1),
+		Args: cli.Between(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				if o.spec.Cron != "" {
-					return usage("the expression is given twice, as %q and with --cron", args[0])
+					return cli.Usage("the expression is given twice, as %q and with --cron", args[0])
 				}
 				o.spec.Cron = args[0]
 			}
@@ -308,7 +309,7 @@ expression; or give --every or --at. No server is asked.`,
 			at := time.Now()
 			if from != "" {
 				if at, err = time.Parse(time.RFC3339, from); err != nil {
-					return usage("--from %s is not an instant such as 2026-01-02T15:04:05Z", from)
+					return cli.Usage("--from %s is not an instant such as 2026-01-02T15:04:05Z", from)
 				}
 			}
 			return c.previewSpec(name, spec, at, n)
@@ -323,7 +324,7 @@ expression; or give --every or --at. No server is asked.`,
 
 func (c *console) previewSpec(name string, spec *api.ScheduleSpec, from time.Time, n int) error {
 	if n < 1 || n > 1000 {
-		return usage("--count %d is not 1 to 1000", n)
+		return cli.Usage("--count %d is not 1 to 1000", n)
 	}
 	spec.Target = "any" // which is of no matter here
 	plan, err := schedule.Compile(name, spec, from)
@@ -332,10 +333,10 @@ func (c *console) previewSpec(name string, spec *api.ScheduleSpec, from time.Tim
 	}
 	times := plan.Preview(from, n)
 	if len(times) == 0 {
-		return usage("it never runs after %s", from.Format(time.RFC3339))
+		return cli.Usage("it never runs after %s", from.Format(time.RFC3339))
 	}
-	if c.json {
-		return c.machine(map[string][]time.Time{"next": times})
+	if c.JSON() {
+		return c.Machine(map[string][]time.Time{"next": times})
 	}
 	c.preview(spec, times)
 	return nil

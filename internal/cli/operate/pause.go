@@ -1,4 +1,4 @@
-package main
+package operate
 
 import (
 	"context"
@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/situ-dev/situ/internal/cli"
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/near"
@@ -25,7 +27,7 @@ lists what is paused.`,
 		Example: `  situ pause flight --reason "the seat map is wrong"
   situ pause flight/BA123
   situ pause`,
-		Args: between(0, 1),
+		Args: cli.Between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return c.listPauses(cmd.Context())
@@ -34,14 +36,14 @@ lists what is paused.`,
 			if err != nil {
 				return err
 			}
-			p, err := c.client().Pause(cmd.Context(), s, reason)
+			p, err := c.Client().Pause(cmd.Context(), s, reason)
 			if err != nil {
 				return err
 			}
-			if c.json {
-				return c.machine(p)
+			if c.JSON() {
+				return c.Machine(p)
 			}
-			c.printf("paused %s\n", s.Words())
+			c.Printf("paused %s\n", s.Words())
 			return nil
 		},
 	}
@@ -55,7 +57,7 @@ func (c *console) scope(ctx context.Context, name string, function bool) (wire.S
 	if typ, key, ok := strings.Cut(name, "/"); ok && !function {
 		return wire.Scope{Type: typ, Key: key}, nil
 	}
-	m, err := c.client().Describe(ctx, false)
+	m, err := c.Client().Describe(ctx, false)
 	if err != nil {
 		return wire.Scope{}, err
 	}
@@ -68,7 +70,7 @@ func (c *console) scope(ctx context.Context, name string, function bool) (wire.S
 	}
 	switch typ, fn := slices.Contains(types, name), slices.Contains(functions, name); {
 	case typ && fn && !function:
-		return wire.Scope{}, usage("%s is a type and a function: say --function for the function, or %s/KEY for one object", name, name)
+		return wire.Scope{}, cli.Usage("%s is a type and a function: say --function for the function, or %s/KEY for one object", name, name)
 	case fn:
 		return wire.Scope{Function: name}, nil
 	case typ && !function:
@@ -76,28 +78,28 @@ func (c *console) scope(ctx context.Context, name string, function bool) (wire.S
 	}
 	all := slices.Concat(types, functions)
 	if hint := near.Name(name, all); hint != "" {
-		return wire.Scope{}, usage("there is no type or function %q; did you mean %q?", name, hint)
+		return wire.Scope{}, cli.Usage("there is no type or function %q; did you mean %q?", name, hint)
 	}
-	return wire.Scope{}, usage("there is no type or function %q; there is %s", name, strings.Join(all, ", "))
+	return wire.Scope{}, cli.Usage("there is no type or function %q; there is %s", name, strings.Join(all, ", "))
 }
 
 func (c *console) listPauses(ctx context.Context) error {
-	list, err := c.client().Pauses(ctx)
+	list, err := c.Client().Pauses(ctx)
 	if err != nil {
 		return err
 	}
-	if c.json {
-		return c.machine(list)
+	if c.JSON() {
+		return c.Machine(list)
 	}
 	if len(list.Pauses) == 0 {
-		c.note("nothing is paused")
+		c.Note("nothing is paused")
 		return nil
 	}
 	rows := make([][]string, len(list.Pauses))
 	for i, p := range list.Pauses {
-		rows[i] = []string{pauseName(&p), pauseState(&p), strconv.Itoa(p.Parked), bytesText(uint64(p.Bytes)), timeText(p.Since), p.Reason}
+		rows[i] = []string{pauseName(&p), pauseState(&p), strconv.Itoa(p.Parked), cli.Bytes(uint64(p.Bytes)), cli.Instant(p.Since), p.Reason}
 	}
-	c.table("WHAT STATE PARKED BYTES SINCE REASON", rows)
+	c.Table("WHAT STATE PARKED BYTES SINCE REASON", rows)
 	return nil
 }
 
@@ -130,7 +132,7 @@ func rateOf(text string) (float64, error) {
 	per := map[string]float64{"": 1, "s": 1, "m": 60, "h": 3600}[unit]
 	rate, err := strconv.ParseFloat(num, 64)
 	if err != nil || per == 0 || rate <= 0 {
-		return 0, usage("--rate %s is not a rate: write 100/s, 90/m or 500/h", text)
+		return 0, cli.Usage("--rate %s is not a rate: write 100/s, 90/m or 500/h", text)
 	}
 	return rate / per, nil
 }
@@ -144,7 +146,7 @@ func resumeCommand(c *console) *cobra.Command {
 		Long: `Resume lets go what a pause has parked. What arrives meanwhile comes after. The
 pause ends when nothing is left.`,
 		Example: `  situ resume flight --rate 100/s`,
-		Args:    between(1, 1),
+		Args:    cli.Between(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := c.scope(cmd.Context(), args[0], function)
 			if err != nil {
@@ -156,13 +158,13 @@ pause ends when nothing is left.`,
 					return err
 				}
 			}
-			if err := c.client().Resume(cmd.Context(), s, each); err != nil {
+			if err := c.Client().Resume(cmd.Context(), s, each); err != nil {
 				return err
 			}
-			if c.json {
-				return c.machine(map[string]string{"resumed": s.String()})
+			if c.JSON() {
+				return c.Machine(map[string]string{"resumed": s.String()})
 			}
-			c.printf("resumed %s\n", s.Words())
+			c.Printf("resumed %s\n", s.Words())
 			return nil
 		},
 	}
@@ -179,19 +181,19 @@ func cancelCommand(c *console) *cobra.Command {
 		Long: `Cancel answers a recorded call with an error, once. Calls that it led to and that
 have not run are not run any more; who waits for them is told, and may clean up.`,
 		Example: `  situ cancel $(situ call --async flight/BA123 cancel) --reason "wrong flight"`,
-		Args:    between(1, -1),
+		Args:    cli.Between(1, -1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cl := c.client()
+			cl := c.Client()
 			for _, id := range args {
 				if err := cl.Cancel(cmd.Context(), id, reason); err != nil {
 					return err
 				}
-				if !c.json {
-					c.printf("cancelled %s\n", id)
+				if !c.JSON() {
+					c.Printf("cancelled %s\n", id)
 				}
 			}
-			if c.json {
-				return c.machine(map[string][]string{"cancelled": args})
+			if c.JSON() {
+				return c.Machine(map[string][]string{"cancelled": args})
 			}
 			return nil
 		},

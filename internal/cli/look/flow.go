@@ -1,4 +1,4 @@
-package main
+package look
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/situ-dev/situ/flow/graph"
 	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
@@ -27,8 +28,8 @@ func flowCommand(c *console) *cobra.Command {
 		Long: `A flow is a small graph of calls in a JSON document: steps in a sequence or
 beside each other, for each element of a list, by a choice, with waits and what
 is done if one fails. The platform carries it out durably; nothing is deployed.`,
-		Args: known,
-		RunE: help,
+		Args: cli.Known,
+		RunE: cli.Help,
 	}
 	cmd.AddCommand(flowRunCommand(c), flowCheckCommand(c), flowGetCommand(c))
 	return cmd
@@ -45,16 +46,16 @@ result. With --key the flow has that name: who runs the same again under it gets
 the same result.`,
 		Example: `  situ flow run greet.json --input '["ann","bob"]'
   situ flow run greet.json --input @names.json --key monday --async`,
-		Args: between(1, 1),
+		Args: cli.Between(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if input == "-" && args[0] == "-" {
-				return usage("the flow and its input cannot both be on the standard input")
+				return cli.Usage("the flow and its input cannot both be on the standard input")
 			}
 			doc, err := c.flowFile(args[0])
 			if err != nil {
 				return err
 			}
-			in, err := c.input(input)
+			in, err := c.Input(input)
 			if err != nil {
 				return err
 			}
@@ -77,25 +78,25 @@ func (c *console) runFlow(ctx context.Context, doc, in json.RawMessage, key stri
 	if err != nil {
 		return err
 	}
-	name, res, err := c.client().RunFlow(ctx, key, body, o)
+	name, res, err := c.Client().RunFlow(ctx, key, body, o)
 	if err != nil {
 		return err
 	}
 	if !res.Done {
-		if c.json {
-			return c.machine(api.Invocation{ID: string(res.ID), Status: api.Pending})
+		if c.JSON() {
+			return c.Machine(api.Invocation{ID: string(res.ID), Status: api.Pending})
 		}
-		c.printf("%s\n", res.ID)
-		c.note("accepted; its result: situ wait %s; how far it is: situ flow get %s", res.ID, name)
+		c.Printf("%s\n", res.ID)
+		c.Note("accepted; its result: situ wait %s; how far it is: situ flow get %s", res.ID, name)
 		return nil
 	}
-	return c.value(res.Body.Data)
+	return c.Value(res.Body.Data)
 }
 
 // flowFile reads a document and says what is malformed.
 func (c *console) flowFile(name string) (text []byte, err error) {
 	if name == "-" {
-		text, err = io.ReadAll(c.in)
+		text, err = io.ReadAll(c.In)
 	} else {
 		text, err = os.ReadFile(name)
 	}
@@ -104,7 +105,7 @@ func (c *console) flowFile(name string) (text []byte, err error) {
 	}
 	_, err = graph.Parse(text)
 	if bad, ok := errors.AsType[*schema.Malformed](err); ok {
-		return nil, usage("%s is not JSON: %s", name, pointAt(text, bad, false))
+		return nil, cli.Usage("%s is not JSON: %s", name, cli.PointAt(text, bad, false))
 	}
 	return text, nil
 }
@@ -116,7 +117,7 @@ func flowCheckCommand(c *console) *cobra.Command {
 		Long: `Check says what is wrong with a flow, and where in the document. If a server
 runs, what the flow calls is checked against its program, too.`,
 		Example: `  situ flow check greet.json`,
-		Args:    between(1, 1),
+		Args:    cli.Between(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			text, err := c.flowFile(args[0])
 			if err != nil {
@@ -138,8 +139,8 @@ func (c *console) checkFlow(ctx context.Context, name string, text []byte) error
 	if err == nil {
 		plan, found = g.Check(targets)
 	}
-	if c.json {
-		if err := c.machine(map[string]any{"ok": len(found) == 0, "problems": append(graph.Problems{}, found...)}); err != nil {
+	if c.JSON() {
+		if err := c.Machine(map[string]any{"ok": len(found) == 0, "problems": append(graph.Problems{}, found...)}); err != nil {
 			return err
 		}
 	}
@@ -151,17 +152,17 @@ func (c *console) checkFlow(ctx context.Context, name string, text []byte) error
 		return fault.New(fault.Unfit, "", name, "the flow cannot be taken:\n  %s", strings.Join(lines, "\n  "))
 	}
 	if targets == nil {
-		c.note("no server was asked: what the flow calls was not looked for")
+		c.Note("no server was asked: what the flow calls was not looked for")
 	}
-	if !c.json {
-		c.printf("%s is fine: %s\n", name, count(len(plan.Steps), "step"))
+	if !c.JSON() {
+		c.Printf("%s is fine: %s\n", name, cli.Count(len(plan.Steps), "step"))
 	}
 	return nil
 }
 
 // targets knows what the server's program has, nil if there is no server.
 func (c *console) targets(ctx context.Context) (graph.Targets, error) {
-	m, err := c.client().Describe(ctx, true)
+	m, err := c.Client().Describe(ctx, true)
 	if errors.Is(err, client.ErrNoServer) {
 		return nil, nil
 	}
@@ -188,22 +189,22 @@ func flowGetCommand(c *console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "get KEY",
 		Short: "Show how far a flow is",
-		Args:  between(1, 1),
+		Args:  cli.Between(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in, err := c.client().Flow(cmd.Context(), args[0])
+			in, err := c.Client().Flow(cmd.Context(), args[0])
 			if err != nil {
 				return err
 			}
-			if c.json {
-				return c.machine(in)
+			if c.JSON() {
+				return c.Machine(in)
 			}
-			c.printf("flow     %s\n", strings.TrimSpace(in.Key+" "+in.Name))
-			c.printf("status   %s\nbegan    %s\n", in.Status, timeText(in.Began))
+			c.Printf("flow     %s\n", strings.TrimSpace(in.Key+" "+in.Name))
+			c.Printf("status   %s\nbegan    %s\n", in.Status, cli.Instant(in.Began))
 			if !in.Ended.IsZero() {
-				c.printf("ended    %s\n", timeText(in.Ended))
+				c.Printf("ended    %s\n", cli.Instant(in.Ended))
 			}
 			if in.Error != nil {
-				c.printf("error    %s: %s\n", in.Error.Kind, in.Error.Message)
+				c.Printf("error    %s: %s\n", in.Error.Kind, in.Error.Message)
 			}
 			rows := make([][]string, len(in.Steps))
 			for i, s := range in.Steps {
@@ -211,13 +212,13 @@ func flowGetCommand(c *console) *cobra.Command {
 				if s.Total > 0 {
 					done = strconv.Itoa(s.Done+s.Failed) + "/" + strconv.Itoa(s.Total)
 				}
-				rows[i] = []string{s.Step, s.Kind, timeText(s.Since), done}
+				rows[i] = []string{s.Step, s.Kind, cli.Instant(s.Since), done}
 			}
 			if len(rows) > 0 {
-				c.table("STEP KIND SINCE DONE", rows)
+				c.Table("STEP KIND SINCE DONE", rows)
 			}
 			if in.More > 0 {
-				c.note("and %s more under way", count(in.More, "step"))
+				c.Note("and %s more under way", cli.Count(in.More, "step"))
 			}
 			return nil
 		},

@@ -1,4 +1,4 @@
-package main
+package look
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/situ-dev/situ/internal/cli"
 
 	"github.com/situ-dev/situ/internal/api"
 )
@@ -27,7 +29,7 @@ that ran and - is waiting. Of many calls beside each other that are alike, only
 some are shown: --all shows all.`,
 		Example: `  situ trace $(situ call --async order/1 place)
   situ trace --json 0003-abc | jq .calls`,
-		Args: between(1, 1),
+		Args: cli.Between(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.showTrace(cmd.Context(), args[0], v) },
 	}
 	cmd.Flags().BoolVar(&v.all, "all", false, "show all calls")
@@ -42,14 +44,14 @@ type traceView struct {
 }
 
 func (c *console) showTrace(ctx context.Context, id string, v *traceView) error {
-	cl := c.client()
+	cl := c.Client()
 	for {
 		t, err := cl.Trace(ctx, id, 0)
 		if err != nil {
 			return err
 		}
-		if c.json {
-			if err := c.machine(t); err != nil {
+		if c.JSON() {
+			if err := c.Machine(t); err != nil {
 				return err
 			}
 		} else {
@@ -63,19 +65,19 @@ func (c *console) showTrace(ctx context.Context, id string, v *traceView) error 
 		case <-ctx.Done():
 			return nil
 		}
-		if !c.json {
-			c.printf("\n")
+		if !c.JSON() {
+			c.Printf("\n")
 		}
 	}
 }
 
 func (c *console) drawTrace(t *api.Trace, v *traceView) {
-	c.printf("%s  %s  %s\n", t.ID, t.Target, t.Status)
-	c.printf("%s, from %s: active %s, waiting %s", millisText(t.WallMS), timeText(t.Created), millisText(t.ActiveMS), millisText(t.WaitingMS))
+	c.Printf("%s  %s  %s\n", t.ID, t.Target, t.Status)
+	c.Printf("%s, from %s: active %s, waiting %s", millisText(t.WallMS), cli.Instant(t.Created), millisText(t.ActiveMS), millisText(t.WaitingMS))
 	if t.ActiveMS > 0 {
-		c.printf("; if callers waited, %s would be billed, %s times as much", millisText(t.SyncMS), factorText(t.SyncMS/t.ActiveMS))
+		c.Printf("; if callers waited, %s would be billed, %s times as much", millisText(t.SyncMS), factorText(t.SyncMS/t.ActiveMS))
 	}
-	c.printf("\n\n")
+	c.Printf("\n\n")
 	rows := make([][]string, 0, len(t.Calls))
 	for _, l := range foldTrace(t.Calls, v.all) {
 		if l.more > 0 {
@@ -92,17 +94,17 @@ func (c *console) drawTrace(t *api.Trace, v *traceView) {
 		}
 		rows = append(rows, []string{name, stateText(t, s), millisText(s.Made.Sub(t.Created).Seconds() * 1e3), millisText(s.ActiveMS), millisText(s.WaitingMS), bar(t, s)})
 	}
-	c.columns("CALL STATE AT ACTIVE WAITING BAR", rows)
+	c.Columns("CALL STATE AT ACTIVE WAITING BAR", rows)
 	for i := range t.Calls {
 		if e := t.Calls[i].Error; e != nil && (i < 20 || v.all) {
-			c.printf("%s: %s: %s\n", t.Calls[i].Target, e.Kind, firstLine(e.Message))
+			c.Printf("%s: %s: %s\n", t.Calls[i].Target, e.Kind, cli.FirstLine(e.Message))
 		}
 	}
 	if n := t.Total - len(t.Calls); n > 0 {
-		c.note("%s more: --json with the HTTP API and ?limit= shows them", count(n, "call"))
+		c.Note("%s more: --json with the HTTP API and ?limit= shows them", cli.Count(n, "call"))
 	}
 	if t.LeftOut > 0 {
-		c.note("%s left out: of one chain, a shard tells of a bounded number", count(int(t.LeftOut), "call"))
+		c.Note("%s left out: of one chain, a shard tells of a bounded number", cli.Count(int(t.LeftOut), "call"))
 	}
 }
 
@@ -118,7 +120,7 @@ func indent(depth int) string {
 }
 
 // line is text on one line.
-func line(s string) string { return strings.Join(strings.Fields(plain(s)), " ") }
+func line(s string) string { return strings.Join(strings.Fields(cli.Plain(s)), " ") }
 
 // traceLine is a call, or a number of calls that are not shown.
 type traceLine struct {
