@@ -43,7 +43,7 @@ const floors = `
 	internal/shard/account internal/shard/control internal/shard/resident
 	internal/shard/core
 	internal/shard
-	internal/worker/check internal/worker/lane internal/worker/process internal/ledger
+	internal/worker/alive internal/worker/check internal/worker/lane internal/worker/process internal/ledger
 	internal/worker internal/node internal/lambda/runtimeapi internal/otlp
 	internal/platform/webhook internal/lambda/adapter
 	internal/platform internal/lambda/execution
