@@ -187,13 +187,13 @@ func duration(s string) (time.Duration, bool) {
 }
 
 // trace returns the caller's traceparent if it is a valid one (W3C Trace
-// Context), else a new one, not sampled. One of a later version is taken for
-// what it has in common with ours.
+// Context), else "". One of a later version is taken for what it has in common with
+// ours.
 func (x *exchange) trace() string {
 	if v, n := x.head.Value(api.HeaderTrace); n == 1 && validTrace(v) {
 		return "00" + v[2:traceLen]
 	}
-	return newTrace()
+	return ""
 }
 
 // traceLen is the length of a traceparent of version 00.
@@ -221,6 +221,8 @@ func lowerHex(s string) bool {
 
 func zeros(s string) bool { return strings.Trim(s, "0") == "" }
 
+// newTrace makes a traceparent, not sampled, for a call that is recorded and came
+// without one: those that are not leave nothing that it could name.
 func newTrace() string {
 	var id [24]byte
 	binary.BigEndian.PutUint64(id[:], rand.Uint64()|1)
