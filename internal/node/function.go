@@ -62,7 +62,7 @@ func (n *Node) function(f shard.Functions, m *host.MethodManifest, r *wire.Reque
 	now := wire.Time(time.Now().UnixNano())
 	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], what: m, seed: rand.Uint64() | 1}
 	c.back = wire.Callback{Kind: wire.ToInvocation, ID: rows.ID(id, n.boot, i), Shard: id, Format: r.Want}
-	c.env = wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Back: &c.back, Policy: r.Policy, Trace: r.Trace, Made: now, Note: wire.Volatile}
+	c.env = wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Back: &c.back, Policy: r.Policy, Lineage: wire.Lineage{Trace: r.Trace}.Some(), Made: now, Note: wire.Volatile}
 	res, err := f.Run(&c.env, now, c.seed, c)
 	switch {
 	case err != nil:
