@@ -508,6 +508,9 @@ func TestSame(t *testing.T) {
 // bytes parks the workflow: no turn is lost because its state would be too large.
 func TestLarge(t *testing.T) {
 	code := func(f *flow.Flow, in string) (string, error) {
+		if in == "answer" {
+			return flow.Await(f, decide.To("large", ""))
+		}
 		size := 900_000
 		if in == "one" {
 			size = 2 << 20
@@ -519,7 +522,15 @@ func TestLarge(t *testing.T) {
 		}
 		return "all", nil
 	}
-	situtest.Run(t, host(code), func(t *testing.T, rt *situtest.Runtime) {
+	situtest.Run(t, append(host(code), desks()), func(t *testing.T, rt *situtest.Runtime) {
+		if _, err := situ.Start(t.Context(), rt, run.To("3", "answer")); err != nil {
+			t.Fatal(err)
+		}
+		rt.Settle()
+		situtest.Do(rt, open.To("large", "large"))
+		if err := situtest.DoErr(rt, run.To("3", "answer")); err == nil || !strings.Contains(err.Error(), "the result has 10485") {
+			t.Errorf("one large answer: %v", err)
+		}
 		if err := situtest.DoErr(rt, run.To("1", "one")); err == nil || !strings.Contains(err.Error(), "the result has 20971") {
 			t.Errorf("one large result: %v", err)
 		}
