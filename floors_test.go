@@ -25,7 +25,7 @@ const floors = `
 	internal/wire internal/invariants internal/schema internal/vet
 	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter
 	internal/host internal/view internal/codec internal/policy internal/bundle internal/strict internal/sandbox
-	internal/workproto internal/element internal/project
+	internal/workproto internal/element internal/project internal/project/importer
 	internal/guest internal/shape
 	internal/program
 	internal/store/file
