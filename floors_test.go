@@ -23,7 +23,7 @@ import (
 const floors = `
 	internal/fault internal/near internal/heap internal/proc internal/frugal internal/golden internal/clean internal/seed
 	internal/wire internal/invariants internal/schema internal/vet
-	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter
+	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter internal/deploy
 	internal/host internal/view internal/codec internal/policy
 	internal/workproto internal/element
 	internal/guest
@@ -69,7 +69,7 @@ var engine = []string{
 
 // pure are the packages that take state, events and time in and give effects
 // out: no I/O, no goroutine, no clock, no logger, no context.
-var pure = []string{"internal/place", "internal/due", "internal/turn", "internal/flow", "internal/lambda/durable", "internal/cron", "internal/span", "internal/meter"}
+var pure = []string{"internal/place", "internal/due", "internal/turn", "internal/flow", "internal/lambda/durable", "internal/cron", "internal/span", "internal/meter", "internal/deploy"}
 
 // impure is what a pure package has no use for: packages, and names of time.
 var impure = []string{

@@ -251,6 +251,9 @@ type Envelope struct {
 	// Path is who waits for the answer and cannot be seen in Back, oldest first: objects
 	// that hold their caller meanwhile, and workflows.
 	Path Waiters
+	// Stick, of a call of a function, decides which version runs it: the same for the
+	// same. 0 leaves that to its chain.
+	Stick uint64
 
 	// Of the shard that holds the envelope, too.
 	Local any       // who waits for the answer in this process

@@ -196,7 +196,11 @@ func (c *Core) retried(env *wire.Envelope, res *turn.Result) {
 func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	c.stats.Turns++
 	c.done(env)
-	m, _ := c.set.Method(env.To)
+	set := c.routes.All
+	if o != nil && o.Kind.Program != nil {
+		set = o.Kind.Program.Index // versions may differ
+	}
+	m, _ := set.Method(env.To)
 	c.account.Took(m, env, res)
 	if c.cfg.Trace != nil {
 		c.cfg.Trace(env, res.Fail)
@@ -291,7 +295,7 @@ func (c *Core) change(p *Program, ch turn.Change) {
 }
 
 func (c *Core) policy(env *wire.Envelope) wire.Policy {
-	return c.set.Policy(env, c.cfg.Retry, turn.DefaultPolicy)
+	return c.routes.All.Policy(env, c.cfg.Retry, turn.DefaultPolicy)
 }
 
 // failed deals with a turn that had no effect: it is run again after a pause,

@@ -1,6 +1,7 @@
 package resident
 
 import (
+	"github.com/situ-dev/situ/internal/deploy"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -13,6 +14,8 @@ import (
 type Program struct {
 	Name     string
 	Manifest *host.Manifest // what it can run, nil as long as nobody said
+	Index    *host.Index    // of that
+	Weight   float64        // of a version, what it has of its deployment; 1 of all others
 	Hosted   bool           // and now there is who does
 
 	Slots []*Object // what the host has; the first is nobody
@@ -37,6 +40,9 @@ type Program struct {
 	Landed *Flight   // of an earlier frame, to be used again
 
 	Slow bool // the door was told that its objects have no time
+
+	group string // the deployment that it is a version of, "" for none
+	id    uint64 // Hash of its name
 }
 
 // Flight is a frame that the host of a program has, or of which tasks run on
@@ -60,7 +66,11 @@ type Task struct {
 
 // New returns a program of which nothing is known but its name.
 func New(name string) *Program {
-	return &Program{Name: name, Slots: make([]*Object, 1), Running: map[*wire.Envelope]struct{}{}}
+	p := &Program{Name: name, Slots: make([]*Object, 1), Running: map[*wire.Envelope]struct{}{}, Weight: 1, group: group(name), id: deploy.Hash(name)}
+	if p.group != "" {
+		p.Weight = 0 // until it is given some
+	}
+	return p
 }
 
 // Idle reports whether the host waits for a frame.
