@@ -45,11 +45,11 @@ type Core struct {
 	arrival wire.Seq  // number of the last envelope that arrived
 	boot    string    // makes the names of invocations of this run different
 
-	programs  []*Program
-	main      *Program
-	routes    resident.Routes  // who runs what
-	strays    []*wire.Envelope // for what no program has, while main has no host
-	timely    func(*wire.Envelope) bool
+	programs []*Program
+	main     *Program
+	routes   resident.Routes  // who runs what
+	strays   []*wire.Envelope // for what no program has, while main has no host
+	timely   func(*wire.Envelope) bool
 
 	objects resident.Table
 	works   []*resident.Work // for objects that get some

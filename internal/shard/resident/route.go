@@ -1,6 +1,7 @@
 package resident
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -67,6 +68,9 @@ func group(program string) string {
 	return name
 }
 
+// rank names those that stand together: the versions of a deployment.
+func (p *Program) rank() string { return cmp.Or(p.group, p.Name) }
+
 // Routes says who runs what, by name.
 type Routes struct {
 	Types, Functions map[string]Route
@@ -92,15 +96,16 @@ func NewRoutes(programs []*Program) Routes {
 			rs.Functions[name] = rs.Functions[name].add(p)
 		}
 	}
-	slices.Reverse(all) // of two with one name the last counts
+	// Of two with one name the last counts: so those come first that came last, and of
+	// the versions of a deployment, each in place of the first, those with little weight.
+	first := map[string]int{}
+	for i, p := range all {
+		if _, there := first[p.rank()]; !there {
+			first[p.rank()] = i
+		}
+	}
 	slices.SortStableFunc(all, func(a, b *Program) int {
-		if a.group != b.group || a.group == "" || a.Weight == b.Weight {
-			return 0
-		}
-		if a.Weight < b.Weight {
-			return -1
-		}
-		return 1
+		return cmp.Or(cmp.Compare(first[b.rank()], first[a.rank()]), cmp.Compare(a.Weight, b.Weight))
 	})
 	manifests := make([]*host.Manifest, len(all))
 	for i, p := range all {
