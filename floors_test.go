@@ -24,7 +24,7 @@ const floors = `
 	internal/fault internal/near internal/heap internal/proc internal/frugal internal/golden internal/clean internal/seed
 	internal/wire internal/invariants internal/schema internal/vet
 	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter internal/deploy
-	internal/host internal/view internal/codec internal/policy
+	internal/host internal/view internal/codec internal/policy internal/bundle
 	internal/workproto internal/element
 	internal/guest
 	internal/store/file
