@@ -25,7 +25,7 @@ const floors = `
 	internal/wire internal/invariants internal/schema internal/vet
 	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter internal/deploy
 	internal/host internal/view internal/codec internal/policy internal/bundle
-	internal/workproto internal/element
+	internal/workproto internal/element internal/shard/figure
 	internal/guest
 	internal/store/file
 	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal internal/store/crashfs internal/store/layout
@@ -35,7 +35,7 @@ const floors = `
 	internal/store/inspect
 	internal/store internal/client
 	.
-	flow fan flow/graph internal/platform/schedule
+	flow fan flow/graph internal/platform/schedule internal/platform/deployment
 	internal/platform/machine
 	internal/platform/flows
 	internal/shard/rows internal/shard/conf internal/shard/warn internal/shard/hook
@@ -47,9 +47,9 @@ const floors = `
 	internal/worker internal/node internal/lambda/runtimeapi internal/otlp
 	internal/platform/webhook
 	internal/platform internal/lambda/execution
-	internal/lambda/door
+	internal/lambda/door internal/fleet
 	internal/lambda
-	internal/ingress/h1 internal/ingress/shown
+	internal/ingress/h1 internal/ingress/shown internal/ingress/rollout
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest
 	internal/dev internal/server

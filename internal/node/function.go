@@ -8,6 +8,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/shard/figure"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -56,6 +57,7 @@ type functionCall struct {
 	seed  uint64
 	resp  wire.Response
 	what  *host.MethodManifest
+	count *figure.Figures // nil: nobody wants it
 
 	mu   sync.Mutex
 	away bool // nobody waits
@@ -68,7 +70,7 @@ func (n *Node) function(p *Program, stick uint64, m *host.MethodManifest, r *wir
 	i := n.turnstile.Add(1)
 	id := wire.ShardID(i % uint64(len(n.shards)))
 	now := wire.Time(time.Now().UnixNano())
-	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], what: m, seed: rand.Uint64() | 1}
+	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], what: m, count: p.figures, seed: rand.Uint64() | 1}
 	c.back = wire.Callback{Kind: wire.ToInvocation, ID: rows.ID(id, n.boot, i), Shard: id, Format: r.Want}
 	c.env = wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Back: &c.back, Policy: r.Policy, Trace: r.Trace, Made: now, Note: wire.Volatile, Stick: stick}
 	res, err := p.run(&c.env, now, c.seed, c)
@@ -78,7 +80,8 @@ func (n *Node) function(p *Program, stick uint64, m *host.MethodManifest, r *wir
 		return nil, nil, err
 	case res == nil:
 		return nil, c.left, nil
-	case c.plain(res):
+	}
+	if c.ran(res); c.plain(res) {
 		c.release()
 		return c.response(res), nil, nil
 	}
@@ -115,8 +118,16 @@ func (c *functionCall) response(res *turn.Result) *wire.Response {
 	return &c.resp
 }
 
+// ran counts a result for its version.
+func (c *functionCall) ran(res *turn.Result) {
+	if c.count != nil {
+		c.count.Result(res)
+	}
+}
+
 // Take implements turn.Taker: the result did not come at once.
 func (c *functionCall) Take(res *turn.Result) {
+	c.ran(res)
 	if res != nil && c.plain(res) {
 		c.answered(c.response(res), nil)
 		return

@@ -90,7 +90,7 @@ func Open(cfg Config) (*Node, error) {
 		sc.Trials = trials
 		sc.ID, sc.Shards = wire.ShardID(i), st.Shards()
 		cfg.Limits.apply(&sc, st.Shards())
-		sc.Record = n.record
+		sc.Record, sc.Figures = n.record, n.figuresOf
 		if sc.Log == nil {
 			sc.Log = cfg.Log
 		}

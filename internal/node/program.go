@@ -11,6 +11,7 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/shard/figure"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -29,6 +30,7 @@ type Program struct {
 	n         *Node
 	name      string
 	functions atomic.Pointer[shard.Functions]
+	figures   *figure.Figures // of a version; nil of others
 
 	mu       sync.Mutex     // one SetHosts at a time
 	manifest *host.Manifest // under Node.mu, as are:
@@ -48,10 +50,32 @@ func (n *Node) Program(name string) *Program {
 	}
 	p := &Program{n: n, name: name, weight: 1, id: deploy.Hash(name)}
 	if of, _, version := strings.Cut(name, deploy.At); version {
-		p.group, p.weight = of, 0 // until it is given some
+		p.group, p.figures = of, &figure.Figures{}
+		p.weight = 0 // until it is given some
 	}
 	n.programs = append(slices.Clip(n.programs), p)
 	return p
+}
+
+// Name returns the name of the program.
+func (p *Program) Name() string { return p.name }
+
+// Figures returns what counts the calls of a version, nil for other programs.
+func (p *Program) Figures() *figure.Figures { return p.figures }
+
+// Manifest returns what the program announces, nil as long as it never did.
+func (p *Program) Manifest() *host.Manifest {
+	p.n.mu.Lock()
+	defer p.n.mu.Unlock()
+	return p.manifest
+}
+
+// figuresOf returns what counts the calls of a program.
+func (n *Node) figuresOf(program string) *figure.Figures {
+	if !strings.Contains(program, deploy.At) {
+		return nil
+	}
+	return n.Program(program).figures
 }
 
 // Shards returns the number of shards, each of which needs a host.

@@ -64,6 +64,10 @@ type Config struct {
 	Memory int64
 	// Env is added to the program's environment, as "name=value".
 	Env []string
+	// Args are the program's arguments, and Work is where it runs. Default: none, and
+	// where this process does.
+	Args []string
+	Work string
 }
 
 func (c Config) withDefaults() Config {

@@ -123,6 +123,9 @@ func (c *Core) result(fl *resident.Flight, res *turn.Result, late bool) *object 
 		return nil
 	}
 	t.Env = nil
+	if fl.Program.Figures != nil {
+		fl.Program.Figures.Result(res)
+	}
 	c.account.Ran(env, res, fl.Frame.Now, &fl.Clock, late)
 	if res.Unloaded && o != nil {
 		c.idle.Take(o)

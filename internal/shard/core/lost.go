@@ -77,6 +77,9 @@ func (c *Core) lostTask(t *resident.Task, fl *resident.Flight, died bool, why st
 	if died && fl.Trial && !fl.Unsent {
 		crash = &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.Env.To.String() + why}
 	}
+	if crash != nil && fl.Program.Figures != nil {
+		fl.Program.Figures.Result(nil)
+	}
 	switch {
 	case t.Copy:
 		c.putBack(t.Env)

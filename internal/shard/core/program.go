@@ -17,6 +17,9 @@ func (c *Core) Program(name string) *Program {
 		}
 	}
 	p := resident.New(name)
+	if c.cfg.Figures != nil {
+		p.Figures = c.cfg.Figures(name)
+	}
 	c.programs = append(c.programs, p)
 	return p
 }

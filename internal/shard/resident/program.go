@@ -3,6 +3,7 @@ package resident
 import (
 	"github.com/situ-dev/situ/internal/deploy"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/shard/figure"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -38,6 +39,8 @@ type Program struct {
 	Began  wire.Time // tick at which that was made
 	Since  wire.Time // tick at which the first effects of its turns came into the batch
 	Landed *Flight   // of an earlier frame, to be used again
+
+	Figures *figure.Figures // of its calls; nil: nobody wants them
 
 	Slow bool // the door was told that its objects have no time
 
