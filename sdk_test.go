@@ -180,10 +180,10 @@ func TestThen(t *testing.T) {
 			return r.Value + len(r.Carry), r.Err()
 		})))
 	env := envelopeOf(ask.To("k", 3))
-	env.Trace = "00-trace"
+	env.Amend().Trace = "00-trace"
 	sent := l.run(env)[0].Sends[0]
 	back := sent.Back
-	if back.To != (wire.Address{Type: "asker", Key: "k", Method: "heard"}) || back.Parent != env.Back || sent.Trace != env.Trace || sent.Made != 1e18 {
+	if back.To != (wire.Address{Type: "asker", Key: "k", Method: "heard"}) || back.Parent != env.Back || sent.Trace() != env.Trace() || sent.Made != 1e18 {
 		t.Fatalf("the call is %+v, its callback %+v", sent, back)
 	}
 	body, err := codec.Pack(wire.CBOR, 10)

@@ -90,7 +90,7 @@ func (t *Turn) Attempt() int { return int(t.h.Attempt) }
 
 // Traceparent returns the W3C trace context that the call came with, "" if it
 // came with none. What the turn sends carries it on.
-func (t *Turn) Traceparent() string { return t.h.Env.Trace }
+func (t *Turn) Traceparent() string { return t.h.Env.Trace() }
 
 // Delete removes the object's state when the turn commits: the object is as if
 // it had never been used, whatever else the turn did to its fields. Sends and
@@ -186,12 +186,12 @@ func request[R, C any](t *Turn, verb string, c Call[R], to wire.Address, carry *
 		err = fault.New(fault.Crashed, verb, to.String(), "a continuation is a method of the same object, or a function")
 	}
 	cb := &wire.Callback{Kind: wire.ToMethod, To: to, Format: cmp.Or(c.want, wire.CBOR),
-		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: parent, Chain: t.h.Env.Chain, Deadline: t.deadline()}
+		Carry: wire.Payload{Format: wire.CBOR, Data: kept}, Parent: parent, Chain: t.h.Env.Chain(), Deadline: t.deadline()}
 	if c.unchained {
 		cb.Chain, cb.Deadline = "", 0
 	}
 	if parent != nil {
-		cb.Path = t.h.Env.Path
+		cb.Path = t.h.Env.Path()
 	}
 	if cb.Depth() > wire.MaxChain {
 		err = fault.New(fault.TooLarge, verb, self.String(), "more than %d turns wait for each other", wire.MaxChain)
@@ -274,8 +274,8 @@ func (t *Turn) Waiters() wire.Waiters { return t.h.Env.Waiting().And(t.h.Env.To)
 // held notes on the calls of a turn that holds its caller, who waits for them.
 func (t *Turn) held() {
 	for _, out := range t.out {
-		if out.Kind == wire.Call && out.Back != nil && out.Back.Kind == wire.ToMethod && out.Back.Parent == nil && out.Path == nil {
-			out.Path = t.Waiters()
+		if out.Kind == wire.Call && out.Back != nil && out.Back.Kind == wire.ToMethod && out.Back.Parent == nil && out.Path() == nil {
+			out.Amend().Path = t.Waiters()
 		}
 	}
 }
@@ -304,23 +304,24 @@ func Reject[O any](t *Turn, p *Promise[O], err error) {
 func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
 	path := c.path
 	if back != nil && (back == t.h.Env.Back || back.Parent != nil) { // our caller waits for it
-		path = t.h.Env.Path
+		path = t.h.Env.Path()
 	}
 	env := &wire.Envelope{Kind: wire.Call, To: c.to, Body: c.in, Back: back, Due: c.due(t.h.Now),
-		Policy: c.policy, Trace: t.h.Env.Trace, Made: t.h.Now, Settled: c.settled,
-		Chain: t.h.Env.Chain, Deadline: c.deadline(t.h.Now), Beat: wire.Time(c.beat), Path: path}
-	if env.Guard = env.Deadline != 0; env.Guard && env.Due != 0 && env.Deadline <= env.Due {
+		Policy: c.policy, Made: t.h.Now, Settled: c.settled}
+	line := wire.Lineage{Chain: t.h.Env.Chain(), Trace: t.h.Env.Trace(), Deadline: c.deadline(t.h.Now), Beat: wire.Time(c.beat), Path: path}
+	if line.Guard = line.Deadline != 0; line.Guard && env.Due != 0 && line.Deadline <= env.Due {
 		t.fail(fault.New(fault.Invalid, "call", c.String(), "its deadline is before it is to be delivered: it would never run"))
 	}
 	if c.to.Type == wire.TokenType && (env.Due != 0 || c.policy != nil) {
 		t.fail(fault.New(fault.Invalid, "call", c.String(), "nothing is run that could be delayed or tried again"))
 	}
-	if chain := t.deadline(); chain != 0 && back != nil && !c.detached && !c.unchained && (chain < env.Deadline || !env.Guard) {
-		env.Deadline = chain
+	if chain := t.deadline(); chain != 0 && back != nil && !c.detached && !c.unchained && (chain < line.Deadline || !line.Guard) {
+		line.Deadline = chain
 	}
 	if c.unchained {
-		env.Chain = ""
+		line.Chain = ""
 	}
+	env.Lineage = line.Some()
 	return env
 }
 
@@ -328,7 +329,7 @@ func (c Call[O]) envelope(t *Turn, back *wire.Callback) *wire.Envelope {
 // or if it is over: what goes on after it, such as when it hears that, may clean
 // up.
 func (t *Turn) deadline() wire.Time {
-	if d := t.h.Env.Deadline; d > t.h.Now {
+	if d := t.h.Env.Deadline(); d > t.h.Now {
 		return d
 	}
 	return 0

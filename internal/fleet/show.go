@@ -108,4 +108,3 @@ func name(doc *api.Deployment, v *deploy.Version) {
 		}
 	}
 }
-

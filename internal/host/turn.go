@@ -73,10 +73,10 @@ func (t *Turn) Value(any) any { return nil }
 // up.
 func (t *Turn) limit(timeout time.Duration) {
 	t.timeout = timeout
-	if t.Env.Deadline == 0 || t.Env.Kind != wire.Call {
+	if t.Env.Deadline() == 0 || t.Env.Kind != wire.Call {
 		return
 	}
-	if left := time.Duration(t.Env.Deadline - t.Now); timeout <= 0 || left < timeout {
+	if left := time.Duration(t.Env.Deadline() - t.Now); timeout <= 0 || left < timeout {
 		t.timeout, t.limited = left, true
 	}
 }
@@ -87,7 +87,7 @@ func (t *Turn) Limited() bool { return t.limited }
 // overdue returns the failure of a call whose deadline has come before it was run,
 // nil for others.
 func overdue(env *wire.Envelope, now wire.Time) *wire.Failure {
-	if env.Deadline == 0 || env.Deadline > now || env.Kind != wire.Call {
+	if env.Deadline() == 0 || env.Deadline() > now || env.Kind != wire.Call {
 		return nil
 	}
 	return &wire.Failure{Kind: fault.Timeout.String(), Message: env.To.String() + " was not run: its deadline was over before it could begin"}

@@ -72,7 +72,7 @@ func (n *Node) function(p *Program, stick uint64, m *host.MethodManifest, r *wir
 	now := wire.Time(time.Now().UnixNano())
 	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], what: m, count: p.figures, seed: rand.Uint64() | 1}
 	c.back = wire.Callback{Kind: wire.ToInvocation, ID: rows.ID(id, n.boot, i), Shard: id, Format: r.Want}
-	c.env = wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Back: &c.back, Policy: r.Policy, Trace: r.Trace, Made: now, Note: wire.Volatile, Stick: stick}
+	c.env = wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Back: &c.back, Policy: r.Policy, Lineage: wire.Lineage{Trace: r.Trace, Stick: stick}.Some(), Made: now, Note: wire.Volatile}
 	res, err := p.run(&c.env, now, c.seed, c)
 	switch {
 	case err != nil:

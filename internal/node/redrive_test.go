@@ -71,7 +71,7 @@ func TestDeadFilter(t *testing.T) {
 		if err != nil || len(letters) != 1 {
 			t.Fatal(letters, err)
 		}
-		chain := letters[0].Envelope.Chain
+		chain := letters[0].Envelope.Chain()
 		for _, c := range []struct {
 			f    wire.DeadFilter
 			want int

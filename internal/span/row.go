@@ -81,7 +81,7 @@ func (r *Row) OneWay() bool { return !r.Continuation() && r.Answers == 0 }
 
 // Of describes a message as it is: it waits, or has failed.
 func Of(env *wire.Envelope) Row {
-	s := env.Span
+	s := env.Span()
 	r := Row{ID: s.ID, Parent: s.Parent, To: env.To, State: Waiting, Made: env.Made, Due: env.Due,
 		Begun: s.Begun, Active: s.Active, Runs: env.Attempt, Size: len(env.Body.Data), Fail: Short(env.Fail)}
 	if env.Back != nil && env.Back.Asked != nil {

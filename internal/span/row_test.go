@@ -54,7 +54,7 @@ func TestDecode(t *testing.T) {
 // What is kept of an input and of an error is bounded.
 func TestOfIsBounded(t *testing.T) {
 	long := []byte(`"` + strings.Repeat("é", 500) + `"`)
-	env := &wire.Envelope{Kind: wire.Call, Span: &wire.Span{ID: 2}, Body: wire.Payload{Format: wire.JSON, Data: long}}
+	env := &wire.Envelope{Kind: wire.Call, Lineage: &wire.Lineage{Span: &wire.Span{ID: 2}}, Body: wire.Payload{Format: wire.JSON, Data: long}}
 	if r := Of(env); len(r.In.Data) != maxInput || r.Size != len(long) {
 		t.Errorf("%d bytes of %d", len(r.In.Data), r.Size)
 	}

@@ -187,33 +187,33 @@ func (e *Encoder) envelope(env *Envelope) {
 		env.Policy.encode(e)
 		e.close(at)
 	}
-	e.String(14, env.Trace)
+	e.String(14, env.Trace())
 	e.Int(15, uint64(env.Seq))
 	e.Int(16, uint64(env.Made))
 	if env.Settled {
 		e.Int(17, 1)
 	}
-	e.String(18, string(env.Chain))
-	e.Int(19, uint64(env.Deadline))
-	if env.Free {
+	e.String(18, string(env.Chain()))
+	e.Int(19, uint64(env.Deadline()))
+	if env.Free() {
 		e.Int(32, 1)
 	}
-	for _, s := range env.Path {
+	for _, s := range env.Path() {
 		e.String(33, s)
 	}
-	if env.Guard {
+	if env.Guard() {
 		e.Int(20, 1)
 	}
-	e.Int(21, uint64(env.Beat))
-	e.Int(42, env.Stick)
-	if env.Span != nil {
+	e.Int(21, uint64(env.Beat()))
+	e.Int(42, env.Stick())
+	if env.Span() != nil {
 		at := e.open(24)
-		env.Span.encode(e)
+		env.Span().encode(e)
 		e.close(at)
 	}
-	if env.Asked != nil {
+	if env.Asked() != nil {
 		at := e.open(25)
-		env.Asked.encode(e)
+		env.Asked().encode(e)
 		e.close(at)
 	}
 }
@@ -251,7 +251,7 @@ func (env *Envelope) decode(d *Decoder) {
 			env.Policy = new(Policy)
 			d.nested(env.Policy.decode)
 		case 14:
-			env.Trace = d.Text()
+			env.lineage().Trace = d.Text()
 		case 15:
 			env.Seq = Seq(d.Int())
 		case 16:
@@ -259,25 +259,28 @@ func (env *Envelope) decode(d *Decoder) {
 		case 17:
 			env.Settled = d.Int() != 0
 		case 18:
-			env.Chain = InvocationID(d.Text())
+			env.lineage().Chain = InvocationID(d.Text())
 		case 19:
-			env.Deadline = Time(d.Int())
+			env.lineage().Deadline = Time(d.Int())
 		case 24:
-			env.Span = new(Span)
-			d.nested(env.Span.decode)
+			l := env.lineage()
+			l.Span = new(Span)
+			d.nested(l.Span.decode)
 		case 25:
-			env.Asked = new(Asked)
-			d.nested(func(in *Decoder) { env.Asked.decode(in, 0) })
+			l := env.lineage()
+			l.Asked = new(Asked)
+			d.nested(func(in *Decoder) { l.Asked.decode(in, 0) })
 		case 32:
-			env.Free = d.Int() != 0
+			env.lineage().Free = d.Int() != 0
 		case 33:
-			env.Path = append(env.Path, d.Text())
+			l := env.lineage()
+			l.Path = append(l.Path, d.Text())
 		case 20:
-			env.Guard = d.Int() != 0
+			env.lineage().Guard = d.Int() != 0
 		case 21:
-			env.Beat = Time(d.Int())
+			env.lineage().Beat = Time(d.Int())
 		case 42:
-			env.Stick = d.Int()
+			env.lineage().Stick = d.Int()
 		}
 	}
 }

@@ -56,7 +56,7 @@ func (m maker) callback() *Callback {
 
 func (m maker) envelope() *Envelope {
 	env := &Envelope{Kind: EnvelopeKind(1 + m.IntN(2)), To: m.address(), Body: m.payload(), Fail: m.failure(), Carry: m.payload(),
-		Back: m.callback(), Due: Time(m.number()), Attempt: uint32(m.number()), Trace: m.text(), Seq: Seq(m.number()), Made: Time(m.number())}
+		Back: m.callback(), Due: Time(m.number()), Attempt: uint32(m.number()), Lineage: Lineage{Trace: m.text()}.Some(), Seq: Seq(m.number()), Made: Time(m.number())}
 	if m.IntN(2) == 0 {
 		env.Policy = &Policy{Attempts: uint32(m.number()), Backoff: Time(m.number()), MaxBackoff: Time(m.number()),
 			MaxAge: Time(m.number()), On: Codes(m.text()), Final: Codes(m.text()), Priority: Priority(m.IntN(3)), OnFail: m.address()}

@@ -113,7 +113,7 @@ func (f *DeadFilter) Match(d *DeadLetter) bool {
 		f.Method != "" && (to.Type == "" || to.Method != f.Method),
 		f.Since != 0 && d.At < f.Since,
 		f.Until != 0 && d.At >= f.Until,
-		f.Chain != "" && d.Envelope.Chain != f.Chain:
+		f.Chain != "" && d.Envelope.Chain() != f.Chain:
 		return false
 	}
 	if f.Kind == "" && f.Text == "" {

@@ -31,7 +31,7 @@ func (w Waiters) And(to Address) Waiters {
 // Waiting returns who waits for the answer of env: its path, and those whose
 // continuations its callback names.
 func (env *Envelope) Waiting() Waiters {
-	w := env.Path
+	w := env.Path()
 	var stack []Address
 	for cb := env.Back; cb != nil; cb = cb.Parent {
 		if cb.Kind == ToMethod && !cb.To.Function() {

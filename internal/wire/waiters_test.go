@@ -24,7 +24,7 @@ func TestWaiters(t *testing.T) {
 	if w = w.And(Address{"t", strings.Repeat("k", MaxKey), "m"}).And(Address{"t", strings.Repeat("l", MaxKey), "m"}); len(strings.Join(w, "")) > maxPathBytes {
 		t.Errorf("a path of %d bytes", len(strings.Join(w, "")))
 	}
-	env := &Envelope{Path: Waiters{"t/0.run"}, Back: &Callback{Kind: ToMethod, To: Address{"t", "2", "c"}, Parent: &Callback{Kind: ToMethod, To: Address{"t", "0", "flow-reply"}}}}
+	env := &Envelope{Lineage: &Lineage{Path: Waiters{"t/0.run"}}, Back: &Callback{Kind: ToMethod, To: Address{"t", "2", "c"}, Parent: &Callback{Kind: ToMethod, To: Address{"t", "0", "flow-reply"}}}}
 	if got := strings.Join(env.Waiting(), " "); got != "t/0.run t/2.c" {
 		t.Error(got)
 	}

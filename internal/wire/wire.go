@@ -227,37 +227,21 @@ type Envelope struct {
 	Settled bool   // not delivered before the turn that sent it is durable
 	Attempt uint32 // runs that have failed
 	To      Address
-	Body    Payload   // the input, or the value of a reply
-	Fail    *Failure  // the error of a reply; nil is success
-	Carry   Payload   // of a reply: what its callback carried
-	Back    *Callback // where the answer goes; nil is nowhere
-	Due     Time      // not before; 0 is now
-	Policy  *Policy
-	Trace   string // W3C traceparent, "" is none
-	Seq     Seq    // arrival number in the shard that holds it
-	Made    Time   // when the call was made, Unix nanoseconds
-	// Chain is the recorded call from outside that this is work for, "" if there is
-	// none: what a turn sends is of the chain that the turn is of.
-	Chain InvocationID
+	Lineage *Lineage // nil for work of no chain
+	Due     Time     // not before; 0 is now
+	Made    Time     // when the call was made, Unix nanoseconds
+	Seq     Seq      // arrival number in the shard that holds it
 
-	Span     *Span  // its place in the tree of its chain; nil if it has no chain
-	Asked    *Asked // of a reply: which call it answers
-	Deadline Time   // of the chain, or of this call if that is sooner: not run after; 0 is none
-	Guard    bool   // the deadline is of this call: its callback is answered then at the latest
-	Beat     Time   // of a call of a Token: how long it may be silent, in nanoseconds; 0 is for ever
-	// Free says that it cleans up after a chain that was cancelled, and is run all the same: a
-	// failure that a continuation is told of, and what follows from it.
-	Free bool
-	// Path is who waits for the answer and cannot be seen in Back, oldest first: objects
-	// that hold their caller meanwhile, and workflows.
-	Path Waiters
-	// Stick, of a call of a function, decides which version runs it: the same for the
-	// same. 0 leaves that to its chain.
-	Stick uint64
+	// Of the shard that holds the envelope, too; here because it comes by them often,
+	// and what it looks at is to be in one place.
+	Next *Envelope // the one behind it in its mailbox
 
-	// Of the shard that holds the envelope, too.
-	Local any       // who waits for the answer in this process
-	Next  *Envelope // the one behind it in its mailbox
+	Back   *Callback // where the answer goes; nil is nowhere
+	Policy *Policy
+	Fail   *Failure // the error of a reply; nil is success
+	Body   Payload  // the input, or the value of a reply
+	Carry  Payload  // of a reply: what its callback carried
+	Local  any      // of the shard: who waits for the answer in this process
 }
 
 // Since returns when env was made or became due, whichever is later; 0 if it does not
@@ -291,10 +275,10 @@ const (
 // caller outside and for a promise, To is empty and Back is cb itself.
 func ReplyTo(cb *Callback, body Payload, fail *Failure) *Envelope {
 	if cb.Kind != ToMethod {
-		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb, Asked: cb.Asked}
+		return &Envelope{Kind: Reply, Body: body, Fail: fail, Back: cb, Lineage: Lineage{Asked: cb.Asked}.Some()}
 	}
-	env := &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent, Chain: cb.Chain, Path: cb.Path, Deadline: cb.Deadline,
-		Asked: cb.Asked, Trace: cb.Asked.trace()}
+	env := &Envelope{Kind: Reply, To: cb.To, Body: body, Fail: fail, Carry: cb.Carry, Back: cb.Parent,
+		Lineage: Lineage{Chain: cb.Chain, Path: cb.Path, Deadline: cb.Deadline, Asked: cb.Asked, Trace: cb.Asked.trace()}.Some()}
 	if cb.OnFail != nil {
 		env.Policy = &Policy{OnFail: *cb.OnFail}
 	}

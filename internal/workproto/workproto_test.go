@@ -41,7 +41,7 @@ func frame() *turn.Frame {
 			Body: wire.Payload{Format: wire.CBOR, Data: []byte{0xa0}}, Seq: 12, Made: 1_700_000_000_000_000_000}
 	}
 	full := env("BA123")
-	full.Kind, full.Due, full.Attempt, full.Trace = wire.Reply, 99, 2, "00-aa-bb-01"
+	full.Kind, full.Due, full.Attempt, full.Amend().Trace = wire.Reply, 99, 2, "00-aa-bb-01"
 	full.Fail = &wire.Failure{Kind: "failed", Code: "full", Message: "no seats", Detail: "stack"}
 	full.Carry = wire.Payload{Format: wire.JSON, Data: []byte(`{"a":1}`)}
 	full.Policy = &wire.Policy{Attempts: 3, Backoff: 5, MaxBackoff: 7}

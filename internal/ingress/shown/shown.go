@@ -72,7 +72,7 @@ func Letter(l *wire.DeadLetter) api.DeadLetter {
 		d.Reason = *f
 	}
 	if e := l.Envelope; e != nil {
-		d.Kind, d.Target, d.Attempts, d.Trace, d.Chain, d.Made = "call", e.To.String(), int(e.Attempt), e.Trace, string(e.Chain), Instant(e.Made)
+		d.Kind, d.Target, d.Attempts, d.Trace, d.Chain, d.Made = "call", e.To.String(), int(e.Attempt), e.Trace(), string(e.Chain()), Instant(e.Made)
 		if e.Kind == wire.Reply {
 			d.Kind = "reply"
 		}

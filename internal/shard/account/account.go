@@ -60,15 +60,15 @@ func (a *Account) Next() wire.Time {
 
 // Arrive takes a message that came to this shard.
 func (a *Account) Arrive(env *wire.Envelope) {
-	if env.Asked != nil && env.Span == nil { // else it was here before
-		for q := env.Asked; q != nil; q = q.Tail {
+	if env.Asked() != nil && env.Span() == nil { // else it was here before
+		for q := env.Asked(); q != nil; q = q.Tail {
 			if q.Begun == 0 {
 				continue // a guard answers for it, too, or it never ran
 			}
 			answered(a.tally.Named(q.Type, q.Method, a.now), q.Made, q.Begun, env.Made)
 		}
 	}
-	if env.Chain != "" && env.To != (wire.Address{}) {
+	if env.Chain() != "" && env.To != (wire.Address{}) {
 		a.err = errors.Join(a.err, a.spans.Arrive(env))
 	}
 }
@@ -89,8 +89,8 @@ func (a *Account) Ran(env *wire.Envelope, res *turn.Result, began wire.Time, clo
 	n := a.tally.Named(env.To.Type, env.To.Method, a.now)
 	n.Active += uint64(res.Took)
 	a.own(env, n, res.Took)
-	if env.Span != nil {
-		env.Span.Active += res.Took
+	if env.Span() != nil {
+		env.Span().Active += res.Took
 	}
 }
 
@@ -103,19 +103,19 @@ func (a *Account) Took(m *host.MethodManifest, env *wire.Envelope, res *turn.Res
 	if res.Fail != nil {
 		n.Errors++
 	}
-	if env.Span == nil {
+	if env.Span() == nil {
 		return
 	}
 	a.own(env, n, res.Took)
 	if a.spans.End(env, res, a.at); env.Back == nil && env.Kind == wire.Call {
-		answered(n, env.Made, env.Span.Begun, a.at)
+		answered(n, env.Made, env.Span().Begun, a.at)
 	}
 }
 
 // own counts a run for the call that it was made for: a turn that took an
 // answer ran for the call that it goes on with.
 func (a *Account) own(env *wire.Envelope, n *meter.Counts, took wire.Time) {
-	if env.Span == nil {
+	if env.Span() == nil {
 		return
 	}
 	if cb := env.Back; env.Kind == wire.Reply && cb != nil && cb.Asked != nil {
@@ -134,7 +134,7 @@ func answered(n *meter.Counts, made, begun, at wire.Time) {
 
 // Sent takes what is sent.
 func (a *Account) Sent(env *wire.Envelope) {
-	if env.Chain != "" || env.Asked != nil {
+	if env.Chain() != "" || env.Asked() != nil {
 		a.spans.Sent(env, a.now)
 	}
 }

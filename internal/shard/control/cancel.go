@@ -81,17 +81,17 @@ func (c *Cancels) touch(m *mark) {
 // Ended reports whether a message is work for a chain that was cancelled, and does
 // not clean up after it.
 func (c *Cancels) Ended(env *wire.Envelope) bool {
-	return env.Chain != "" && !env.Free && len(c.marks) > 0 && c.marks[env.Chain] != nil
+	return env.Chain() != "" && !env.Free() && len(c.marks) > 0 && c.marks[env.Chain()] != nil
 }
 
 // Reply is what who waits for a message is told that is not run.
 func (c *Cancels) Reply(env *wire.Envelope) *wire.Envelope {
 	reason := ""
-	if m := c.marks[env.Chain]; m != nil {
+	if m := c.marks[env.Chain()]; m != nil {
 		reason = m.reason
 	}
-	reply := wire.ReplyTo(env.Back, wire.Payload{}, Failure(env.Chain, reason))
-	reply.Free = true
+	reply := wire.ReplyTo(env.Back, wire.Payload{}, Failure(env.Chain(), reason))
+	reply.Amend().Free = true
 	return reply
 }
 
@@ -121,7 +121,7 @@ func (c *Cancels) Cancel(r *record.Records, id wire.InvocationID, reason string,
 		return nil, nil, err
 	}
 	c.Mark(id, reason, now+keep)
-	return waiters, &wire.Envelope{Kind: wire.Cancel, Chain: id, Fail: &wire.Failure{Kind: fail.Kind, Message: reason}, Due: now + keep}, nil
+	return waiters, &wire.Envelope{Kind: wire.Cancel, Lineage: &wire.Lineage{Chain: id}, Fail: &wire.Failure{Kind: fail.Kind, Message: reason}, Due: now + keep}, nil
 }
 
 // ending says how a call ended.

@@ -77,7 +77,9 @@ func (c *Control) Judge(env *wire.Envelope) Verdict {
 	case c.unrun(env):
 		return Drop
 	case !c.Pauses.Stops(env):
-		env.Free = env.Free || ended && env.Fail != nil
+		if ended && env.Fail != nil {
+			env.Amend().Free = true
+		}
 		return Run
 	case env.Note&wire.Volatile != 0 && env.Local != nil:
 		return Refuse

@@ -215,7 +215,9 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 		res.Sends = append(res.Sends, call)
 	}
 	for _, out := range res.Sends {
-		out.Free = out.Free || env.Free
+		if env.Free() {
+			out.Amend().Free = true
+		}
 		c.send(out)
 	}
 	relaxed := m != nil && m.Relaxed
@@ -323,7 +325,7 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 	}
 	c.stats.Failures++
 	after, again := turn.Again(c.policy(env), env.Attempt, env.Age(c.now), fail)
-	late := env.Kind == wire.Call && env.Deadline != 0 && c.now+after >= env.Deadline
+	late := env.Kind == wire.Call && env.Deadline() != 0 && c.now+after >= env.Deadline()
 	again = again && !late // nobody would hear of it
 	c.log.Warn(c.now, "a turn failed", "to", env.To.String(), "attempt", env.Attempt, "again", again, "error", fail.Message)
 	c.account.Failed(env, fail, again, after)

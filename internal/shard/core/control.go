@@ -21,7 +21,9 @@ func (c *Core) pump() {
 // given up, so nobody hears the answer.
 func (c *Core) retry(d *wire.DeadLetter) {
 	env := d.Envelope
-	env.Attempt, env.Due, env.Back, env.Deadline, env.Free = 0, 0, nil, 0, true
+	env.Attempt, env.Due, env.Back = 0, 0, nil
+	line := env.Amend()
+	line.Deadline, line.Free = 0, true
 	env.Made = c.now // its age begins anew
 	if !c.ctl.Pauses.First(env) {
 		c.accept(env)
@@ -40,7 +42,7 @@ func (c *Core) Redrive(id string) error {
 // claim makes a timer that is a row an ordinary message. That of a workflow stays:
 // it would come too early. The workflow is told instead.
 func (c *Core) claim(env *wire.Envelope) bool {
-	return !c.endFlow(env.To, env.Chain) && c.timers.Claim(env.Due, env.Seq)
+	return !c.endFlow(env.To, env.Chain()) && c.timers.Claim(env.Due, env.Seq)
 }
 
 // endFlow tells a workflow that its chain was cancelled, and reports whether to is
@@ -50,7 +52,7 @@ func (c *Core) endFlow(to wire.Address, chain wire.InvocationID) bool {
 	if m, _ := c.routes.All.Method(to); to.Function() || m == nil {
 		return false
 	}
-	c.send(&wire.Envelope{Kind: wire.Call, To: to, Body: wire.Payload{Format: wire.CBOR, Data: []byte{0xa0}}, Made: c.now, Chain: chain, Free: true})
+	c.send(&wire.Envelope{Kind: wire.Call, To: to, Body: wire.Payload{Format: wire.CBOR, Data: []byte{0xa0}}, Made: c.now, Lineage: &wire.Lineage{Chain: chain, Free: true}})
 	return true
 }
 
@@ -95,7 +97,9 @@ func (c *Core) stop(env *wire.Envelope) bool {
 // sendBack sends an answer to who asked. That of what cleans up is part of that.
 func (c *Core) sendBack(env *wire.Envelope, body wire.Payload, fail *wire.Failure) {
 	reply := wire.ReplyTo(env.Back, body, fail)
-	reply.Free = env.Free
+	if env.Free() {
+		reply.Amend().Free = true
+	}
 	c.send(reply)
 }
 

@@ -89,8 +89,8 @@ func (c *Core) RunningOf(chain wire.InvocationID) map[wire.SpanID]wire.Time {
 	running := map[wire.SpanID]wire.Time{}
 	for _, fl := range c.frames {
 		for _, t := range fl.Tasks {
-			if t.Env != nil && t.Env.Chain == chain && t.Env.Span != nil {
-				running[t.Env.Span.ID] = fl.Frame.Now
+			if t.Env != nil && t.Env.Chain() == chain && t.Env.Span() != nil {
+				running[t.Env.Span().ID] = fl.Frame.Now
 			}
 		}
 	}

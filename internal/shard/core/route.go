@@ -159,10 +159,10 @@ func (c *Core) program(env *wire.Envelope) *Program {
 // caller says, or its chain, or itself.
 func (c *Core) stick(env *wire.Envelope) uint64 {
 	switch {
-	case env.Stick != 0:
-		return env.Stick
-	case env.Chain != "":
-		return deploy.Hash(string(env.Chain))
+	case env.Stick() != 0:
+		return env.Stick()
+	case env.Chain() != "":
+		return deploy.Hash(string(env.Chain()))
 	}
 	return deploy.Hash("") ^ c.seed(env)
 }

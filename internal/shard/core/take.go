@@ -22,8 +22,8 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 		c.AnswerNow(w, nil, err)
 		return
 	}
-	env := &wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Due: r.Due, Policy: r.Policy, Trace: r.Trace, Made: c.now,
-		Deadline: until, Guard: until != 0, Stick: r.Stick}
+	env := &wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Due: r.Due, Policy: r.Policy, Made: c.now,
+		Lineage: wire.Lineage{Trace: r.Trace, Deadline: until, Guard: until != 0, Stick: r.Stick}.Some()}
 	if r.Key == "" && !r.Async {
 		if r.Due > c.now || until != 0 {
 			// It waits on disk, or may. Its caller may wait here, too.
@@ -53,7 +53,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 	} else {
 		c.records.Begin(rec, w)
 	}
-	env.Chain = id
+	env.Amend().Chain = id
 	env.Back = &wire.Callback{Kind: wire.ToInvocation, ID: id, Shard: c.id, Format: r.Want}
 	c.proms.Guard(env, c.now)
 	c.accept(env)
@@ -95,7 +95,7 @@ func (c *Core) accept(env *wire.Envelope) {
 		return
 	}
 	if env.Kind == wire.Cancel {
-		c.ctl.Cancels.Mark(env.Chain, env.Fail.Message, env.Due)
+		c.ctl.Cancels.Mark(env.Chain(), env.Fail.Message, env.Due)
 		return
 	}
 	c.arrival++

@@ -26,7 +26,7 @@ func Call(env *wire.Envelope, why *wire.Failure, runs int, now wire.Time) *wire.
 	if why == nil || env.Policy == nil || env.Policy.OnFail == (wire.Address{}) {
 		return nil
 	}
-	return &wire.Envelope{Kind: wire.Call, To: env.Policy.OnFail, Body: told(env, why, runs), Trace: env.Trace, Made: now, Chain: env.Chain}
+	return &wire.Envelope{Kind: wire.Call, To: env.Policy.OnFail, Body: told(env, why, runs), Made: now, Lineage: wire.Lineage{Trace: env.Trace(), Chain: env.Chain()}.Some()}
 }
 
 // told is what the call says, in the format of the input that failed. What a

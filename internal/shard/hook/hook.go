@@ -52,7 +52,7 @@ func Message(rec *wire.Invocation) *wire.Envelope {
 	}
 	body, _ := json.Marshal(Delivery{rec.URL, string(rec.ID), payload}) // of text that is JSON
 	return &wire.Envelope{Kind: wire.Call, To: wire.Address{Method: Function}, Body: wire.Payload{Format: wire.JSON, Data: body},
-		Made: rec.Finished, Chain: rec.ID}
+		Made: rec.Finished, Lineage: &wire.Lineage{Chain: rec.ID}}
 }
 
 func instant(t wire.Time) time.Time { return time.Unix(0, int64(t)).UTC() }

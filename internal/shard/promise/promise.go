@@ -94,13 +94,13 @@ func (ps *Promises) Late() uint64 { return ps.late }
 // Guard puts a promise around the callback of env if that is a call with a deadline
 // of its own.
 func (ps *Promises) Guard(env *wire.Envelope, now wire.Time) {
-	if !env.Guard || env.Back == nil {
+	if !env.Guard() || env.Back == nil {
 		return
 	}
-	env.Guard = false // once
+	env.Amend().Guard = false // once
 	ps.named++
 	id := rows.ID(ps.shard, ps.boot, ps.named)
-	p := &wire.Promise{Back: env.Back, Made: now, Until: env.Deadline, On: env.To.String()}
+	p := &wire.Promise{Back: env.Back, Made: now, Until: env.Deadline(), On: env.To.String()}
 	env.Back = &wire.Callback{Kind: wire.ToPromise, ID: id, Shard: ps.shard, Format: env.Back.Format}
 	ps.wait(id, p, false)
 }
@@ -120,7 +120,7 @@ func (ps *Promises) Await(env *wire.Envelope, now wire.Time) error {
 	case have != nil:
 		return nil
 	}
-	ps.wait(id, &wire.Promise{Back: env.Back, Made: now, Until: env.Deadline, Token: true, Schema: env.Body.Data, Every: env.Beat, Beat: now}, row)
+	ps.wait(id, &wire.Promise{Back: env.Back, Made: now, Until: env.Deadline(), Token: true, Schema: env.Body.Data, Every: env.Beat(), Beat: now}, row)
 	return nil
 }
 

@@ -89,12 +89,12 @@ func (w *world) start() {
 // begin makes a promise that is over after some time.
 func (w *world) begin(token bool, after, every wire.Time) {
 	who := fmt.Sprint("caller", len(w.all))
-	env := &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: "x", Key: "k", Method: "m"}, Deadline: w.now + after, Guard: true,
+	env := &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: "x", Key: "k", Method: "m"}, Lineage: &wire.Lineage{Deadline: w.now + after, Guard: true},
 		Back: &wire.Callback{Kind: wire.ToMethod, To: wire.Address{Type: "c", Key: who, Method: "heard"}}}
 	var id wire.InvocationID
 	if token {
 		id = wire.NewToken(0, [16]byte{byte(len(w.all)), byte(len(w.all) >> 8)})
-		env.To, env.Beat = wire.Address{Type: wire.TokenType, Key: string(id), Method: "wait"}, every
+		env.To, env.Amend().Beat = wire.Address{Type: wire.TokenType, Key: string(id), Method: "wait"}, every
 		if err := w.ps.Await(env, w.now); err != nil {
 			w.t.Fatal(err)
 		}
@@ -313,7 +313,7 @@ func TestNeverARow(t *testing.T) {
 func TestTokenTwice(t *testing.T) {
 	w := newWorld(t)
 	w.begin(true, 10, 0)
-	env := &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: wire.TokenType, Key: string(w.all[0])}, Deadline: 20,
+	env := &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: wire.TokenType, Key: string(w.all[0])}, Lineage: &wire.Lineage{Deadline: 20},
 		Back: &wire.Callback{Kind: wire.ToMethod, To: wire.Address{Type: "c", Key: "other", Method: "heard"}}}
 	err := w.ps.Await(env, w.now)
 	if told := w.told(); err != nil || len(told) != 1 || told[0].Fail == nil || told[0].To.Key != "other" {

@@ -20,10 +20,10 @@ const saveEvery = 256
 // count counts a message as one of its chain. When there are too many, it is
 // left out.
 func (b *Book) count(env *wire.Envelope) error {
-	if env.Span.Left || env.Note&wire.InSpans != 0 {
+	if env.Span().Left || env.Note&wire.InSpans != 0 {
 		return nil
 	}
-	h, err := b.head(env.Chain)
+	h, err := b.head(env.Chain())
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func (b *Book) count(env *wire.Envelope) error {
 		h.Rows++
 	} else {
 		h.Left++
-		env.Span.Left = true
+		env.Span().Left = true
 	}
 	if !h.dirty {
 		h.dirty = true

@@ -100,20 +100,20 @@ func (b *Book) name() wire.SpanID {
 // has none, and notes that it waits.
 func (b *Book) Arrive(env *wire.Envelope) error {
 	env.Note &^= wire.InSpans
-	if env.Chain == "" {
+	if env.Chain() == "" {
 		return nil
 	}
-	if env.Span == nil {
-		switch a := env.Asked; {
+	if env.Span() == nil {
+		switch a := env.Asked(); {
 		case env.Kind == wire.Reply && a != nil:
-			env.Span = &wire.Span{ID: a.Top().Call.Continuation(), Parent: a.Top().By}
+			env.Amend().Span = &wire.Span{ID: a.Top().Call.Continuation(), Parent: a.Top().By}
 		default:
-			env.Span = &wire.Span{ID: b.name()}
+			env.Amend().Span = &wire.Span{ID: b.name()}
 		}
 	}
 	b.ask(env)
 	err := b.count(env)
-	if !env.Span.Left {
+	if !env.Span().Left {
 		b.waiting = append(b.waiting, note{env: env})
 	}
 	return err
@@ -123,7 +123,7 @@ func (b *Book) Arrive(env *wire.Envelope) error {
 // call has handed on knows both.
 func (b *Book) ask(env *wire.Envelope) {
 	cb := env.Back
-	if cb == nil || env.Kind != wire.Call || cb.Asked != nil && cb.Asked.Call == env.Span.ID {
+	if cb == nil || env.Kind != wire.Call || cb.Asked != nil && cb.Asked.Call == env.Span().ID {
 		return
 	}
 	copied := *cb
@@ -131,22 +131,22 @@ func (b *Book) ask(env *wire.Envelope) {
 	if tail.Len() >= wire.MaxTail {
 		tail = tail.Top()
 	}
-	copied.Asked = &wire.Asked{By: env.Span.Parent, Call: env.Span.ID, Type: env.To.Type, Method: env.To.Method, Made: env.Made, Tail: tail}
+	copied.Asked = &wire.Asked{By: env.Span().Parent, Call: env.Span().ID, Type: env.To.Type, Method: env.To.Method, Made: env.Made, Tail: tail}
 	if tail == nil {
-		copied.Asked.Trace = env.Trace
+		copied.Asked.Trace = env.Trace()
 	}
 	env.Back = &copied
 }
 
 // Begin notes that a message is run now.
 func (b *Book) Begin(env *wire.Envelope, now wire.Time) {
-	if env.Span == nil {
+	if env.Span() == nil {
 		return
 	}
-	if env.Span.Begun == 0 {
-		env.Span.Begun = now
+	if env.Span().Begun == 0 {
+		env.Span().Begun = now
 	}
-	if cb := env.Back; cb != nil && cb.Asked != nil && cb.Asked.Call == env.Span.ID && cb.Asked.Begun == 0 {
+	if cb := env.Back; cb != nil && cb.Asked != nil && cb.Asked.Call == env.Span().ID && cb.Asked.Begun == 0 {
 		copied, asked := *cb, *cb.Asked
 		asked.Begun = now
 		copied.Asked = &asked
@@ -157,15 +157,15 @@ func (b *Book) Begin(env *wire.Envelope, now wire.Time) {
 // End notes that the turn of a message took effect, at a time and after it had
 // run for took. What is sent until Leave is of that turn.
 func (b *Book) End(env *wire.Envelope, res *turn.Result, at wire.Time) {
-	if env.Span == nil {
+	if env.Span() == nil {
 		return
 	}
 	b.cur, b.ended = env, at
-	if env.Span.Left {
+	if env.Span().Left {
 		return
 	}
 	r := span.Of(env)
-	r.State, r.Runs, r.Ended, r.Active = span.Ended, env.Attempt+1, at, env.Span.Active+res.Took
+	r.State, r.Runs, r.Ended, r.Active = span.Ended, env.Attempt+1, at, env.Span().Active+res.Took
 	if r.Fail = span.Short(res.Fail); res.Moved {
 		r.How = how(env.Back, res.Sends)
 	}
@@ -174,7 +174,7 @@ func (b *Book) End(env *wire.Envelope, res *turn.Result, at wire.Time) {
 			r.Sent++
 		}
 	}
-	b.over = append(b.over, span.Told{Chain: env.Chain, Trace: env.Trace, Row: r})
+	b.over = append(b.over, span.Told{Chain: env.Chain(), Trace: env.Trace(), Row: r})
 }
 
 // Leave ends what End began.
@@ -211,14 +211,15 @@ func (b *Book) Sent(env *wire.Envelope, now wire.Time) {
 	}
 	switch {
 	case env.Kind == wire.Reply:
-		if env.Asked != nil && env.Made == 0 {
+		if env.Asked() != nil && env.Made == 0 {
 			env.Made = now
 		}
-	case env.Chain != "":
-		env.Span, env.Made = &wire.Span{ID: b.name()}, now
-		if b.cur != nil && b.cur.Chain == env.Chain {
-			env.Span.Parent = b.cur.Span.ID
+	case env.Chain() != "":
+		span := &wire.Span{ID: b.name()}
+		if b.cur != nil && b.cur.Chain() == env.Chain() {
+			span.Parent = b.cur.Span().ID
 		}
+		env.Amend().Span, env.Made = span, now
 		b.ask(env)
 	}
 }
@@ -226,7 +227,7 @@ func (b *Book) Sent(env *wire.Envelope, now wire.Time) {
 // Failed notes that a run of a message failed, after took: it is run again at
 // next, or, if that is 0, given up.
 func (b *Book) Failed(env *wire.Envelope, fail *wire.Failure, at, next wire.Time) {
-	if env.Span == nil || env.Span.Left {
+	if env.Span() == nil || env.Span().Left {
 		return
 	}
 	if next != 0 {
@@ -235,7 +236,7 @@ func (b *Book) Failed(env *wire.Envelope, fail *wire.Failure, at, next wire.Time
 	}
 	r := span.Of(env)
 	r.State, r.Ended, r.Fail = span.GivenUp, at, span.Short(fail)
-	b.over = append(b.over, span.Told{Chain: env.Chain, Trace: env.Trace, Row: r})
+	b.over = append(b.over, span.Told{Chain: env.Chain(), Trace: env.Trace(), Row: r})
 }
 
 // Dirty reports whether there is a reason to commit.
@@ -252,7 +253,7 @@ func (b *Book) Seal(w *store.Batch) {
 		if n.next != 0 {
 			r.Next, r.Ended, r.Fail = n.next, n.at, n.fail
 		}
-		b.write(w, n.env.Chain, &r)
+		b.write(w, n.env.Chain(), &r)
 	}
 	clear(b.waiting)
 	b.waiting = b.waiting[:0]
