@@ -123,25 +123,34 @@ func Open(cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	workers := worker.Config{Dir: cfg.Dir, Log: cfg.Log, Output: cfg.Output, Run: cfg.Run, Memory: cfg.Memory, Drain: cfg.Drain}
-	if s.pool, err = worker.New(s.node.Program(node.Main), workers); err != nil {
+	parts, err := s.openWorkers()
+	if err != nil {
 		return nil, err
 	}
-	parts := ingress.Platform{Engine: s.node, Objects: s.node, DeadLetters: s.node, Monitor: s, Chains: s.node}
-	if cfg.Deploy {
-		if s.fleet, err = openFleet(s.node, workers); err != nil {
-			return nil, err
-		}
-		parts.Deployments = s.fleet
-	}
-	h := ingress.New(parts,
-		ingress.Config{CallbackURL: s.cfg.Platform.Webhook.Check, Local: loopback(call.Addr()), Log: cfg.Log, MaxBody: int64(cfg.Limits.Payload)})
+	h := ingress.New(parts, ingress.Config{CallbackURL: s.cfg.Platform.Webhook.Check, Local: loopback(call.Addr()), Log: cfg.Log, MaxBody: int64(cfg.Limits.Payload)})
 	s.doors[0].srv = ingress.Server(h, cfg.Log)
 	if len(s.doors) > 1 {
 		s.doors[1].srv = &http.Server{Handler: adminHandler(s), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
 			ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn)}
 	}
 	return s, nil
+}
+
+// openWorkers makes ready to run programs, and returns what the door needs.
+func (s *Server) openWorkers() (parts ingress.Platform, err error) {
+	cfg := s.cfg
+	workers := worker.Config{Dir: cfg.Dir, Log: cfg.Log, Output: cfg.Output, Run: cfg.Run, Memory: cfg.Memory, Drain: cfg.Drain}
+	if s.pool, err = worker.New(s.node.Program(node.Main), workers); err != nil {
+		return parts, err
+	}
+	parts = ingress.Platform{Engine: s.node, Objects: s.node, DeadLetters: s.node, Monitor: s, Chains: s.node}
+	if cfg.Deploy {
+		if s.fleet, err = openFleet(s.node, workers); err != nil {
+			return parts, err
+		}
+		parts.Deployments = s.fleet
+	}
+	return parts, nil
 }
 
 // abandon closes what Open opened before it failed.
