@@ -24,8 +24,8 @@ const floors = `
 	internal/fault internal/near internal/heap internal/proc internal/frugal internal/golden internal/clean internal/seed
 	internal/wire internal/invariants internal/schema internal/vet
 	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter internal/deploy
-	internal/host internal/view internal/codec internal/policy internal/bundle
-	internal/workproto internal/element internal/shard/figure
+	internal/host internal/view internal/codec internal/policy internal/bundle internal/strict
+	internal/workproto internal/element internal/project internal/shard/figure
 	internal/guest
 	internal/store/file
 	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal internal/store/crashfs internal/store/layout
@@ -45,7 +45,7 @@ const floors = `
 	internal/shard
 	internal/worker/check internal/worker/lane internal/worker/process internal/ledger
 	internal/worker internal/node internal/lambda/runtimeapi internal/otlp
-	internal/platform/webhook
+	internal/platform/webhook internal/lambda/adapter
 	internal/platform internal/lambda/execution
 	internal/lambda/door internal/fleet
 	internal/lambda
@@ -53,8 +53,10 @@ const floors = `
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest
 	internal/dev internal/server
+	internal/build
 	examples/... tools/... docs/...
 	internal/cli
+	internal/cli/ship
 	bench/...
 	cmd/... internal/killtest/... internal/simtest
 `

@@ -17,6 +17,7 @@ import (
 	"github.com/situ-dev/situ/bench/suite"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/heap"
+	"github.com/situ-dev/situ/internal/lambda/adapter"
 )
 
 // commands are all commands, in the order that help shows. To add one, add
@@ -47,7 +48,8 @@ var commands = []func(*console) *cobra.Command{
 func main() {
 	vetTool(os.Args[1:])
 	heap.Tune()
-	suite.Serve() // a bench runs this binary as its other processes, too
+	suite.Serve()   // a bench runs this binary as its other processes, too
+	adapter.Serve() // and the platform, as the worker of what does not link the SDK
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	c := &console{in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv, tty: isTerminal(os.Stdout)}
 	code := run(ctx, c, os.Args[1:])
@@ -94,6 +96,7 @@ Begin with "situ dev DIR" in one terminal, and "situ ls" in another.`,
 	for _, command := range commands {
 		root.AddCommand(command(c))
 	}
+	root.AddCommand(shipCommands(c)...)
 	return root
 }
 

@@ -38,9 +38,10 @@ type DeployedVersion struct {
 	State    string    `json:"state"`  // of its worker: starting, running, restarting, stopped
 	PID      int       `json:"pid,omitempty"`
 	Restarts int       `json:"restarts,omitempty"`
-	Calls    int       `json:"calls,omitempty"`  // in the last seconds
-	Failed   int       `json:"failed,omitempty"` // of these
-	P95MS    float64   `json:"p95Ms,omitempty"`  // 95 in a hundred of them were quicker, in milliseconds
+	Calls    int       `json:"calls,omitempty"`    // in the last seconds
+	Failed   int       `json:"failed,omitempty"`   // of these
+	P95MS    float64   `json:"p95Ms,omitempty"`    // 95 in a hundred of them were quicker, in milliseconds
+	Manifest any       `json:"manifest,omitempty"` // of its bundle, if one deployment was asked for
 }
 
 // Promotion says how a version takes over. Of the archive that brings a version it is

@@ -210,6 +210,8 @@ func (s *sink) guess(m *Manifest) error {
 	}
 	if m.Kind == Lambda && len(m.Command) == 0 {
 		m.Command = []string{"bootstrap"}
+	}
+	if m.Kind == Lambda && m.Command[0] == "bootstrap" {
 		// Some tools that make zips lose the mode; Lambda does not mind either.
 		if st, ok := s.files["bootstrap"]; ok && !st.exec && st.link == "" {
 			st.exec = true

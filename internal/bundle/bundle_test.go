@@ -26,7 +26,7 @@ func open(t testing.TB) *Store {
 		t.Fatal(err)
 	}
 	// What is read-only cannot be removed by t.TempDir.
-	t.Cleanup(func() { _ = removeAll(s.dir) })
+	t.Cleanup(func() { _ = RemoveAll(s.dir) })
 	return s
 }
 
@@ -89,6 +89,9 @@ func TestRoundTrip(t *testing.T) {
 	b, err := s.Put(bytes.NewReader(archive), Upload{Name: "bank"})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if id, err := ID(program, files); err != nil || id != b.ID {
+		t.Errorf("where it was packed its name is %s, %v, and %s where it is", id, err, b.ID)
 	}
 	if again, err := s.Put(bytes.NewReader(archive), Upload{}); err != nil || again.ID != b.ID {
 		t.Errorf("once more it is %v, %v", again.ID, err)

@@ -57,7 +57,7 @@ func churn(dir string) error {
 // bundles only, and all that it said to be stored.
 func TestKill(t *testing.T) {
 	dir := t.TempDir()
-	t.Cleanup(func() { _ = removeAll(dir) })
+	t.Cleanup(func() { _ = RemoveAll(dir) })
 	var pieces []piece
 	for i := range 40 {
 		pieces = append(pieces, file(fmt.Sprintf("lib/%d/x", i), noise(3000)))

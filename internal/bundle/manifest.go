@@ -203,9 +203,9 @@ func checkHandler(h string) error {
 	return nil
 }
 
-// handlerFiles returns the files that may hold the handler: one of them is to be
+// HandlerFiles returns the files that may hold the handler: one of them is to be
 // there. It is nil if there is a command.
-func (m *Manifest) handlerFiles() []string {
+func (m *Manifest) HandlerFiles() []string {
 	file, _, _ := strings.Cut(path.Base(m.Handler), ".")
 	file = path.Join(path.Dir(m.Handler), file)
 	switch m.Kind {

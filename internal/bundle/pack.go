@@ -80,6 +80,26 @@ func Pack(w io.Writer, m Manifest, files []File) error {
 	return fault.Wrap(fault.Unavailable, "pack", m.Name, errors.Join(tw.Close(), zw.Close()))
 }
 
+// ID returns the name of the bundle that an archive with a manifest and files
+// becomes, without making it.
+func ID(m Manifest, files []File) (string, error) {
+	m.Format = Format
+	if err := m.Check(); err != nil {
+		return "", err
+	}
+	head, err := m.encode()
+	if err != nil {
+		return "", err
+	}
+	all := map[string]*stored{}
+	for _, f := range files {
+		if all[f.Path], err = look(f.From); err != nil {
+			return "", fault.Wrap(fault.Invalid, "pack", f.From, err)
+		}
+	}
+	return contentID(head, all), nil
+}
+
 // add writes one file.
 func add(tw *tar.Writer, f File) error {
 	if err := checkPath(f.Path); err != nil {

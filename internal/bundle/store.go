@@ -60,7 +60,7 @@ func Open(dir string, l ArchiveLimits) (*Store, error) {
 	}
 	for _, e := range all {
 		if strings.HasPrefix(e.Name(), tmpPrefix) {
-			if err := removeAll(filepath.Join(dir, e.Name())); err != nil {
+			if err := RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 				return nil, fault.Wrap(fault.Unavailable, "bundles.open", dir, err)
 			}
 		}
@@ -98,7 +98,7 @@ func (s *Store) Put(r io.Reader, up Upload) (b Bundle, err error) {
 		return Bundle{}, failed(s.dir, err)
 	}
 	defer func() {
-		if rerr := removeAll(tmp); err == nil && rerr != nil {
+		if rerr := RemoveAll(tmp); err == nil && rerr != nil {
 			err = fault.Wrap(fault.Unavailable, "unpack", tmp, rerr)
 		}
 	}()
@@ -251,7 +251,7 @@ func (s *Store) Remove(id string) error {
 	if err == nil {
 		err = syncDir(s.dir)
 	}
-	return fault.Wrap(fault.Unavailable, "bundles.remove", id, errors.Join(err, removeAll(tmp)))
+	return fault.Wrap(fault.Unavailable, "bundles.remove", id, errors.Join(err, RemoveAll(tmp)))
 }
 
 // Verify reads all of a bundle, and returns an error of kind fault.Corrupt if it
@@ -281,8 +281,8 @@ func (s *Store) Verify(id string) error {
 	return nil
 }
 
-// removeAll removes a tree whose directories cannot be written to.
-func removeAll(dir string) error {
+// RemoveAll removes a tree whose directories cannot be written to.
+func RemoveAll(dir string) error {
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {
 			err = os.Chmod(p, 0o700)

@@ -323,12 +323,12 @@ func (s *sink) runnable(m *Manifest) error {
 		}
 		return nil
 	}
-	for _, p := range m.handlerFiles() {
+	for _, p := range m.HandlerFiles() {
 		if _, ok := s.files[p]; ok {
 			return nil
 		}
 	}
-	return refuse(fault.Invalid, m.Handler, "the bundle has no %s for this handler", strings.Join(m.handlerFiles(), ", "))
+	return refuse(fault.Invalid, m.Handler, "the bundle has no %s for this handler", strings.Join(m.HandlerFiles(), ", "))
 }
 
 // syncEach is up to how many files are synced one by one. More of them are made

@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"os/exec"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/situ-dev/situ/internal/bundle"
 	"github.com/situ-dev/situ/internal/deploy"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/lambda/adapter"
 	"github.com/situ-dev/situ/internal/node"
 	"github.com/situ-dev/situ/internal/platform/deployment"
 	"github.com/situ-dev/situ/internal/worker"
@@ -24,10 +26,12 @@ type Config struct {
 	Bundles *bundle.Store
 	// Worker is how the programs of all versions are run; what a bundle says comes on
 	// top.
-	Worker worker.Config
-	// Start runs bundles that link no SDK, by kind. Default: there are none.
-	Start map[bundle.Kind]Starter
-	Log   *slog.Logger
+	Worker  worker.Config
+	Adapter adapter.Config // where the programs are that run bundles of other languages
+	// Confine returns what makes the command of a bundle's worker one that is kept
+	// apart. Default: none is.
+	Confine func(bundle.Bundle, adapter.Launch) func(*exec.Cmd) error
+	Log     *slog.Logger
 }
 
 // Fleet runs what is deployed on a node. Restore it when the node runs, and then Run

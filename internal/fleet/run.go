@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"encoding/json"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -12,6 +11,7 @@ import (
 	"github.com/situ-dev/situ/internal/deploy"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/lambda/adapter"
 	"github.com/situ-dev/situ/internal/node"
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/shard/figure"
@@ -19,21 +19,10 @@ import (
 	"github.com/situ-dev/situ/internal/worker"
 )
 
-// Starter runs a bundle: it gives hosts to its program of the node, and keeps doing so
-// until ctx is done. It returns when they have been given for the first time, or why
-// they cannot be; done is closed when nothing of it is left.
-type Starter func(ctx context.Context, p *node.Program, b bundle.Bundle) (w Worker, done <-chan struct{}, err error)
-
-// Worker is what runs a version.
-type Worker interface {
-	Status() worker.Status
-	Hurry() // it need not wait for user code any more
-}
-
 // run is a version that is running, or is being started.
 type run struct {
 	program string
-	worker  Worker // nil as long as it was never ready
+	worker  *worker.Pool // nil as long as it was never ready
 	stop    context.CancelFunc
 	done    chan struct{} // closed when nothing of it is left
 	window  *window
@@ -103,7 +92,7 @@ func (f *Fleet) begin(d *deployed, v *deploy.Version) {
 		for pause := 100 * time.Millisecond; ctx.Err() == nil; pause = min(2*pause, 5*time.Second) {
 			b, err := f.cfg.Bundles.Get(id)
 			if err == nil {
-				var w Worker
+				var w *worker.Pool
 				var done <-chan struct{}
 				if w, done, err = f.launch(ctx, program, b); err == nil {
 					d.mu.Lock()
@@ -135,51 +124,43 @@ func (f *Fleet) finish(d *deployed, n int) {
 	d.mu.Unlock()
 }
 
-// launch runs a bundle in the way of its kind.
-func (f *Fleet) launch(ctx context.Context, p *node.Program, b bundle.Bundle) (Worker, <-chan struct{}, error) {
-	if b.Manifest.Kind.Component() {
-		return f.launchComponent(ctx, p, b)
+// launch runs a bundle, and keeps doing so until ctx is done. It returns when it is
+// ready, or why it cannot be; done is closed when nothing of it is left.
+func (f *Fleet) launch(ctx context.Context, p *node.Program, b bundle.Bundle) (w *worker.Pool, done <-chan struct{}, err error) {
+	how, err := adapter.Of(b, f.cfg.Adapter)
+	if err != nil {
+		return nil, nil, err
 	}
-	start := f.cfg.Start[b.Manifest.Kind]
-	if start == nil {
-		return nil, nil, fault.New(fault.Invalid, "deploy", b.Manifest.Name, "this platform runs no bundles of kind %s", b.Manifest.Kind)
-	}
-	return start(ctx, p, b)
-}
-
-// launchComponent runs a program that links the SDK.
-func (f *Fleet) launchComponent(ctx context.Context, p *node.Program, b bundle.Bundle) (Worker, <-chan struct{}, error) {
 	cfg := f.cfg.Worker
 	cfg.Dir = "" // nobody attaches to a version by hand
 	cfg.Log = f.cfg.Log.With("program", p.Name())
-	cfg.Work, cfg.Args = b.Dir, b.Manifest.Command[1:]
-	cfg.Env = slices.Clone(cfg.Env)
-	for name, value := range b.Manifest.Env {
-		cfg.Env = append(cfg.Env, name+"="+value)
-	}
+	cfg.Work, cfg.Args, cfg.Env = how.Dir, how.Args, append(slices.Clip(cfg.Env), how.Env...)
 	if m := b.Manifest.Limits.Memory; m > 0 {
 		cfg.Memory = m
 	}
 	if ms := b.Manifest.Limits.TimeoutMS; ms > 0 {
 		cfg.Run.Timeout = time.Duration(ms) * time.Millisecond
 	}
+	if f.cfg.Confine != nil {
+		cfg.Confine = f.cfg.Confine(b, how)
+	}
 	pool, err := worker.New(&seat{Program: p, bundle: b}, cfg)
 	if err != nil {
 		return nil, nil, err
 	}
-	done := make(chan struct{})
+	ended := make(chan struct{})
 	run, cancel := context.WithCancel(ctx)
 	go func() {
-		defer close(done)
+		defer close(ended)
+		defer cancel()
 		pool.Run(run)
 	}()
-	if err := pool.Replace(ctx, filepath.Join(b.Dir, filepath.FromSlash(b.Manifest.Command[0]))); err != nil {
+	if err := pool.Replace(ctx, how.Path); err != nil {
 		cancel()
-		<-done
+		<-ended
 		return nil, nil, err
 	}
-	context.AfterFunc(ctx, cancel)
-	return pool, done, nil
+	return pool, ended, nil
 }
 
 // seat is the place of a version in the node: what its bundle says is there, too.

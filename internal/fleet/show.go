@@ -19,7 +19,13 @@ func (f *Fleet) Deployment(ctx context.Context, name string) (api.Deployment, er
 	if d == nil {
 		return api.Deployment{}, absent(name)
 	}
-	return f.show(ctx, d)
+	doc, err := f.show(ctx, d)
+	for i := range doc.Versions {
+		if b, err := f.cfg.Bundles.Get(doc.Versions[i].Bundle); err == nil {
+			doc.Versions[i].Manifest = b.Manifest
+		}
+	}
+	return doc, err
 }
 
 // Deployments tells how all deployments are, by name.

@@ -9,6 +9,7 @@ package worker
 import (
 	"io"
 	"log/slog"
+	"os/exec"
 	"time"
 
 	"github.com/situ-dev/situ/internal/host"
@@ -68,6 +69,8 @@ type Config struct {
 	// where this process does.
 	Args []string
 	Work string
+	// Confine changes a command before it is started: environment and all.
+	Confine func(*exec.Cmd) error
 }
 
 func (c Config) withDefaults() Config {
