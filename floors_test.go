@@ -56,7 +56,7 @@ const floors = `
 	internal/build
 	examples/... tools/... docs/...
 	internal/cli
-	internal/cli/ship
+	internal/cli/ship internal/cli/versions
 	bench/...
 	cmd/... internal/killtest/... internal/simtest
 `
