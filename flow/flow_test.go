@@ -352,13 +352,21 @@ func TestParked(t *testing.T) {
 		}
 		start("full")
 		var err error
+		warned := 0
 		for range 30 {
+			in := info(rt, "full")
+			if in.Warning != "" && in.Status == flow.Running && warned == 0 {
+				warned = in.Entries
+			}
 			if err = situtest.DoErr(rt, approve.To("full", true)); err != nil {
 				break
 			}
 		}
 		if in := info(rt, "full"); in.Status != flow.Parked || in.Entries != 20 || !strings.Contains(in.Reason, "flow.ContinueAsNew") || err == nil {
 			t.Errorf("full: %+v, %v", in, err)
+		}
+		if warned != 10 {
+			t.Errorf("the warning came with %d entries of 20", warned)
 		}
 		for _, key := range []string{"panic", "full"} {
 			situtest.Do(rt, flow.Of(orderType, key).Terminate("enough"))

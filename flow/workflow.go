@@ -54,9 +54,9 @@ func methodsOf(t *situ.Type) *methods {
 	if m == nil {
 		m = &methods{
 			reply:  situ.NewMethod[situ.Reply[raw, ticket], situ.None](t, "flow-reply"),
-			fired:  situ.NewMethod[ticket, situ.None](t, "flow-fired", situ.Doc("A timer of the workflow. The platform calls it.")),
-			wake:   situ.NewMethod[ticket, situ.None](t, "flow-wake", situ.Doc("Runs a step. The platform calls it."), situ.Timeout(stepTimeout)),
-			expire: situ.NewMethod[ticket, situ.None](t, "flow-expire", situ.Doc("Forgets a workflow that is over. The platform calls it.")),
+			fired:  situ.NewMethod[ticket, situ.None](t, "flow-fired", situ.Internal, situ.Doc("A timer of the workflow.")),
+			wake:   situ.NewMethod[ticket, situ.None](t, "flow-wake", situ.Internal, situ.Doc("Runs a step."), situ.Timeout(stepTimeout)),
+			expire: situ.NewMethod[ticket, situ.None](t, "flow-expire", situ.Internal, situ.Doc("Forgets a workflow that was kept long enough.")),
 
 			info:      situ.NewMethod[situ.None, Info](t, "flow-info", situ.ReadOnly, situ.Doc("How the workflow is, and what it waits for.")),
 			cancel:    situ.NewMethod[situ.None, situ.None](t, "flow-cancel", situ.Doc("Asks the workflow to end: what its code waits for returns an error.")),
@@ -280,7 +280,7 @@ func (s *state) resetTo(t *situ.Turn, n int) error {
 	for _, e := range s.Journal.All() {
 		s.Bytes += e.Size()
 	}
-	s.Status, s.Reason, s.Waking, s.Stop = Running, "", 0, false
+	s.Status, s.Reason, s.Waking, s.Stop, s.Warned = Running, "", 0, false, false
 	s.Result, s.Fail, s.Ended = nil, nil, time.Time{}
 	s.Gen++
 	s.advance(t)
@@ -290,7 +290,8 @@ func (s *state) resetTo(t *situ.Turn, n int) error {
 // Info tells of a workflow.
 type Info struct {
 	Status  Status    `json:"status"`
-	Reason  string    `json:"reason,omitempty"` // why it is parked
+	Reason  string    `json:"reason,omitempty"`  // why it is parked
+	Warning string    `json:"warning,omitempty"` // why it will be: its journal is half full
 	Run     int       `json:"run,omitempty"`
 	Entries int       `json:"entries"` // of its journal
 	Limit   int       `json:"limit"`   // of entries
@@ -306,5 +307,5 @@ func (s *state) tell() Info {
 	for _, e := range s.Journal.All() {
 		j.Add(e)
 	}
-	return Info{s.Status, s.Reason, s.Run, s.Journal.Len(), s.p.limit, s.Bytes, s.Began, s.Ended, j.Open(), len(s.Callers)}
+	return Info{s.Status, s.Reason, s.half(), s.Run, s.Journal.Len(), s.p.limit, s.Bytes, s.Began, s.Ended, j.Open(), len(s.Callers)}
 }

@@ -69,6 +69,7 @@ type Call struct {
 	Input  json.RawMessage
 	Policy *wire.Policy
 	At     time.Time // not before; zero is at once
+	By     time.Time // answered by then, or it fails; zero is no deadline
 }
 
 // Wake is a time at which Woken is to be called.
