@@ -50,16 +50,9 @@ func TestTwoDeployments(t *testing.T) {
 // What cannot run changes nothing and leaves nothing behind.
 func TestRefusedDeploys(t *testing.T) {
 	r := newRig(t)
-	bundles := func() int {
-		all, err := os.ReadDir(filepath.Join(r.dir, "bundles"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(all)
-	}
 	r.deploy("broken", "", 500) // the deployment b, which is not there yet
-	if status, body, _ := r.ask("GET", "/v1/deployments/b", "", nil); status != 404 || bundles() != 0 {
-		t.Errorf("a deployment of what is broken: %d %s, and %d bundles", status, body, bundles())
+	if status, body, _ := r.ask("GET", "/v1/deployments/b", "", nil); status != 404 || r.bundles() != 0 {
+		t.Errorf("a deployment of what is broken: %d %s, and %d bundles", status, body, r.bundles())
 	}
 	r.deploy("b1", "", 201)
 	r.deploy("broken", "", 500)
@@ -69,8 +62,8 @@ func TestRefusedDeploys(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", path, status, body, want)
 		}
 	}
-	if d := r.act("GET", "b", ""); len(d.Versions) != 1 || bundles() != 1 || r.who("b") != "b1" {
-		t.Errorf("after what was refused: %+v, and %d bundles", d, bundles())
+	if d := r.act("GET", "b", ""); len(d.Versions) != 1 || r.bundles() != 1 || r.who("b") != "b1" {
+		t.Errorf("after what was refused: %+v, and %d bundles", d, r.bundles())
 	}
 }
 

@@ -162,3 +162,13 @@ func (r *rig) who(name string) string {
 	}
 	return out
 }
+
+// bundles returns how many bundles there are.
+func (r *rig) bundles() int {
+	r.t.Helper()
+	all, err := os.ReadDir(filepath.Join(r.dir, "bundles"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return len(all)
+}
