@@ -11,8 +11,8 @@ import (
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
+	"github.com/situ-dev/situ/internal/worker/alive"
 	"github.com/situ-dev/situ/internal/worker/check"
-	"github.com/situ-dev/situ/internal/worker/pulse"
 	"github.com/situ-dev/situ/internal/workproto"
 )
 
@@ -375,7 +375,7 @@ func (l *link) sentBefore(pong *workproto.Pong, now time.Time) error {
 	if l.claimed != l.current {
 		l.claimed, l.claims = l.current, 0
 	}
-	if l.claims++; l.claims > pulse.Looks {
+	if l.claims++; l.claims > alive.Looks {
 		return l.missing(l.open[l.current], now)
 	}
 	return nil
