@@ -265,7 +265,7 @@ func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
 	c.account.Sent(env)
-	if env.To.Type == wire.TokenType {
+	if env.To.Type == wire.TokenType && env.To.Method != wire.FailMethod {
 		c.await(env)
 		return
 	}
