@@ -71,6 +71,11 @@ func Relaxed(m *host.Method) { m.Relaxed = true }
 // is the default.
 func Durable(m *host.Method) { m.Relaxed = false }
 
+// Internal declares that a method or function is for the program's own turns: a
+// timer to itself, say. A call of it from outside, by HTTP, a command, a schedule or a
+// flow that came as a value, is refused. Continuations are internal as they are.
+func Internal(m *host.Method) { m.Internal = true }
+
 // Timeout bounds a handler's run; 0 is the platform's, 1 minute unless it is
 // told otherwise. When it is over, the turn's context is done, and the turn
 // counts as failed and is retried by policy.

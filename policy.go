@@ -77,9 +77,14 @@ const (
 )
 
 // Priority sets the priority of this call: before which others it is run, where
-// more could be run than there is time for.
+// more could be run than there is time for. One that there is not is an error of
+// Kind "invalid" of the verb.
 func (c Call[O]) Priority(p Priority) Call[O] {
-	return c.with(func(own *wire.Policy) { own.Priority = wire.Priority(p) }, nil)
+	var err error
+	if p > Low {
+		err = fault.New(fault.Invalid, "", "policy", "there is no priority %d; there is Low, Normal and High", p)
+	}
+	return c.with(func(own *wire.Policy) { own.Priority = wire.Priority(p) }, err)
 }
 
 // A Failure is the input of a call that [Call.OnFailure] names: what failed, why,

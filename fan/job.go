@@ -44,7 +44,7 @@ func New[I, O any](t *situ.Type, name string, options ...situ.Option) Job[I, O] 
 	again := situ.Retries(situ.RetryPolicy(lost+2, 100*time.Millisecond, time.Second))
 	return Job[I, O]{t, situ.NewMethod[I, O](t, name, options...),
 		situ.NewMethod[situ.Reply[raw, ticket], situ.None](t, "fan-result", again),
-		situ.NewMethod[int, situ.None](t, "fan-more", again, situ.Doc("Goes on with the calls; for the job itself.")),
+		situ.NewMethod[int, situ.None](t, "fan-more", again, situ.Internal, situ.Doc("Goes on with the calls.")),
 		situ.NewMethod[situ.None, Progress](t, "progress", situ.ReadOnly, situ.Doc("Tells how far the job is.")),
 		situ.NewMethod[string, situ.None](t, "stop", situ.Doc("Ends the job, and tells its caller why. Results that come later are dropped."), situ.Example("not needed any more"))}
 }
@@ -120,7 +120,7 @@ const (
 // state is what a job is on disk.
 type state[I, R, S, O any] struct {
 	Progress Progress        `json:"progress"`
-	Run      int             `json:"run"`    // how often it ran
+	Run      int             `json:"run"`    // which run this is: they count from a random number
 	Waking   bool            `json:"waking"` // a message is on its way to go on
 	Input    situ.List[raw]  `json:"input"`  // one; apart, because it does not change
 	Sum      S               `json:"sum"`
@@ -187,6 +187,9 @@ func (e *engine[I, R, S, O]) begin(s *state[I, R, S, O], t *situ.Turn, in I) (ou
 	}
 	var sum S
 	s.Progress = Progress{Phase: running, Began: t.Now()}
+	if s.Run == 0 { // an answer to a job that had this key and was deleted may come
+		s.Run = t.Rand().IntN(1 << 48)
+	}
 	s.Run, s.Waking, s.Sum, s.in = s.Run+1, false, sum, &in
 	s.Input.Truncate(0)
 	s.Input.Append(b)

@@ -38,10 +38,11 @@ type state struct {
 	Ended   time.Time                       `json:"ended,omitzero"`
 	Run     int                             `json:"run,omitempty"`  // how often it was continued as new
 	Gen     int                             `json:"gen,omitempty"`  // what its messages to itself are for; changes when it is begun, reset or over
-	Last    int                             `json:"last,omitempty"` // ID of a command
+	Last    int                             `json:"last,omitempty"` // ID of a command. Both count from a random number: one that had this key may be remembered by messages
 	Bytes   int                             `json:"bytes,omitempty"`
 	Waking  int                             `json:"waking,omitempty"` // a wake is on its way for code that has seen that much, less 1
 	Stop    bool                            `json:"stop,omitempty"`   // it was asked to end
+	Warned  bool                            `json:"warned,omitempty"` // its journal was half full, which was logged
 	Callers []situ.Promise[situ.None]       `json:"callers,omitempty"`
 	Path    []string                        `json:"path,omitempty"`    // who waited when it was begun, itself last: what it calls must not wait for them
 	Updates map[int]situ.Promise[situ.None] `json:"updates,omitempty"` // who waits for which event
@@ -62,7 +63,11 @@ func (s *state) begin(t *situ.Turn, input []byte) {
 	s.drop()
 	s.Status, s.Reason, s.Input, s.Began = Running, "", input, t.Now()
 	s.Journal.Truncate(0)
-	s.Bytes, s.Waking, s.Stop = 0, 0, false
+	s.Bytes, s.Waking, s.Stop, s.Warned = 0, 0, false, false
+	if s.Gen == 0 {
+		s.Gen = 1 + t.Rand().IntN(1<<48)
+		s.Last = s.Gen
+	}
 	s.Gen++
 }
 
@@ -90,14 +95,24 @@ const lost = 3
 // full returns why the journal takes no more of the code, "" if it does.
 func (s *state) full(t *situ.Turn) string {
 	n, most := s.Journal.Len(), s.p.limit
-	if n == most/2 {
-		t.Log().Warn("the journal of a workflow is half full: have its code return flow.ContinueAsNew", "entries", n, "limit", most)
+	if why := s.half(); why != "" && !s.Warned {
+		s.Warned = true
+		t.Log().Warn("a workflow will be parked: "+why, "entries", n, "limit", most, "bytes", s.Bytes)
 	}
 	if n < most && s.Bytes < maxBytes {
 		return ""
 	}
 	return fmt.Sprintf("its journal has %d entries and %d bytes, and %d and %d are allowed: terminate it, or resume it with code that has a higher flow.Limit; "+
 		"code that returns flow.ContinueAsNew in time begins a new journal", n, s.Bytes, most, maxBytes)
+}
+
+// half returns a warning if the journal is half full, "" before.
+func (s *state) half() string {
+	n, most := s.Journal.Len(), s.p.limit
+	if s.Status.over() || n < most/2 && s.Bytes < maxBytes/2 {
+		return ""
+	}
+	return fmt.Sprintf("its journal has %d of %d entries and %d of %d bytes: have its code return flow.ContinueAsNew, or raise flow.Limit", n, most, s.Bytes, maxBytes)
 }
 
 // advance lets the code go on as far as it can.
@@ -296,8 +311,11 @@ func (s *state) result(t *situ.Turn, id int, body []byte, fail error) {
 		return
 	}
 	n, ok := s.command(t, id)
-	if !ok {
-		return // it was asked for before a reset, or by an earlier run
+	if !ok { // it was asked for before a reset, or by an earlier run
+		if s.co != nil && s.co.held {
+			s.keep(s.co) // it was looked up there; a turn that ends lets go of it
+		}
+		return
 	}
 	e := journal.Entry{Kind: journal.Done, N: n, Body: body}
 	if len(body) > maxBody {

@@ -32,6 +32,7 @@ type methods struct {
 	expire situ.Method[ticket, situ.None]
 
 	info      situ.Method[situ.None, Info]
+	journal   situ.Method[situ.None, []Line]
 	cancel    situ.Method[situ.None, situ.None]
 	terminate situ.Method[string, situ.None]
 	resume    situ.Method[situ.None, situ.None]
@@ -54,11 +55,12 @@ func methodsOf(t *situ.Type) *methods {
 	if m == nil {
 		m = &methods{
 			reply:  situ.NewMethod[situ.Reply[raw, ticket], situ.None](t, "flow-reply"),
-			fired:  situ.NewMethod[ticket, situ.None](t, "flow-fired", situ.Doc("A timer of the workflow. The platform calls it.")),
-			wake:   situ.NewMethod[ticket, situ.None](t, "flow-wake", situ.Doc("Runs a step. The platform calls it."), situ.Timeout(stepTimeout)),
-			expire: situ.NewMethod[ticket, situ.None](t, "flow-expire", situ.Doc("Forgets a workflow that is over. The platform calls it.")),
+			fired:  situ.NewMethod[ticket, situ.None](t, "flow-fired", situ.Internal, situ.Doc("A timer of the workflow.")),
+			wake:   situ.NewMethod[ticket, situ.None](t, "flow-wake", situ.Internal, situ.Doc("Runs a step."), situ.Timeout(stepTimeout)),
+			expire: situ.NewMethod[ticket, situ.None](t, "flow-expire", situ.Internal, situ.Doc("Forgets a workflow that was kept long enough.")),
 
 			info:      situ.NewMethod[situ.None, Info](t, "flow-info", situ.ReadOnly, situ.Doc("How the workflow is, and what it waits for.")),
+			journal:   situ.NewMethod[situ.None, []Line](t, "flow-journal", situ.ReadOnly, situ.Doc("What its code asked for, by number, and what came.")),
 			cancel:    situ.NewMethod[situ.None, situ.None](t, "flow-cancel", situ.Doc("Asks the workflow to end: what its code waits for returns an error.")),
 			terminate: situ.NewMethod[string, situ.None](t, "flow-terminate", situ.Doc("Ends the workflow without its code. The input says why.")),
 			resume:    situ.NewMethod[situ.None, situ.None](t, "flow-resume", situ.Doc("Has a parked workflow try again.")),
@@ -188,6 +190,7 @@ func (p *program) control() []situ.Binding[state] {
 			return none, nil
 		}),
 		situ.On(p.info, func(s *state, t *situ.Turn, _ situ.None) (Info, error) { return p.at(s).tell(), p.exists(s, t) }),
+		situ.On(p.journal, func(s *state, t *situ.Turn, _ situ.None) ([]Line, error) { return s.lines(), p.exists(s, t) }),
 		situ.On(p.cancel, func(s *state, t *situ.Turn, _ situ.None) (situ.None, error) { return none, p.at(s).askToEnd(t) }),
 		situ.On(p.terminate, func(s *state, t *situ.Turn, why string) (situ.None, error) { return none, p.at(s).kill(t, why) }),
 		situ.On(p.resume, func(s *state, t *situ.Turn, _ situ.None) (situ.None, error) { return none, p.at(s).tryAgain(t) }),
@@ -271,7 +274,7 @@ func (s *state) resetTo(t *situ.Turn, n int) error {
 		}
 	}
 	if at < 0 {
-		return &situ.Error{Kind: fault.Invalid.String(), Message: fmt.Sprintf("the journal has commands 0 to %d, and no %d", commands-1, n)}
+		return &situ.Error{Kind: fault.Invalid.String(), Message: fmt.Sprintf("the journal has commands 0 to %d, and no %d: flow-journal lists them", commands-1, n)}
 	}
 	s.drop()
 	s.refuseUpdates(t, "the workflow was reset before it took the update: make it again")
@@ -280,7 +283,7 @@ func (s *state) resetTo(t *situ.Turn, n int) error {
 	for _, e := range s.Journal.All() {
 		s.Bytes += e.Size()
 	}
-	s.Status, s.Reason, s.Waking, s.Stop = Running, "", 0, false
+	s.Status, s.Reason, s.Waking, s.Stop, s.Warned = Running, "", 0, false, false
 	s.Result, s.Fail, s.Ended = nil, nil, time.Time{}
 	s.Gen++
 	s.advance(t)
@@ -290,7 +293,8 @@ func (s *state) resetTo(t *situ.Turn, n int) error {
 // Info tells of a workflow.
 type Info struct {
 	Status  Status    `json:"status"`
-	Reason  string    `json:"reason,omitempty"` // why it is parked
+	Reason  string    `json:"reason,omitempty"`  // why it is parked
+	Warning string    `json:"warning,omitempty"` // why it will be: its journal is half full
 	Run     int       `json:"run,omitempty"`
 	Entries int       `json:"entries"` // of its journal
 	Limit   int       `json:"limit"`   // of entries
@@ -306,5 +310,5 @@ func (s *state) tell() Info {
 	for _, e := range s.Journal.All() {
 		j.Add(e)
 	}
-	return Info{s.Status, s.Reason, s.Run, s.Journal.Len(), s.p.limit, s.Bytes, s.Began, s.Ended, j.Open(), len(s.Callers)}
+	return Info{s.Status, s.Reason, s.half(), s.Run, s.Journal.Len(), s.p.limit, s.Bytes, s.Began, s.Ended, j.Open(), len(s.Callers)}
 }

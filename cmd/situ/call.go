@@ -41,19 +41,11 @@ left out if nothing is needed.`,
 			if err != nil {
 				return err
 			}
-			if at != "" && o.After != 0 {
-				return usage("--after and --at say both when: give one of them")
+			if err := times(cmd, &o, at); err != nil {
+				return err
 			}
-			if at != "" {
-				if o.At, err = time.Parse(time.RFC3339, at); err != nil {
-					return usage("--at %s is not an instant such as 2026-01-02T15:04:05Z", at)
-				}
-			}
-			if cmd.Flags().Changed("within") && o.Within <= 0 {
-				return usage("--within %s is past: give it a deadline that is to come", o.Within)
-			}
-			if o.After < 0 {
-				return usage("--after %s is in the past", o.After)
+			if i, err := policy.Wrong([3]string{retry, priority, onFailure}); err != nil {
+				return usage("%s: %v", [...]string{"--retry", "--priority", "--on-failure"}[i], err)
 			}
 			if o.Policy, err = policy.Parse(retry, priority, onFailure); err != nil {
 				return err
@@ -77,6 +69,26 @@ left out if nothing is needed.`,
 	f.StringVar(&o.Callback, "callback-url", "", "have the answer posted to `URL`; does not wait for it")
 	f.StringVar(&o.Trace, "traceparent", "", "W3C trace `CONTEXT` that the call belongs to")
 	return cmd
+}
+
+// times checks what the flags say of when the call is delivered and answered, and
+// gives o the instant at.
+func times(cmd *cobra.Command, o *client.Options, at string) (err error) {
+	if at != "" && o.After != 0 {
+		return usage("--after and --at say both when: give one of them")
+	}
+	if at != "" {
+		if o.At, err = time.Parse(time.RFC3339, at); err != nil {
+			return usage("--at %s is not an instant such as 2026-01-02T15:04:05Z", at)
+		}
+	}
+	if cmd.Flags().Changed("within") && o.Within <= 0 {
+		return usage("--within %s is past: give it a deadline that is to come", o.Within)
+	}
+	if o.After < 0 {
+		return usage("--after %s is in the past", o.After)
+	}
+	return nil
 }
 
 func (c *console) call(ctx context.Context, to wire.Address, body []byte, o client.Options) error {

@@ -175,7 +175,7 @@ func (c *console) targets(ctx context.Context) (graph.Targets, error) {
 		case mm != nil && !mm.Internal:
 			return mm.In, nil
 		case mm != nil:
-			return nil, fault.New(fault.NotFound, "", "", "%s is a continuation, and cannot be called", method)
+			return nil, fault.New(fault.NotFound, "", "", "%s is for the program itself, and cannot be called", method)
 		case typ == "":
 			return nil, fault.New(fault.NotFound, "", "", "there is no function %q; there is %s", method, strings.Join(ix.Methods(""), ", "))
 		}

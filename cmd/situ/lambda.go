@@ -15,6 +15,7 @@ import (
 // lambdaFlags say which functions of AWS Lambda run.
 type lambdaFlags struct {
 	listen, node       string
+	python             string
 	functions, durable []string
 	timeout            time.Duration
 	instances          int
@@ -28,6 +29,7 @@ func (o *lambdaFlags) add(cmd *cobra.Command) {
 	f.DurationVar(&o.timeout, "lambda-timeout", time.Minute, "how long one invocation of such a function may run")
 	f.IntVar(&o.instances, "lambda-instances", 8, "`processes` that one such function may have at once")
 	f.StringVar(&o.node, "lambda-node", "node", "`program` that runs those of Node: Node 22 or newer")
+	f.StringVar(&o.python, "lambda-python", "python3", "`program` that runs those of Python: Python 3.8 or newer")
 }
 
 // given reports whether there are such functions.
@@ -44,7 +46,7 @@ func (o *lambdaFlags) config(data string, log *slog.Logger) (*lambda.Config, err
 	if o.instances < 1 || o.instances > 1000 {
 		return nil, usage("--lambda-instances is %d: it is to be 1 to 1000", o.instances)
 	}
-	cfg := &lambda.Config{Listen: o.listen, Dir: data, Node: o.node, Log: log}
+	cfg := &lambda.Config{Listen: o.listen, Dir: data, Node: o.node, Python: o.python, Log: log}
 	seen := map[string]bool{}
 	for i, spec := range append(o.durable[:len(o.durable):len(o.durable)], o.functions...) {
 		name, dir, ok := strings.Cut(spec, "=")

@@ -41,6 +41,10 @@ func TestTranscripts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "bad.json"), []byte("{\n  \"by\": 5,\n  why: 1\n}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	circle := `{"do":{"par":[{"name":"a","value":{"$ref":"#/steps/b"}},{"name":"b","value":{"$ref":"#/steps/a"}}]}}`
+	if err := os.WriteFile(filepath.Join(dir, "circle.json"), []byte(circle), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		s := &stage{dir: dir}
 		defer s.stop()

@@ -216,8 +216,10 @@ func (c *checker) own(s *Step, sc scope) {
 		template(&s.Target.Key, "call", "key")
 		template(&s.Input, "input")
 		template(&s.Delay, "delay")
+		template(&s.Deadline, "within")
 		c.call(s)
 		c.moment(s.Delay, under(s.Pointer, "delay"))
+		c.deadline(s)
 	case KindSeq, KindPar:
 		if len(s.Nodes) == 0 {
 			c.wrong(s.Pointer, "has no nodes")

@@ -58,6 +58,7 @@ type Node struct {
 	Priority  string
 	OnFailure string
 	Delay     any // duration or instant
+	Deadline  any // duration from when the step begins, or instant
 
 	Nodes []*Node // of seq and par
 	Need  int     // of par and map: so many results are enough; 0 is all
@@ -183,6 +184,10 @@ func (n *Node) Count() *Node { n.Drop = true; return n }
 
 // After delays a call, as Wait waits.
 func (n *Node) After(delay any) *Node { n.Delay = moment(delay); return n }
+
+// Within gives a call a deadline: a duration from when the step begins, or an instant, as
+// for Wait. If it is not answered by then the step fails with the kind "timeout".
+func (n *Node) Within(deadline any) *Node { n.Deadline = moment(deadline); return n }
 
 // Retries sets the retry policy of a call.
 func (n *Node) Retries(r situ.Retry) *Node {

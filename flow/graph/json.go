@@ -227,7 +227,7 @@ func (r *reader) child(m map[string]any, name, at string, needed bool) *Node {
 
 // members are those of each kind of node, besides those that all have.
 var members = map[Kind][]string{
-	KindCall: {"input", "retry", "priority", "onFailure", "delay"}, KindSeq: {}, KindPar: {"need", "limit", "collect"},
+	KindCall: {"input", "retry", "priority", "onFailure", "delay", "within"}, KindSeq: {}, KindPar: {"need", "limit", "collect"},
 	KindMap: {"do", "need", "limit", "collect", "count"}, KindChoice: {"cases", "else"},
 	KindWait: {}, KindValue: {}, KindFail: {},
 }
@@ -354,7 +354,7 @@ func (r *reader) call(n *Node, m map[string]any, at string) {
 	default:
 		r.wrong(here, `is %s; want "type/key.method", the name of a function, or {"type":…,"key":…,"method":…}`, kindOf(to))
 	}
-	n.Input, n.Delay = m["input"], m["delay"]
+	n.Input, n.Delay, n.Deadline = m["input"], m["delay"], m["within"]
 	r.text(m, "priority", at, &n.Priority)
 	r.text(m, "onFailure", at, &n.OnFailure)
 	if v, ok := m["retry"]; ok {

@@ -153,6 +153,32 @@ func Moment(v any, now time.Time) (time.Time, error) {
 	return now.Add(d), nil
 }
 
+// deadline checks that of a call, as far as it is constant.
+func (c *checker) deadline(s *Step) {
+	at := under(s.Pointer, "within")
+	c.moment(s.Deadline, at)
+	within, ok := span(s.Deadline)
+	if !ok {
+		return
+	}
+	if delay, delayed := span(s.Delay); within <= 0 {
+		c.wrong(at, "a deadline of %v is past: give the call one that is to come", within)
+	} else if delayed && within <= delay {
+		c.wrong(at, "the deadline, %v, is before the call is delivered, after %v: it would never run", within, delay)
+	}
+}
+
+// span returns the duration that v is, if it is one.
+func span(v any) (d time.Duration, ok bool) {
+	if _, ok := asText(v); !ok {
+		return 0, false
+	}
+	at := time.Unix(0, 0)
+	a, err := Moment(v, at)
+	b, _ := Moment(v, at.Add(1)) // as a
+	return a.Sub(at), err == nil && !a.Equal(b)
+}
+
 // CheckOrder checks the input of the call that carries a flow out, JSON with the
 // members flow and input. The error is a *schema.Malformed, or Problems whose places
 // are those in the order.

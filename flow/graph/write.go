@@ -91,4 +91,5 @@ func (n *Node) writeCall(m map[string]any) {
 	put(m, "priority", n.Priority)
 	put(m, "onFailure", n.OnFailure)
 	set(m, "delay", n.Delay)
+	set(m, "within", n.Deadline)
 }

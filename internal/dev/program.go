@@ -124,20 +124,36 @@ func (p *Program) Build(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fault.Wrap(fault.Unavailable, "build", p.Dir, err)
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, ".")
+	if err := p.compile(ctx, exec.CommandContext(ctx, "go", "build", "-o", path, ".")); err != nil {
+		return "", err
+	}
+	return path, nil
+}
+
+// Compile builds the program for another place into the file at path: the same
+// source gives the same bytes, whoever builds it, and wherever. Flags are further
+// ones of go build.
+func (p *Program) Compile(ctx context.Context, path, goos, goarch string, flags ...string) error {
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-o", path}, flags...)
+	cmd := exec.CommandContext(ctx, "go", append(args, ".")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
+	return p.compile(ctx, cmd)
+}
+
+func (p *Program) compile(ctx context.Context, cmd *exec.Cmd) error {
 	cmd.Dir = p.Dir
 	out, err := cmd.CombinedOutput()
 	switch {
 	case err == nil:
-		return path, nil
+		return nil
 	case ctx.Err() != nil:
-		return "", fault.Wrap(fault.Canceled, "build", p.Dir, ctx.Err())
+		return fault.Wrap(fault.Canceled, "build", p.Dir, ctx.Err())
 	}
 	text := strings.TrimSpace(relocate(string(out), p.Dir))
 	if text == "" {
 		text = err.Error()
 	}
-	return "", fault.New(fault.Invalid, "", "", "%s", text)
+	return fault.New(fault.Invalid, "", "", "%s", text)
 }
 
 // Discard removes a program that was built and is not needed any more.

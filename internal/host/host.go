@@ -55,7 +55,7 @@ type Method struct {
 	Doc      string
 	ReadOnly bool          // runs on committed state and writes nothing
 	Relaxed  bool          // answers before its commit
-	Internal bool          // a continuation: only replies call it
+	Internal bool          // only turns call it, or the replies to them: a continuation
 	Timeout  time.Duration // 0: the platform's
 	Policy   wire.Policy
 	In, Out  json.RawMessage // JSON Schemas

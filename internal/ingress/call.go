@@ -90,19 +90,23 @@ func (x *exchange) callAgain() error {
 
 // request begins a request.
 func (x *exchange) request(to wire.Address) *wire.Request {
-	trace := x.trace()
-	x.set(api.HeaderTrace, trace)
 	req := x.spare
 	if x.spare = nil; req == nil {
 		req = new(wire.Request)
 	}
-	*req = wire.Request{To: to, Trace: trace}
+	*req = wire.Request{To: to, Trace: x.trace()}
 	x.req = req
 	return req
 }
 
 // carry has a request carried out, once its input is there, and answers.
 func (x *exchange) carry(req *wire.Request, op *operation) error {
+	if req.Trace == "" && (req.Async || req.Key != "") {
+		req.Trace = newTrace()
+	}
+	if req.Trace != "" {
+		x.set(api.HeaderTrace, req.Trace)
+	}
 	if x.h.full != nil {
 		if err := x.h.full(req); err != nil {
 			return err
@@ -184,6 +188,11 @@ func (x *exchange) input(body *wire.Payload, op *operation) error {
 	}
 	if len(found) == 0 {
 		return nil
+	}
+	if len(data) == 0 && found[0].Pointer == "#" { // nothing was sent: {} is not what is wrong
+		if _, want, ok := strings.Cut(found[0].Detail, "; "); ok {
+			found[0].Detail = "is missing; " + want
+		}
 	}
 	r := &refusal{kind: fault.Unfit, detail: "the input does not fit: " + found[0].Pointer + " " + found[0].Detail}
 	if n := len(found) - 1; n > 0 {

@@ -151,5 +151,5 @@ func (c *catalogue) function(name string) (*operation, error) {
 
 func continuation(name string, exists []string) *refusal {
 	return &refusal{kind: fault.NotFound, exists: exists,
-		detail: fmt.Sprintf("%s is a continuation: it receives the answers of calls, and cannot be called from outside", name)}
+		detail: fmt.Sprintf("%s is for the program itself: its turns call it, or the replies to their calls; it cannot be called from outside", name)}
 }

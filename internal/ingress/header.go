@@ -111,12 +111,8 @@ func (x *exchange) policy() (*wire.Policy, error) {
 	if some == 0 {
 		return nil, nil
 	}
-	for i, name := range names { // one at a time, to say which is wrong
-		var one [3]string
-		one[i] = parts[i]
-		if _, err := policy.Parse(one[0], one[1], one[2]); err != nil {
-			return nil, malformed("%s: %s", name, why(err))
-		}
+	if i, err := policy.Wrong(parts); err != nil {
+		return nil, malformed("%s: %s", names[i], why(err))
 	}
 	p, err := policy.Parse(parts[0], parts[1], parts[2])
 	if err != nil || p.OnFail == (wire.Address{}) {
@@ -191,13 +187,13 @@ func duration(s string) (time.Duration, bool) {
 }
 
 // trace returns the caller's traceparent if it is a valid one (W3C Trace
-// Context), else a new one, not sampled. One of a later version is taken for
-// what it has in common with ours.
+// Context), else "". One of a later version is taken for what it has in common with
+// ours.
 func (x *exchange) trace() string {
 	if v, n := x.head.Value(api.HeaderTrace); n == 1 && validTrace(v) {
 		return "00" + v[2:traceLen]
 	}
-	return newTrace()
+	return ""
 }
 
 // traceLen is the length of a traceparent of version 00.
@@ -225,6 +221,8 @@ func lowerHex(s string) bool {
 
 func zeros(s string) bool { return strings.Trim(s, "0") == "" }
 
+// newTrace makes a traceparent, not sampled, for a call that is recorded and came
+// without one: those that are not leave nothing that it could name.
 func newTrace() string {
 	var id [24]byte
 	binary.BigEndian.PutUint64(id[:], rand.Uint64()|1)

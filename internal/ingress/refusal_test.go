@@ -58,7 +58,7 @@ func TestRefusalIsCheap(t *testing.T) {
 	if err := <-ended; !errors.Is(err, h1.ErrClosed) && !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
 	}
-	for _, want := range []string{"HTTP/1.1 429 Too Many Requests\r\n", "\r\nRetry-After: 1\r\n", "\r\nContent-Type: application/problem+json\r\n", "\r\nTraceparent: 00-",
+	for _, want := range []string{"HTTP/1.1 429 Too Many Requests\r\n", "\r\nRetry-After: 1\r\n", "\r\nContent-Type: application/problem+json\r\n",
 		`"type":"urn:situ:problem:busy"`, `"status":429`, "the mailbox of the object is full", `"instance":"/v1/objects/counter/hot/add"`} {
 		if !strings.Contains(c.last, want) {
 			t.Errorf("the refusal has no %q:\n%s", want, c.last)

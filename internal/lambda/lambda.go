@@ -26,6 +26,7 @@ type Config struct {
 	Dir       string // data directory of the platform
 	Functions []execution.Function
 	Node      string // program for functions of Node; default "node"
+	Python    string // program for functions of Python; default "python3"
 	Region    string // of the ARNs; default us-east-1
 	Drain     time.Duration
 	Log       *slog.Logger
@@ -56,7 +57,7 @@ func Open(cfg Config) (*Service, error) {
 	} else if err != nil {
 		return nil, fault.New(fault.Invalid, "listen", cfg.Listen, "%v: choose another address with --lambda", err)
 	}
-	b, err := execution.New(cfg.Functions, runtimeapi.Config{Node: cfg.Node, Scratch: filepath.Join(cfg.Dir, "lambda"),
+	b, err := execution.New(cfg.Functions, runtimeapi.Config{Node: cfg.Node, Python: cfg.Python, Scratch: filepath.Join(cfg.Dir, "lambda"),
 		Endpoint: "http://" + ln.Addr().String(), Region: cfg.Region, Log: cfg.Log})
 	if err != nil {
 		_ = ln.Close() // the first error is told

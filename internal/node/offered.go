@@ -21,7 +21,7 @@ func find(o *offer, to wire.Address) (*host.MethodManifest, error) {
 	m, _ := ix.Method(to)
 	switch {
 	case m != nil && m.Internal:
-		return nil, fault.New(fault.NotFound, "call", to.String(), "%s is a continuation: only the reply of a call made with Then runs it", to.Method)
+		return nil, fault.New(fault.NotFound, "call", to.String(), "%s is for the program itself: only its turns call it, or the replies to their calls", to.Method)
 	case m != nil && to.Function():
 		return m, nil
 	case m != nil:

@@ -78,6 +78,9 @@ func ParseRetry(text string) (r Retry, err error) {
 	if err == nil {
 		return r, nil
 	}
+	if !strings.HasPrefix(text, "{") {
+		return r, bad(`%q is neither a number of attempts nor JSON such as {"attempts":5,"backoff":"200ms","maxAge":"1h","on":["busy"]}`, text)
+	}
 	why := strings.TrimPrefix(err.Error(), "json: ")
 	if name, found := strings.CutPrefix(why, "unknown field "); found {
 		why = name + " is not known; there is " + strings.Join(members, ", ")
@@ -124,6 +127,19 @@ func ParseTarget(text string) (to wire.Address, err error) {
 		}
 	}
 	return to, nil
+}
+
+// Wrong returns which of the three parts of a policy, as Parse takes them, cannot be, and
+// why; nil if all can.
+func Wrong(parts [3]string) (i int, err error) {
+	for i, text := range parts {
+		var one [3]string
+		one[i] = text
+		if _, err := Parse(one[0], one[1], one[2]); err != nil {
+			return i, err
+		}
+	}
+	return 0, nil
 }
 
 // Parse makes a policy of its three parts, nil if all are "".

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
 )
@@ -40,7 +41,8 @@ func (p *Policy) Check() error {
 	case p.Attempts > MaxAttempts:
 		return bad("%d attempts are too many; at most %d are allowed", p.Attempts, MaxAttempts)
 	case p.Backoff < 0 || p.MaxBackoff < 0 || p.MaxAge < 0:
-		return bad("a time is negative; 0 means the default")
+		return bad("backoff %v, longest backoff %v, maximum age %v: none can be negative; 0 means the default",
+			time.Duration(p.Backoff), time.Duration(p.MaxBackoff), time.Duration(p.MaxAge))
 	case p.Backoff > MaxPause || p.MaxBackoff > MaxPause:
 		return bad("a pause is longer than a year")
 	case p.MaxBackoff != 0 && p.Backoff > p.MaxBackoff:

@@ -39,7 +39,7 @@ func (l *launch) run(ctx context.Context, p *Pool) {
 	if p.cfg.Memory > 0 && os.Getenv("GOMEMLIMIT") == "" { // collect more rather than die
 		env = append(env, fmt.Sprintf("GOMEMLIMIT=%d", p.cfg.Memory/10*9))
 	}
-	l.proc, l.err = process.Start(ctx, process.Config{Path: l.path, Token: l.token, Env: env, Log: p.cfg.Log, Output: p.cfg.Output})
+	l.proc, l.err = process.Start(ctx, process.Config{Path: l.path, Args: p.cfg.Args, Dir: p.cfg.Work, Token: l.token, Env: env, Confine: p.cfg.Confine, Log: p.cfg.Log, Output: p.cfg.Output})
 	if l.err != nil {
 		return
 	}

@@ -9,6 +9,7 @@ package worker
 import (
 	"io"
 	"log/slog"
+	"os/exec"
 	"time"
 
 	"github.com/situ-dev/situ/internal/host"
@@ -64,6 +65,12 @@ type Config struct {
 	Memory int64
 	// Env is added to the program's environment, as "name=value".
 	Env []string
+	// Args are the program's arguments, and Work is where it runs. Default: none, and
+	// where this process does.
+	Args []string
+	Work string
+	// Confine changes a command before it is started: environment and all.
+	Confine func(*exec.Cmd) error
 }
 
 func (c Config) withDefaults() Config {

@@ -90,7 +90,9 @@ func (s *State) Fire(now int64, t Timer) Effects {
 	}
 	switch t.Kind {
 	case OfExecution:
-		s.end(now, TimedOut, nil, nil, &fx)
+		if now >= s.Started+1000*s.Timeout { // else it is that of an execution which had this name and is forgotten
+			s.end(now, TimedOut, nil, nil, &fx)
+		}
 	case OfRun:
 		if t.ID == fmt.Sprint(s.Run) && !s.Busy {
 			s.wake(&fx)

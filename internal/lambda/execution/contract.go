@@ -31,7 +31,7 @@ var (
 	Stop       = situ.NewMethod[StopIn, int64](Type, "stop") // ms at which it was over
 
 	next    = situ.NewMethod[int64, event](Type, "next")
-	fire    = situ.NewMethod[durable.Timer, situ.None](Type, "fire")
+	fire    = situ.NewMethod[durable.Timer, situ.None](Type, "fire", situ.Internal)
 	ran     = situ.NewMethod[situ.Reply[runOut, int64], situ.None](Type, "ran")
 	invoked = situ.NewMethod[situ.Reply[Outcome, string], situ.None](Type, "invoked")
 )
@@ -40,7 +40,7 @@ var (
 var (
 	// Call invokes a function that is not durable.
 	Call = situ.NewFunc[CallIn, Outcome]("situ.lambda.call", situ.Timeout(longest))
-	run  = situ.NewFunc[runIn, runOut]("situ.lambda.run", situ.Timeout(longest))
+	run  = situ.NewFunc[runIn, runOut]("situ.lambda.run", situ.Internal, situ.Timeout(longest))
 )
 
 // longest is how long an invocation may last, with its wait for an instance.

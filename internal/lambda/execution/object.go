@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/situ-dev/situ"
@@ -79,10 +80,14 @@ func (b *Bridge) component() situ.Component {
 		situ.On(ran, b.returned),
 		situ.On(invoked, func(o *object, t *situ.Turn, r situ.Reply[Outcome, string]) (situ.None, error) {
 			out := r.Value
+			arn, id, _ := strings.Cut(r.Carry, "\x00")
+			if o.state().Known(arn) != nil {
+				return situ.None{}, nil // the execution that asked is forgotten
+			}
 			if err := r.Err(); err != nil {
 				out = Outcome{Status: durable.Failed, Error: durable.NewError("Situ.Failed", err.Error())}
 			}
-			return situ.None{}, b.follow(o, t, o.state().Invoked(now(t), r.Carry, out.Status, out.Result, out.Error), nil)
+			return situ.None{}, b.follow(o, t, o.state().Invoked(now(t), id, out.Status, out.Result, out.Error), nil)
 		}),
 	)
 }
@@ -252,11 +257,11 @@ func (b *Bridge) invoke(o *object, t *situ.Turn, in durable.Invoke) {
 	}
 	f, ok := b.function(name)
 	if !ok || !f.Durable { // an unknown one is told by the call
-		situ.Ask(t, Call.With(CallIn{Function: name, Payload: in.Payload, Request: requestID()}).Settled(), invoked, in.ID)
+		situ.Ask(t, Call.With(CallIn{Function: name, Payload: in.Payload, Request: requestID()}).Settled(), invoked, o.Head.ARN+"\x00"+in.ID)
 		return
 	}
 	sum := sha256.Sum256([]byte(o.Head.ARN + "\x00" + in.ID))
 	child := "chained-" + hex.EncodeToString(sum[:20])
 	key, _ := Key(name, child) // the name is well formed
-	situ.Ask(t, Execute.To(key, f.Spec(b.region, child, in.Payload)), invoked, in.ID)
+	situ.Ask(t, Execute.To(key, f.Spec(b.region, child, in.Payload)), invoked, o.Head.ARN+"\x00"+in.ID)
 }

@@ -223,6 +223,9 @@ func TestRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "index.mjs"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "fn.py"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		f    Function
 		cfg  Config
@@ -230,10 +233,12 @@ func TestRefused(t *testing.T) {
 	}{
 		{Function{Name: "a b", Dir: dir}, Config{}, "a function's name has"},
 		{Function{Name: "f", Dir: "/nowhere"}, Config{}, "there is no directory /nowhere"},
-		{Function{Name: "f", Dir: dir, Handler: "other.handler"}, Config{}, "neither a program named bootstrap nor a module other.mjs"},
+		{Function{Name: "f", Dir: dir, Handler: "other.handler"}, Config{}, "neither a program named bootstrap nor a module other.mjs, .js, .cjs or .py"},
 		{Function{Name: "f", Dir: dir, Handler: "index"}, Config{}, "is not FILE.EXPORT"},
 		{Function{Name: "f", Dir: dir}, Config{Node: "/nowhere/node"}, "there is no program"},
 		{Function{Name: "f", Dir: dir}, Config{Node: "true"}, "needs Node 22 or newer"},
+		{Function{Name: "f", Dir: dir, Handler: "fn.handler"}, Config{Python: "/nowhere/python"}, "needs Python 3.8 or newer, and there is no program"},
+		{Function{Name: "f", Dir: dir, Handler: "fn.handler"}, Config{Python: "true"}, "needs Python 3.8 or newer, and"},
 	} {
 		if _, err := NewHost(c.f, c.cfg); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.f, err)

@@ -48,7 +48,7 @@ func (h *Host) start(ctx context.Context) (*instance, error) {
 	in := &instance{h: h, work: make(chan *job), over: make(chan struct{})}
 	in.srv = &http.Server{Handler: in.routes(), ReadHeaderTimeout: 5 * time.Second}
 	in.proc, err = process.Start(ctx, process.Config{Path: h.cmd.path, Args: h.cmd.args, Dir: h.Dir, Token: rand.Text(),
-		Env: h.cfg.env(&h.Function, ln.Addr().String()), Log: h.cfg.Log.With("function", h.Name)})
+		Env: h.cfg.env(&h.Function, ln.Addr().String()), Alone: h.Alone, Log: h.cfg.Log.With("function", h.Name), Output: h.cfg.Output})
 	if err != nil {
 		_ = ln.Close() // the first error is told
 		return nil, err

@@ -45,9 +45,9 @@ var (
 	Status   = situ.NewMethod[situ.None, api.Flow](Type, "status", situ.Doc("Tells how far the flow is."), situ.ReadOnly)
 	Cancel   = situ.NewMethod[situ.None, situ.None](Type, "cancel", situ.Doc("Ends the flow: what was done is undone."))
 	answered = situ.NewMethod[situ.Reply[json.RawMessage, mark], situ.None](Type, "answered")
-	woken    = situ.NewMethod[mark, situ.None](Type, "woken", situ.Doc("For the platform: a time has come."))
-	goOn     = situ.NewMethod[mark, situ.None](Type, "go-on", situ.Doc("For the platform: there is more to begin."))
-	expire   = situ.NewMethod[int, situ.None](Type, "expire", situ.Doc("For the platform: the flow was kept long enough."))
+	woken    = situ.NewMethod[mark, situ.None](Type, "woken", situ.Internal, situ.Doc("A time has come."))
+	goOn     = situ.NewMethod[mark, situ.None](Type, "go-on", situ.Internal, situ.Doc("There is more to begin."))
+	expire   = situ.NewMethod[int, situ.None](Type, "expire", situ.Internal, situ.Doc("The flow was kept long enough."))
 )
 
 // Component returns what the platform hosts.
@@ -133,7 +133,7 @@ func (s *state) begin(t *situ.Turn, o order, digest []byte) (json.RawMessage, er
 		o.Input = json.RawMessage("null")
 	}
 	s.Status, s.Name, s.Began, s.Digest = running, g.Name, t.Now(), digest
-	s.Run++
+	s.Run = 1 + t.Rand().IntN(1<<48) // a flow that had this key may still be answered
 	s.mem = nil
 	s.Values.Set(docKey, string(o.Flow))
 	out, err := s.hold(t)
@@ -278,6 +278,9 @@ func callOf(c machine.Call) situ.Call[json.RawMessage] {
 	}
 	if !c.At.IsZero() {
 		call = call.At(c.At)
+	}
+	if !c.By.IsZero() {
+		call = call.By(c.By)
 	}
 	return call
 }

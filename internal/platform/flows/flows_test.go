@@ -24,9 +24,10 @@ type sum struct {
 }
 
 type tallyState struct {
-	Total int      `json:"total"`
-	Calls int      `json:"calls"`
-	Log   []string `json:"log"`
+	Total int                `json:"total"`
+	Calls int                `json:"calls"`
+	Log   []string           `json:"log"`
+	Held  *situ.Promise[int] `json:"held,omitempty"`
 }
 
 var (
@@ -34,6 +35,7 @@ var (
 	addTo  = situ.NewMethod[add, sum](tally, "add")
 	takeIt = situ.NewMethod[add, sum](tally, "take")
 	note   = situ.NewMethod[string, situ.None](tally, "note")
+	never  = situ.NewMethod[situ.None, int](tally, "wait") // never answers
 	twice  = situ.NewFunc[int, int]("twice")
 	refuse = situ.NewFunc[string, int]("refuse")
 )
@@ -53,6 +55,10 @@ func program() []situ.Component {
 				s.Total -= a.By
 				s.Log = append(s.Log, fmt.Sprint("take ", a.By))
 				return sum{s.Total}, nil
+			}),
+			situ.On(never, func(s *tallyState, t *situ.Turn, _ situ.None) (int, error) {
+				s.Held = new(situ.Promise[int])
+				return situ.Hold(t, s.Held)
 			}),
 			situ.On(note, func(s *tallyState, _ *situ.Turn, text string) (situ.None, error) {
 				s.Log = append(s.Log, text)
@@ -112,6 +118,9 @@ func TestFlows(t *testing.T) {
 		"literal":       {`{"do":{"value":{"$literal":{"$ref":"#/input"}}}}`, ``, `{"$ref":"#/input"}`},
 		"unknown":       {`{"do":{"call":"nobody"}}`, ``, `!  run nobody: the program has no such function`},
 		"bad key":       {`{"do":{"call":{"type":"tally","key":{"$ref":"#/input"},"method":"add"}}}`, `""`, `!  tally/.add: wire.key: the key is empty`},
+		"within":        {`{"do":{"call":"tally/silent.wait","input":null,"within":{"$ref":"#/input"},"catch":[{"codes":["timeout"],"do":{"value":{"$ref":"#/error/kind"}}}]}}`, `"5m"`, `"timeout"`},
+		"within, met":   {`{"do":{"call":"twice","input":4,"within":"5m","delay":"1m"}}`, ``, `8`},
+		"within, past":  {`{"do":{"call":"twice","input":4,"within":{"$ref":"#/input"},"catch":[{"do":{"value":{"$ref":"#/error"}}}]}}`, `"1999-01-02T00:00:00Z"`, `{"kind":"timeout","message":"#/do/within: the deadline, 1999-01-02T00:00:00Z, is past, or before the call is delivered: it was not made"}`},
 		"exact":         {`{"do":{"value":{"$ref":"#/input"}}}`, `[12345678901234567890,1e400,0.10]`, `[12345678901234567890,1e400,0.10]`},
 	} {
 		t.Run(name, func(t *testing.T) {

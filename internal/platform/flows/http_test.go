@@ -114,6 +114,12 @@ func TestHTTP(t *testing.T) {
 			t.Errorf("as an object: %s: %s %s", body, resp.Status, text)
 		}
 	}
+	for _, inner := range []string{"answered", "woken", "go-on", "expire"} {
+		resp, text = send(t, "POST", base+"/v1/objects/situ.flow/x/"+inner, `{"run":1}`)
+		if resp.StatusCode != 404 || !strings.Contains(text, "for the program itself") {
+			t.Errorf("%s from outside: %s %s", inner, resp.Status, text)
+		}
+	}
 	resp, _ = send(t, "GET", base+"/v1/flows/x", "")
 	if resp.StatusCode != 404 {
 		t.Errorf("a flow that there is not: %s", resp.Status)

@@ -69,6 +69,7 @@ type Call struct {
 	Input  json.RawMessage
 	Policy *wire.Policy
 	At     time.Time // not before; zero is at once
+	By     time.Time // answered by then, or it fails; zero is no deadline
 }
 
 // Wake is a time at which Woken is to be called.
@@ -147,6 +148,9 @@ func (m *Machine) Answered(step string, value json.RawMessage, fail *Failure) Ef
 	in, ok := m.parse(step)
 	if !ok || m.state() == Over {
 		return Effects{}
+	}
+	if _, open := m.store.Frame(in.String()); !open {
+		return Effects{} // it was answered before
 	}
 	if in.step.Undoer >= 0 && in.step.Kind == graph.KindCall {
 		f, _ := m.store.Frame(flowKey)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/situ-dev/situ/flow/graph"
 )
@@ -80,6 +81,12 @@ func (m *Machine) call(in instance) {
 	}
 	if fail == nil && s.Delay != nil {
 		c.At, fail = m.moment(in, s.Delay)
+	}
+	if fail == nil && s.Deadline != nil {
+		if c.By, fail = m.moment(in, s.Deadline); fail == nil && (!c.By.After(m.now) || !c.By.After(c.At)) {
+			fail = &Failure{Kind: "timeout", Message: s.Pointer + "/within: the deadline, " + c.By.UTC().Format(time.RFC3339Nano) +
+				", is past, or before the call is delivered: it was not made"}
+		}
 	}
 	if fail != nil {
 		m.over(in, nil, fail)

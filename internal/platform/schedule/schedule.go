@@ -35,7 +35,7 @@ var (
 	Run     = situ.NewMethod[situ.None, api.Schedule](Type, "run", situ.Doc("Begins a run now, beside those of the clock."))
 	Remove  = situ.NewMethod[bool, situ.None](Type, "remove", situ.Doc("Forgets the schedule; with true, only if a program declared it. Runs that go on go on."))
 
-	tick  = situ.NewMethod[ticket, situ.None](Type, "tick", situ.Doc("The timer of the schedule. The platform calls it."))
+	tick  = situ.NewMethod[ticket, situ.None](Type, "tick", situ.Internal, situ.Doc("The timer of the schedule."))
 	ended = situ.NewMethod[situ.Reply[cbor.RawMessage, ticket], situ.None](Type, "ended")
 )
 

@@ -25,7 +25,6 @@ import (
 
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard/hook"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -135,12 +134,10 @@ func Component(cfg Config) situ.Component {
 	f := &Function{cfg: cfg}
 	f.client = &http.Client{Transport: f.cfg.transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	name := situ.NewFunc[hook.Delivery, situ.None](hook.Function, situ.Doc("Posts the answer of a call to the URL that its caller named."),
-		internal, situ.Timeout(timeout+10*time.Second), situ.Retries(retry))
+		situ.Internal, // nobody outside is to have anything signed that they like
+		situ.Timeout(timeout+10*time.Second), situ.Retries(retry))
 	return situ.Function(name, f.deliver).WhenClosed(f.client.CloseIdleConnections)
 }
-
-// internal keeps callers outside from having anything signed that they like.
-func internal(m *host.Method) { m.Internal = true }
 
 // deliver posts once. What may be better later is tried again, as what panics is;
 // what will not is an answer of the kind that makes it a dead letter.

@@ -28,7 +28,10 @@ type Config struct {
 	Dir   string   // where it runs; "" is where this process does
 	Token string   // for its environment, by which what it leaves behind is found
 	Env   []string // to be added to its environment, as "name=value"
-	Log   *slog.Logger
+	Alone bool     // Env is all of its environment
+	// Confine is called with the command before it is started, to change how.
+	Confine func(*exec.Cmd) error
+	Log     *slog.Logger
 	// Output receives the lines that it prints. Default: they are logged.
 	Output io.Writer
 }
@@ -87,11 +90,19 @@ func start(cfg Config) (*Process, error) {
 	p := &Process{cfg: cfg, output: &lines{log: cfg.Log, out: cfg.Output}, Exited: make(chan struct{}), tail: &tail{}}
 	p.cmd = exec.Command(cfg.Path, cfg.Args...)
 	p.cmd.Dir = cfg.Dir
-	p.cmd.Env = append(append(os.Environ(), cfg.Env...), guest.EnvToken+"="+cfg.Token)
+	if !cfg.Alone {
+		p.cmd.Env = os.Environ()
+	}
+	p.cmd.Env = append(append(p.cmd.Env, cfg.Env...), guest.EnvToken+"="+cfg.Token)
 	p.cmd.Stdout = io.MultiWriter(p.tail, p.output)
 	p.cmd.Stderr = p.cmd.Stdout // the same writer: one line at a time
 	p.cmd.WaitDelay = lingering
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if cfg.Confine != nil {
+		if err := cfg.Confine(p.cmd); err != nil {
+			return nil, err
+		}
+	}
 	started := make(chan error)
 	go func() {
 		// The kernel ties Pdeathsig to the thread that starts the process, not
