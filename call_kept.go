@@ -10,9 +10,17 @@ import (
 
 // keptCall is a call that is kept as data.
 type keptCall struct {
-	Call  []byte        `json:"call"` // an envelope that only says what is called, and how
-	After time.Duration `json:"after,omitempty"`
-	At    time.Time     `json:"at,omitzero"`
+	Call      []byte        `json:"call"` // an envelope that only says what is called, and how
+	After     time.Duration `json:"after,omitempty"`
+	At        time.Time     `json:"at,omitzero"`
+	Unchained bool          `json:"unchained,omitempty"`
+	Failure   bool          `json:"failure,omitempty"`
+	Want      wire.Format   `json:"want,omitempty"`
+	Path      wire.Waiters  `json:"path,omitempty"`
+	Within    time.Duration `json:"within,omitempty"`
+	By        time.Time     `json:"by,omitzero"`
+	Detached  bool          `json:"detached,omitempty"`
+	Beat      time.Duration `json:"beat,omitempty"`
 }
 
 // MarshalBinary implements encoding.BinaryMarshaler: a call can be kept in a
@@ -23,7 +31,8 @@ func (c Call[O]) MarshalBinary() ([]byte, error) {
 		return nil, c.Err()
 	}
 	env := &wire.Envelope{Kind: wire.Call, To: c.to, Body: c.in, Policy: c.policy, Settled: c.settled}
-	return codec.EncodeSorted(&keptCall{wire.AppendEnvelope(nil, env), c.after, c.at})
+	return codec.EncodeSorted(&keptCall{Call: wire.AppendEnvelope(nil, env), After: c.after, At: c.at, Unchained: c.unchained, Failure: c.failure,
+		Want: c.want, Path: c.path, Within: c.within, By: c.by, Detached: c.detached, Beat: c.beat})
 }
 
 // UnmarshalBinary implements encoding.BinaryUnmarshaler. An error is an *Error of Kind
@@ -38,7 +47,8 @@ func (c *Call[O]) UnmarshalBinary(b []byte) error {
 	if err != nil {
 		return &Error{Kind: fault.Corrupt.String(), Message: "a kept call cannot be read: " + err.Error()}
 	}
-	*c = Call[O]{to: env.To, in: env.Body, policy: env.Policy, settled: env.Settled, after: k.After, at: k.At}
+	*c = Call[O]{to: env.To, in: env.Body, policy: env.Policy, settled: env.Settled, after: k.After, at: k.At, unchained: k.Unchained, failure: k.Failure,
+		want: k.Want, path: k.Path, within: k.Within, by: k.By, detached: k.Detached, beat: k.Beat}
 	return nil
 }
 

@@ -6,6 +6,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -14,7 +15,10 @@ import (
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/node"
+	"github.com/situ-dev/situ/internal/otlp"
 	"github.com/situ-dev/situ/internal/platform"
+	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/span"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -44,6 +48,10 @@ type Options struct {
 	KeepAnswers time.Duration
 	// Drain is how long Close lets turns in flight run. Default 10 s.
 	Drain time.Duration
+	// Spans has the spans of chains sent to the collector of OpenTelemetry that the
+	// variables OTEL_* of the environment name, as situ serve does; to none if they name none. Close
+	// sends what is left.
+	Spans bool
 }
 
 // Platform is a running platform. It is a situ.Caller.
@@ -73,12 +81,22 @@ func Open(dir string, o Options, components ...situ.Component) (*Platform, error
 	if err != nil {
 		return nil, err
 	}
-	n, err := node.Open(node.Config{Dir: dir, Mode: "embedded", Log: o.Logger, Drain: o.Drain, Store: store.Options{Shards: o.Shards},
+	var spans *otlp.Exporter
+	var ended func([]span.Told)
+	if o.Spans {
+		if spans, err = otlp.FromEnv(cmp.Or(o.Logger, slog.New(slog.DiscardHandler))); err != nil {
+			return nil, err
+		}
+	}
+	if spans != nil {
+		ended = spans.Offer
+	}
+	n, err := node.Open(node.Config{Shard: shard.Config{Ended: ended}, Dir: dir, Mode: "embedded", Log: o.Logger, Drain: o.Drain, Store: store.Options{Shards: o.Shards},
 		Limits: node.Limits{Resident: o.MaxResident, ResidentBytes: o.MaxResidentBytes, IdleAfter: o.IdleAfter, KeepAnswers: o.KeepAnswers}})
 	if err != nil {
 		return nil, err
 	}
-	return start(n, host.Config{Timeout: o.Timeout, Log: o.Logger}, program{node.Platform, own, 0}, program{node.Main, set, maxFunctions})
+	return start(n, spans, host.Config{Timeout: o.Timeout, Log: o.Logger}, program{node.Platform, own, 0}, program{node.Main, set, maxFunctions})
 }
 
 // program is one that runs on the platform.
@@ -91,7 +109,7 @@ type program struct {
 // maxFunctions is how many functions run at once, called from outside.
 const maxFunctions = 2048
 
-func start(n *node.Node, cfg host.Config, programs ...program) (*Platform, error) {
+func start(n *node.Node, spans *otlp.Exporter, cfg host.Config, programs ...program) (*Platform, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	p := &Platform{node: n, stop: stop, done: make(chan struct{})}
 	ran := make(chan struct{})
@@ -109,6 +127,14 @@ func start(n *node.Node, cfg host.Config, programs ...program) (*Platform, error
 		}
 		locals = append(locals, l)
 	}
+	sending, last := context.WithCancel(context.Background())
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		if spans != nil {
+			spans.Run(sending)
+		}
+	}()
 	followed := make(chan struct{})
 	go func() {
 		defer close(followed)
@@ -122,6 +148,8 @@ func start(n *node.Node, cfg host.Config, programs ...program) (*Platform, error
 		for _, l := range locals {
 			l.Close()
 		}
+		last() // all that ended was offered
+		<-sent
 	}()
 	if failed != nil {
 		_ = p.Close() // the first error says more

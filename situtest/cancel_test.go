@@ -311,3 +311,70 @@ func cancelAndDeadline(t *testing.T, rt *situtest.Runtime, rnd *rand.Rand) {
 		}
 	}
 }
+
+// Who is called on failure is called once when a deadline ends the call: whether the
+// callee holds it, has not begun, or fails before or after the deadline; also over a
+// crash.
+func TestOnFailureOfDeadline(t *testing.T) {
+	typ := situ.NewType("complaints")
+	note := situ.NewMethod[situ.Failure[string], situ.None](typ, "note")
+	read := situ.NewMethod[situ.None, []string](typ, "read", situ.ReadOnly)
+	type state struct{ All []string }
+	worker := situ.NewType("worker")
+	do := situ.NewMethod[string, string](worker, "do", situ.Retries(situ.RetryPolicy(1, 0, 0)))
+	type work struct{ Caller situ.Promise[string] }
+	asker := situ.NewType("asker")
+	ask := situ.NewMethod[string, situ.None](asker, "ask")
+	heard := situ.NewMethod[situ.Reply[string, string], situ.None](asker, "heard")
+	components := []situ.Component{
+		situ.Object(typ,
+			situ.On(note, func(s *state, _ *situ.Turn, f situ.Failure[string]) (none situ.None, err error) {
+				s.All = append(s.All, fmt.Sprint(f.To, " ", f.Kind, " ", f.Input, " ", f.Attempts))
+				return none, nil
+			}),
+			situ.On(read, func(s *state, _ *situ.Turn, _ situ.None) ([]string, error) { return s.All, nil })),
+		situ.Object(worker, situ.On(do, func(w *work, t *situ.Turn, how string) (string, error) {
+			switch how {
+			case "hold":
+				return situ.Hold(t, &w.Caller)
+			case "tail":
+				return situ.Tail(t, do.To(t.Key()+"2", "hold"))
+			case "panic":
+				panic("oh")
+			case "late":
+				time.Sleep(30 * time.Second)
+				return "", errors.New("too late anyway")
+			case "fail":
+				return "", errors.New("no")
+			}
+			return "ok", nil
+		})),
+		situ.Object(asker,
+			situ.On(ask, func(_ *struct{}, t *situ.Turn, how string) (none situ.None, err error) {
+				return situ.Then(t, do.To("w-"+how, how).Within(20*time.Second).OnFailure(note.To("c", situ.Failure[string]{})), heard, "")
+			}),
+			situ.On(heard, func(*struct{}, *situ.Turn, situ.Reply[string, string]) (none situ.None, err error) { return none, nil })),
+	}
+	for how, want := range map[string]string{"hold": "worker/w-hold.do timeout hold 0", "tail": "worker/w-tail.do timeout tail 0",
+		"panic": "worker/w-panic.do crashed panic 1", "late": "worker/w-late.do timeout late", "fail": "worker/w-fail.do failed fail 1", "ok": ""} {
+		for _, crash := range []bool{false, true} {
+			situtest.Options{Shards: 3}.Run(t, components, func(t *testing.T, rt *situtest.Runtime) {
+				if _, err := situ.Start(t.Context(), rt, ask.To("a", how)); err != nil {
+					t.Fatal(err)
+				}
+				rt.Pass(5 * time.Second)
+				if crash {
+					rt.Crash()
+				}
+				rt.Pass(5 * time.Minute)
+				got := strings.Join(situtest.Do(rt, read.To("c", situ.None{})), "; ")
+				if !strings.HasPrefix(got, want) || strings.Contains(got, ";") || (got == "") != (want == "") {
+					t.Errorf("%s, crash %v: noted %q, want %q", how, crash, got, want)
+				}
+				if letters := rt.DeadLetters(); letters != "" {
+					t.Errorf("%s, crash %v: dead letters: %s", how, crash, letters)
+				}
+			})
+		}
+	}
+}

@@ -115,7 +115,13 @@ func (p *Program) admit(m *host.Manifest) error {
 			}
 		}
 	}
-	return nil
+	var others []*host.Manifest
+	for _, other := range p.n.programs {
+		if other != p && other.manifest != nil {
+			others = append(others, other.manifest)
+		}
+	}
+	return CheckSchedules(m, others...)
 }
 
 // SetHosts makes every shard run the program's turns on the host that of

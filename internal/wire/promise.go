@@ -18,6 +18,10 @@ const TokenType = "~token"
 // answers it, and the shard tells the caller if the chain is cancelled before.
 const HoldMethod = "hold"
 
+// FailMethod is what a failure is told to that a guard of a call is to pass on: see
+// Promise.OnFail.
+const FailMethod = "failed"
+
 // HoldCall returns the message that keeps back: whoever answers the promise that is
 // returned with it answers back, once. Holder is the object that has the promise.
 func HoldCall(id InvocationID, shard ShardID, back *Callback, holder ObjectID) (*Envelope, *Callback) {
@@ -64,6 +68,11 @@ type Promise struct {
 	// is. Holder is the object in whose state it is.
 	Chain  InvocationID
 	Holder ObjectID
+	// OnFail, of a call with a deadline, is who is called once when it fails, or its deadline
+	// passes; Input is that of the call, for that. Told says that it was.
+	OnFail Address
+	Input  Payload
+	Told   bool
 }
 
 // AppendPromise appends the encoding of p to buf.
@@ -90,6 +99,13 @@ func AppendPromise(buf []byte, p *Promise) []byte {
 	e.String(13, string(p.Chain))
 	e.String(14, p.Holder.Type)
 	e.String(15, p.Holder.Key)
+	e.String(16, p.OnFail.Type)
+	e.String(17, p.OnFail.Key)
+	e.String(18, p.OnFail.Method)
+	e.payload(19, 20, p.Input)
+	if p.Told {
+		e.Int(21, 1)
+	}
 	return e.Buf
 }
 
@@ -130,9 +146,35 @@ func DecodePromise(b []byte) (*Promise, error) {
 			p.Holder.Type = d.Text()
 		case 15:
 			p.Holder.Key = d.Text()
+		default:
+			p.decodeFail(n, &d)
 		}
 	}
 	return p, d.Err()
+}
+
+func (p *Promise) decodeFail(n byte, d *Decoder) {
+	switch n {
+	case 16:
+		p.OnFail.Type = d.Text()
+	case 17:
+		p.OnFail.Key = d.Text()
+	case 18:
+		p.OnFail.Method = d.Text()
+	case 19:
+		p.Input.Format = Format(d.Small(math.MaxUint8))
+	case 20:
+		p.Input.Data = d.Raw()
+	case 21:
+		p.Told = d.Int() != 0
+	}
+}
+
+// PromiseShard returns the shard that has made the promise with that name.
+func PromiseShard(id InvocationID) (ShardID, bool) {
+	text, _, ok := strings.Cut(string(id), "-")
+	n, err := strconv.ParseUint(text, 16, 16)
+	return ShardID(n), ok && err == nil
 }
 
 // tokenLen is the length of a callback token: the shard in four hex digits, and

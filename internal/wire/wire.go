@@ -124,6 +124,10 @@ type Failure struct {
 	Detail  string // a panic's stack, for people
 }
 
+// Refused is the code of a failure of the platform's own functions that nobody hears
+// and that is kept as a dead letter: what they were to do is not to be had.
+const Refused = "refused"
+
 // Err returns f as an error, or nil for a nil f. On is what failed.
 func (f *Failure) Err(on string) error {
 	if f == nil {

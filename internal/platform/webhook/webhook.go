@@ -26,6 +26,7 @@ import (
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/shard/hook"
+	"github.com/situ-dev/situ/internal/wire"
 )
 
 // Bounds of a delivery.
@@ -184,7 +185,7 @@ func withoutURL(err error) error {
 
 // final is a failure that makes a dead letter at once.
 func final(format string, args ...any) error {
-	return &situ.Error{Kind: fault.NotFound.String(), Message: "the answer is not taken: " + fmt.Sprintf(format, args...)}
+	return &situ.Error{Kind: fault.Failed.String(), Code: wire.Refused, Message: "the answer is not taken: " + fmt.Sprintf(format, args...)}
 }
 
 // sign sets the headers of Standard Webhooks.

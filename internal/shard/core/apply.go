@@ -5,6 +5,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/shard/mail"
@@ -242,7 +243,7 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 // an error is done with, and counted.
 func (c *Core) unheard(env *wire.Envelope, fail *wire.Failure) {
 	c.stats.Unheard++
-	if fail.Kind == fault.NotFound.String() || fail.Kind == fault.Corrupt.String() {
+	if fail.Kind == fault.NotFound.String() || fail.Kind == fault.Corrupt.String() || host.Reserved(env.To.Method) && fail.Code == wire.Refused {
 		c.bury(env, fail)
 		return
 	}
@@ -272,7 +273,7 @@ func (c *Core) reply(o *object, env *wire.Envelope, res *turn.Result, relaxed bo
 func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
 	c.account.Sent(env)
-	if env.To.Type == wire.TokenType {
+	if env.To.Type == wire.TokenType && env.To.Method != wire.FailMethod {
 		c.await(env)
 		return
 	}

@@ -320,7 +320,13 @@ func (c *Core) place(env *wire.Envelope) wire.ShardID {
 	switch {
 	case env.To == (wire.Address{}) && env.Back != nil:
 		return env.Back.Shard
-	case env.To.Function(), env.To.Type == wire.TokenType:
+	case env.To.Type == wire.TokenType:
+		to, ok := wire.PromiseShard(wire.InvocationID(env.To.Key))
+		if !ok || int(to) >= c.cfg.Shards {
+			return c.id
+		}
+		return to
+	case env.To.Function():
 		return c.id
 	}
 	return place.Shard(env.To.Object(), c.cfg.Shards)

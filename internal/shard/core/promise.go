@@ -1,6 +1,7 @@
 package core
 
 import (
+	"github.com/situ-dev/situ/internal/shard/dead"
 	"github.com/situ-dev/situ/internal/shard/promise"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -22,6 +23,9 @@ func (c home) Remove(when wire.Time, seq wire.Seq) { c.timers.Remove(when, seq) 
 
 // Send implements promise.Shard.
 func (c home) Send(reply *wire.Envelope) { c.send(reply) }
+
+// Tell implements promise.Shard.
+func (c home) Tell(call *wire.Envelope, why *wire.Failure) { c.send(dead.Call(call, why, 0, c.now)) }
 
 // await makes the promise that a turn asks for: of a callback token, or of a caller
 // that it holds.

@@ -99,6 +99,10 @@ func (c *Core) accept(env *wire.Envelope) {
 		c.endRuns(env.Chain())
 		return
 	}
+	if env.To.Type == wire.TokenType {
+		c.Fail(c.proms.Failed(env, c.now))
+		return
+	}
 	c.arrival++
 	env.Seq = c.arrival
 	env.Note &^= wire.InMail | wire.InSheet | wire.InTimers | wire.Stale

@@ -33,6 +33,8 @@ type Shard interface {
 	Remove(when wire.Time, seq wire.Seq)
 	// Send sends an answer on.
 	Send(reply *wire.Envelope)
+	// Tell calls who is to be told that the call, whose policy says who, has failed.
+	Tell(call *wire.Envelope, why *wire.Failure)
 }
 
 // Promises is the promises of one shard.
@@ -101,6 +103,12 @@ func (ps *Promises) Guard(env *wire.Envelope, now wire.Time) {
 	ps.named++
 	id := rows.ID(ps.shard, ps.boot, ps.named)
 	p := &wire.Promise{Back: env.Back, Made: now, Until: env.Deadline(), On: env.To.String()}
+	if env.Policy != nil && env.Policy.OnFail != (wire.Address{}) { // it may fail, or be late: one is told
+		own := *env.Policy
+		p.OnFail, p.Input = own.OnFail, env.Body
+		own.OnFail = wire.Address{Type: wire.TokenType, Key: string(id), Method: wire.FailMethod}
+		env.Policy = &own
+	}
 	env.Back = &wire.Callback{Kind: wire.ToPromise, ID: id, Shard: ps.shard, Format: env.Back.Format}
 	ps.wait(id, p, false)
 }
@@ -203,6 +211,7 @@ func (ps *Promises) Lapse(env *wire.Envelope, now wire.Time) error {
 		return nil
 	}
 	ps.end(id, p, row, wire.Expired, now)
+	ps.unmet(p, lapsed(p, now))
 	ps.reply(p, wire.Payload{}, lapsed(p, now))
 	return nil
 }
@@ -211,6 +220,35 @@ func (ps *Promises) reply(p *wire.Promise, body wire.Payload, fail *wire.Failure
 	if p.Back != nil {
 		ps.home.Send(wire.ReplyTo(p.Back, body, fail))
 	}
+}
+
+// Failed passes on what env tells, that the call of a guard failed, unless its
+// deadline was before.
+func (ps *Promises) Failed(env *wire.Envelope, now wire.Time) error {
+	id := wire.InvocationID(env.To.Key)
+	p, row, err := ps.find(id)
+	if err != nil || p == nil || p.Over != wire.Open || p.Told || p.OnFail == (wire.Address{}) {
+		return err
+	}
+	next := *p
+	next.Told = true
+	ps.fresh[id] = entry{&next, row}
+	ps.home.Send(&wire.Envelope{Kind: wire.Call, To: p.OnFail, Body: env.Body, Made: now,
+		Lineage: wire.Lineage{Trace: env.Trace(), Chain: env.Chain()}.Some()})
+	return nil
+}
+
+// unmet tells who is called when a call fails that its deadline has ended it.
+func (ps *Promises) unmet(p *wire.Promise, why *wire.Failure) {
+	if p.Told || p.OnFail == (wire.Address{}) {
+		return
+	}
+	line := wire.Lineage{}
+	if p.Back != nil {
+		line.Chain = p.Back.Chain
+	}
+	env := &wire.Envelope{Kind: wire.Call, To: wire.Address{Method: p.On}, Body: p.Input, Policy: &wire.Policy{OnFail: p.OnFail}, Lineage: line.Some()}
+	ps.home.Tell(env, why)
 }
 
 // lapsed says why nobody answered.

@@ -57,6 +57,9 @@ func (w *world) Remove(when wire.Time, seq wire.Seq) { w.ts.Remove(when, seq) }
 
 func (w *world) Send(reply *wire.Envelope) { w.sent = append(w.sent, reply) }
 
+// Tell is for calls that name who is told of a failure: there are none here.
+func (w *world) Tell(*wire.Envelope, *wire.Failure) { w.t.Fatal("somebody is told of a failure") }
+
 // told returns what was sent since it was asked last.
 func (w *world) told() (all []*wire.Envelope) {
 	all, w.sent = w.sent, nil
