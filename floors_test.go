@@ -24,7 +24,7 @@ const floors = `
 	internal/fault internal/near internal/heap internal/proc internal/frugal internal/golden internal/clean internal/seed
 	internal/wire internal/invariants internal/schema internal/vet
 	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter
-	internal/host internal/view internal/codec internal/policy internal/bundle internal/strict
+	internal/host internal/view internal/codec internal/policy internal/bundle internal/strict internal/sandbox
 	internal/workproto internal/element internal/project
 	internal/guest
 	internal/store/file
@@ -56,6 +56,7 @@ const floors = `
 	internal/build
 	examples/... tools/... docs/...
 	internal/cli
+	internal/cli/ship
 	bench/...
 	cmd/... internal/killtest/... internal/simtest
 `

@@ -20,6 +20,7 @@ import (
 	"github.com/situ-dev/situ/internal/heap"
 	"github.com/situ-dev/situ/internal/lambda/adapter"
 	"github.com/situ-dev/situ/internal/near"
+	"github.com/situ-dev/situ/internal/sandbox"
 )
 
 // commands are all commands, in the order that help shows. To add one, add
@@ -50,6 +51,7 @@ var commands = []func(*console) *cobra.Command{
 func main() {
 	vetTool(os.Args[1:])
 	heap.Tune()
+	sandbox.Serve() // the platform runs this binary as the inside of one
 	suite.Serve()   // a bench runs this binary as its other processes, too
 	adapter.Serve() // and the platform, as the worker of what does not link the SDK
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -98,6 +100,7 @@ Begin with "situ dev DIR" in one terminal, and "situ ls" in another.`,
 	for _, command := range commands {
 		root.AddCommand(command(c))
 	}
+	root.AddCommand(shipCommands(c)...)
 	return root
 }
 

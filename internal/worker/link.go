@@ -27,9 +27,8 @@ type link struct {
 	reports chan *turn.Report
 	rest    chan []byte  // for writeRest
 	unsaid  atomic.Int32 // messages in its hands
-
-	buf   []byte      // of Submit
-	drops []turn.Slot // of frames of which nothing went to the worker
+	buf     []byte       // of Submit
+	drops   []turn.Slot  // of frames of which nothing went to the worker
 
 	mu      sync.Mutex
 	closed  bool // reports is
@@ -38,6 +37,8 @@ type link struct {
 	claimed uint64 // a frame of which the worker says that it was reported
 	claims  int    // how often, in a row
 }
+
+const mostUnsaid = 34 // messages that may wait for a worker which does not read
 
 var _ shard.Host = (*link)(nil)
 
@@ -72,7 +73,7 @@ func newLink(s *session, id wire.ShardID, c *workproto.Conn) (*link, error) {
 	}
 	c.Limit(s.pool.cfg.maxFrame())
 	return &link{s: s, id: id, conn: c, raw: raw, check: check.Checker{Shards: s.pool.node.Shards(), MaxState: s.pool.cfg.Run.MaxState},
-		reports: make(chan *turn.Report, 64), rest: make(chan []byte, 2), open: map[uint64]*flight{}}, nil
+		reports: make(chan *turn.Report, 64), rest: make(chan []byte, mostUnsaid), open: map[uint64]*flight{}}, nil
 }
 
 // Reports implements shard.Host.
@@ -105,6 +106,13 @@ func (l *link) Submit(f *turn.Frame) {
 		}
 	}
 	l.send(fl, buf)
+}
+
+// Cancel implements shard.Host. A worker that does not read is not told.
+func (l *link) Cancel(frame uint64, task int) {
+	if l.unsaid.Load() < mostUnsaid-2 { // room for frames
+		l.write((&workproto.Cancel{Frame: frame, Index: task}).Message())
+	}
 }
 
 // send gives a frame, which buf has encoded, to the worker.

@@ -1,0 +1,12 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/situ-dev/situ/internal/cli/ship"
+)
+
+// shipCommands are those that bring a directory to a platform.
+func shipCommands(c *console) []*cobra.Command {
+	return ship.Commands(ship.Console{Out: c.out, Note: c.note, Table: c.table, JSON: func() bool { return c.json }, Print: c.machine, Client: c.client})
+}
