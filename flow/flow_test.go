@@ -513,7 +513,8 @@ func TestSame(t *testing.T) {
 func TestLarge(t *testing.T) {
 	code := func(f *flow.Flow, in string) (string, error) {
 		if in == "answer" {
-			return flow.Await(f, decide.To("large", ""))
+			v, err := flow.Await(f, decide.To("large", ""))
+			return fmt.Sprint(len(v)), err
 		}
 		size := 900_000
 		if in == "one" {

@@ -156,7 +156,11 @@ func (m *Machine) list(in instance) ([]any, *Failure) {
 	}
 	list, ok := v.([]any)
 	if !ok {
-		return nil, failed("reference", "%s/map is no list", in.step.Pointer)
+		text, _ := encode(v) // it was decoded
+		if len(text) > 40 {
+			text = append(text[:40:40], "…"...)
+		}
+		return nil, failed("reference", "%s/map is %s; want a list", in.step.Pointer, text)
 	}
 	if len(m.mem.lists) >= maxKept {
 		clear(m.mem.lists)
