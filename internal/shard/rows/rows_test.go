@@ -22,7 +22,7 @@ var flight = wire.ObjectID{Type: "flight", Key: "BA123"}
 
 // object returns the row of an object.
 func object(r rows.Object) []byte {
-	return append(rows.AppendObjectHead(nil, r.Modified, r.Size), r.Root...)
+	return append(rows.AppendObjectHead(nil, r.Modified, r.Size, r.Pin), r.Root...)
 }
 
 func envelope() *wire.Envelope {
