@@ -1,6 +1,7 @@
 package situ
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -92,12 +93,12 @@ func answer[I, O any](t *Turn, h func(I) (O, error)) (wire.Payload, error) {
 // [List], [Counter] or [Promise] is a field of S or of a struct in S. What S
 // cannot be, and a method of t that is not bound, is an error of the host's.
 func Object[S any](t *Type, bindings ...Binding[S]) Component {
-	shape, err := shapeOf[S]()
+	sh, err := shapeOf[S]()
 	if err != nil {
 		return Component{err: fmt.Errorf("type %s: %w", t.name, err)}
 	}
-	code := &code[S]{shape: shape, methods: map[*host.Method]func(*S, *Turn) (wire.Payload, error){}}
-	ht := &host.Type{Name: t.name, Doc: t.doc, Policy: t.retry, Methods: map[string]*host.Method{},
+	code := &code[S]{shape: sh, methods: map[*host.Method]func(*S, *Turn) (wire.Payload, error){}}
+	ht := &host.Type{Name: t.name, Doc: t.doc, Policy: t.retry, Halts: t.halts, Methods: map[string]*host.Method{},
 		State: schemaOf[S](), New: func() host.Instance { return &instance[S]{code: code} }}
 	for _, b := range bindings {
 		switch {
@@ -138,7 +139,7 @@ func (t *Turn) run(call func() (wire.Payload, error)) (out host.Outcome) {
 		}
 	}()
 	body, err := call()
-	if late := t.h.Err(); late != nil {
+	if late := t.h.Err(); late != nil && !errors.Is(late, context.Canceled) { // cancelled, it may end well
 		return host.Outcome{Panic: true, Fail: &wire.Failure{Kind: fault.Timeout.String(),
 			Message: fmt.Sprintf("the handler of %v took too long: %v", t.h.Env.To, late)}}
 	}
@@ -152,6 +153,9 @@ func (t *Turn) run(call func() (wire.Payload, error)) (out host.Outcome) {
 			t.held()
 		}
 		return host.Outcome{Sends: t.out, Moved: true}
+	case err != nil && t.h.Err() != nil && errors.Is(err, context.Canceled): // that it passes on
+		return host.Outcome{Fail: &wire.Failure{Kind: fault.Canceled.String(), Code: "canceled",
+			Message: fmt.Sprintf("%v was told while it ran that its call is cancelled: %v", t.h.Env.To, err)}}
 	case err != nil:
 		return host.Outcome{Fail: failureOf(err)}
 	}

@@ -21,13 +21,14 @@ type Type struct {
 	name    string
 	doc     string
 	retry   wire.Policy
+	halts   bool
 	methods []*host.Method
 }
 
 // NewType declares an object type. The name is durable: it is written to disk,
 // so it does not change when Go identifiers are renamed. NewType panics if the
 // name is not made of letters, digits, '-', '_' and '.', or if it gets an
-// option other than Doc and Retries.
+// option other than Doc, Retries and PauseOnDead.
 func NewType(name string, options ...Option) *Type {
 	must(wire.CheckName("type", name))
 	var m host.Method
@@ -35,16 +36,16 @@ func NewType(name string, options ...Option) *Type {
 		o(&m)
 	}
 	if m.ReadOnly || m.Relaxed || m.Timeout != 0 || m.Example != nil {
-		panic("situ: type " + name + ": ReadOnly, Relaxed, Timeout and Example are for methods: a type takes Doc and Retries")
+		panic("situ: type " + name + ": ReadOnly, Relaxed, Timeout and Example are for methods: a type takes Doc, Retries and PauseOnDead")
 	}
-	return &Type{name: name, doc: m.Doc, retry: m.Policy}
+	return &Type{name: name, doc: m.Doc, retry: m.Policy, halts: m.Halts}
 }
 
 // Name returns the durable name of the type.
 func (t *Type) Name() string { return t.name }
 
 // An Option says something about a method, a function or a type when it is
-// declared. A type takes Doc and Retries.
+// declared. A type takes Doc, Retries and PauseOnDead.
 type Option func(*host.Method)
 
 // Doc describes a method, function or type to those who call it.
@@ -80,6 +81,12 @@ func Internal(m *host.Method) { m.Internal = true }
 // counts as failed and is retried by policy.
 func Timeout(d time.Duration) Option { return func(m *host.Method) { m.Timeout = d } }
 
+// PauseOnDead declares that an object of a type pauses when a message of it becomes a
+// dead letter: its later messages wait, in order, until the letter is run again (`situ
+// dead retry`), which is then the first, or the object is resumed without it (`situ resume`).
+// Without it, an object goes on with its next message. It is for types.
+func PauseOnDead(m *host.Method) { m.Halts = true }
+
 // A Method is the typed name of one operation of an object type.
 type Method[I, O any] struct {
 	typ *Type
@@ -104,6 +111,9 @@ func newMethod[I, O any](name string, options []Option) *host.Method {
 	m := &host.Method{Name: name}
 	for _, o := range options {
 		o(m)
+	}
+	if m.Halts {
+		panic(fmt.Sprintf("situ: %s: PauseOnDead is for types, not for a method or function", name))
 	}
 	for _, t := range []reflect.Type{reflect.TypeFor[I](), reflect.TypeFor[O]()} {
 		if why := traitsOf(t).Unfit; why != "" {

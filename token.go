@@ -20,9 +20,7 @@ import (
 // nothing. So hand a token to what sends it by a message of the turn.
 func Token[O any](t *Turn, expiry time.Duration) (call Call[O], token string) {
 	t.live()
-	var secret [16]byte
-	_, _ = rand.Read(secret[:]) // never fails (crypto/rand)
-	token = string(wire.NewToken(t.h.Shard, secret))
+	token = string(t.newToken())
 	return Callback[O](token, expiry), token
 }
 
@@ -49,4 +47,27 @@ func (c Call[O]) Heartbeat(d time.Duration) Call[O] {
 		c.err = fault.New(fault.Invalid, "call", c.String(), "a heartbeat every %v cannot be", d)
 	}
 	return c
+}
+
+// newToken returns a name for a promise that nobody can guess.
+func (t *Turn) newToken() wire.InvocationID {
+	var secret [16]byte
+	_, _ = rand.Read(secret[:]) // never fails (crypto/rand)
+	return wire.NewToken(t.h.Shard, secret)
+}
+
+// keep returns the callback that answers back later. If the chain of the call may be
+// cancelled meanwhile, that is a promise of the shard: it tells who waits, who is then answered
+// once. A caller outside is told by its record.
+func (t *Turn) keep(back *wire.Callback) *wire.Callback {
+	env := t.h.Env
+	if back == nil || back.Kind == wire.ToInvocation || env.Chain() == "" || env.Free() || env.To.Function() || t.h.Method.Tells {
+		return back
+	}
+	hold, promise := wire.HoldCall(t.newToken(), t.h.Shard, back, env.To.Object())
+	hold.Made = t.h.Now
+	line := wire.Lineage{Chain: env.Chain(), Deadline: t.deadline()}
+	hold.Lineage = line.Some()
+	t.send(hold, nil)
+	return promise
 }

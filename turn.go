@@ -238,7 +238,8 @@ func (p *Promise[O]) UnmarshalCBOR(b []byte) error {
 
 // Hold ends the turn by storing the caller's callback in *p, which must be
 // part of the object's state. A caller that p held already is answered with an
-// error: a promise has one. Use it like Tail.
+// error: a promise has one. Use it like Tail. If the call is of a chain that is cancelled,
+// its caller is told then, and what p is resolved with is dropped.
 //
 // If the call comes from one that this object is already waiting for, nobody could
 // go on. Then nothing is held, and the error, of kind "in-progress" with the code
@@ -251,7 +252,7 @@ func Hold[O any](t *Turn, p *Promise[O]) (zero O, err error) {
 	if p.back != nil {
 		Reject(t, p, fault.New(fault.Failed, "", "", "replaced by a later call"))
 	}
-	p.back = t.h.Env.Back
+	p.back = t.keep(t.h.Env.Back)
 	return zero, errMoved
 }
 

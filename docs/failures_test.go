@@ -24,9 +24,13 @@ var (
 	release   = situ.NewMethod[string, situ.None](hotelType, "release")
 	rooms     = situ.NewMethod[situ.None, int](hotelType, "rooms", situ.ReadOnly)
 
+	ledgerType = situ.NewType("ledger", situ.PauseOnDead)
+
 	planeType = situ.NewType("plane")
 	seat      = situ.NewMethod[string, string](planeType, "seat")
 )
+
+var _ = ledgerType
 
 // Trip is the state of a trip.
 type Trip struct {

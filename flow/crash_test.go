@@ -12,14 +12,29 @@ import (
 	"github.com/situ-dev/situ/situtest"
 )
 
+// mortal is a platform that dies at a commit, once.
+type mortal struct {
+	*situtest.Runtime
+	died bool
+}
+
+// revive starts it again if it has died, and reports whether it had.
+func (m *mortal) revive() bool {
+	if !m.Crashed() {
+		return false
+	}
+	m.died = true
+	m.Restart()
+	return true
+}
+
 // persist makes a call, which has an idempotency key, until it is answered, over a crash.
-func persist[O any](t *testing.T, rt *situtest.Runtime, c situ.Call[O]) (O, error) {
+func persist[O any](t *testing.T, rt *mortal, c situ.Call[O]) (O, error) {
 	t.Helper()
 	for {
 		out, err := situ.Do(t.Context(), rt, c)
 		switch {
-		case rt.Crashed():
-			rt.Restart()
+		case rt.revive():
 		case err != nil && strings.Contains(err.Error(), "is being worked on"):
 			rt.Pass(time.Second)
 		default:
@@ -29,7 +44,7 @@ func persist[O any](t *testing.T, rt *situtest.Runtime, c situ.Call[O]) (O, erro
 }
 
 // must is persist of what is to succeed.
-func must[O any](t *testing.T, rt *situtest.Runtime, c situ.Call[O]) O {
+func must[O any](t *testing.T, rt *mortal, c situ.Call[O]) O {
 	t.Helper()
 	out, err := persist(t, rt, c)
 	if err != nil {
@@ -40,25 +55,22 @@ func must[O any](t *testing.T, rt *situtest.Runtime, c situ.Call[O]) O {
 
 // everyCommit runs f with a crash at its first commit, at its second, and so on, until it
 // is over before that.
-func everyCommit(t *testing.T, code func(*flow.Flow, string) (string, error), least int, f func(*testing.T, *situtest.Runtime)) {
+func everyCommit(t *testing.T, code func(*flow.Flow, string) (string, error), least int, f func(*testing.T, *mortal)) {
 	t.Helper()
 	for crash := 1; ; crash++ {
-		over := false
+		died := false
 		situtest.Run(t, host(code), func(t *testing.T, rt *situtest.Runtime) {
+			m := &mortal{Runtime: rt}
 			rt.CrashAt(crash)
-			f(t, rt)
+			f(t, m)
 			rt.Pass(time.Minute)
-			if rt.Crashed() {
-				rt.Restart()
-				over = false
-				return
-			}
-			over = true
+			m.revive()
+			died = m.died
 		})
 		if t.Failed() {
 			t.Fatalf("with a crash at commit %d", crash)
 		}
-		if over {
+		if !died {
 			if t.Logf("%d commits", crash-1); crash <= least {
 				t.Errorf("there are %d commits only", crash-1)
 			}
@@ -71,12 +83,11 @@ func everyCommit(t *testing.T, code func(*flow.Flow, string) (string, error), le
 }
 
 // start begins workflow 1, without waiting for its end.
-func start(t *testing.T, rt *situtest.Runtime, in string) {
+func start(t *testing.T, rt *mortal, in string) {
 	t.Helper()
 	for {
 		_, err := situ.Start(t.Context(), rt, run.To("1", in).Idempotent("start"))
-		if rt.Crashed() {
-			rt.Restart()
+		if rt.revive() {
 			continue
 		}
 		if err != nil {
@@ -109,7 +120,7 @@ func TestSagaCrashes(t *testing.T) {
 		}
 		return "", situ.Errorf("late", "it was to be cancelled")
 	}
-	everyCommit(t, code, 8, func(t *testing.T, rt *situtest.Runtime) {
+	everyCommit(t, code, 8, func(t *testing.T, rt *mortal) {
 		start(t, rt, "in")
 		must(t, rt, approve.To("1", true).Idempotent("a"))
 		for in := (flow.Info{}); in.Run != 1; { // the update is for the second run
@@ -123,6 +134,8 @@ func TestSagaCrashes(t *testing.T) {
 		if _, err := persist(t, rt, run.To("1", "in")); situ.CodeOf(err) != "cancelled" {
 			t.Errorf("the caller got %v", err)
 		}
+		rt.revive()
+		rt.CrashAt(0)                                                    // never more
 		if got := rt.State(accountType, "ann"); got != `{"Balance":8}` { // of the first run
 			t.Errorf("account %s", got)
 		}
@@ -144,7 +157,7 @@ func TestResetCrashes(t *testing.T) {
 		_, err = flow.Wait(f, approve)
 		return "", err
 	}
-	everyCommit(t, code, 8, func(t *testing.T, rt *situtest.Runtime) {
+	everyCommit(t, code, 8, func(t *testing.T, rt *mortal) {
 		start(t, rt, "in")
 		for in := (flow.Info{}); in.Entries != 5; rt.Pass(time.Second) { // two calls with their answers, and the step
 			in = must(t, rt, flow.Of(orderType, "1").Info())
@@ -157,10 +170,12 @@ func TestResetCrashes(t *testing.T) {
 		if _, err := persist(t, rt, run.To("1", "in")); situ.CodeOf(err) != "terminated" {
 			t.Errorf("the caller got %v", err)
 		}
+		must(t, rt, flow.Of(orderType, "1").Purge().Idempotent("p"))
+		rt.revive()
+		rt.CrashAt(0) // never more
 		if got := rt.State(accountType, "ann"); got != `{"Balance":21}` {
 			t.Errorf("account %s", got)
 		}
-		must(t, rt, flow.Of(orderType, "1").Purge().Idempotent("p"))
 		if got := rt.State(orderType, "1"); got != "" {
 			t.Errorf("purged: %s", got)
 		}

@@ -1,10 +1,13 @@
 package flow
 
 import (
+	"slices"
+
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/fault"
 	journal "github.com/situ-dev/situ/internal/flow"
+	"github.com/situ-dev/situ/internal/host"
 )
 
 // A Signal is a message to a workflow, which waits for it with [Wait].
@@ -135,6 +138,7 @@ type Update[I, O any] struct {
 
 // NewUpdate declares an update of workflows of type t. The name is as a signal's.
 func NewUpdate[I, O any](t *situ.Type, name string, options ...situ.Option) Update[I, O] {
+	options = append(slices.Clone(options), func(m *host.Method) { m.Tells = true })
 	u := Update[I, O]{name, situ.NewMethod[I, O](t, name, options...)}
 	methodsOf(t).declare(func(p *program) situ.Binding[state] {
 		return situ.On(u.m, func(s *state, t *situ.Turn, in I) (out O, err error) {

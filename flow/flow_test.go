@@ -277,6 +277,10 @@ func TestMismatch(t *testing.T) {
 		if got := situtest.Do(rt, run.To("back", "")); got != "ann" {
 			t.Errorf("resumed: %q", got)
 		}
+		if got := situtest.Do(rt, flow.Of(orderType, "reset").Journal()); len(got) != 3 || *got[0].Command != 0 || got[0].Name != "call account/ann.pay" ||
+			*got[1].Of != 0 || string(got[1].Value) != "2" || got[2].Kind != "signal" || string(got[2].Value) != "true" {
+			t.Errorf("journal: %+v", got)
+		}
 		who = "bob"
 		situtest.Do(rt, flow.Of(orderType, "reset").Reset(0))
 		situtest.Do(rt, approve.To("reset", true)) // the first came after the reset
@@ -508,6 +512,9 @@ func TestSame(t *testing.T) {
 // bytes parks the workflow: no turn is lost because its state would be too large.
 func TestLarge(t *testing.T) {
 	code := func(f *flow.Flow, in string) (string, error) {
+		if in == "answer" {
+			return flow.Await(f, decide.To("large", ""))
+		}
 		size := 900_000
 		if in == "one" {
 			size = 2 << 20
@@ -519,7 +526,15 @@ func TestLarge(t *testing.T) {
 		}
 		return "all", nil
 	}
-	situtest.Run(t, host(code), func(t *testing.T, rt *situtest.Runtime) {
+	situtest.Run(t, append(host(code), desks()), func(t *testing.T, rt *situtest.Runtime) {
+		if _, err := situ.Start(t.Context(), rt, run.To("3", "answer")); err != nil {
+			t.Fatal(err)
+		}
+		rt.Settle()
+		situtest.Do(rt, open.To("large", "large"))
+		if err := situtest.DoErr(rt, run.To("3", "answer")); err == nil || !strings.Contains(err.Error(), "the result has 10485") {
+			t.Errorf("one large answer: %v", err)
+		}
 		if err := situtest.DoErr(rt, run.To("1", "one")); err == nil || !strings.Contains(err.Error(), "the result has 20971") {
 			t.Errorf("one large result: %v", err)
 		}

@@ -3,6 +3,7 @@ package flow_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ func desks() situ.Component {
 			return situ.Hold(t, &d.Wait[len(d.Wait)-1])
 		}),
 		situ.On(open, func(d *desk, t *situ.Turn, says string) (none situ.None, err error) {
+			if says == "large" {
+				says = strings.Repeat("x", 1<<20)
+			}
 			wait := slices.Clone(d.Wait)
 			d.Wait = nil
 			for i := range wait {

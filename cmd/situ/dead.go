@@ -152,6 +152,9 @@ func deadShowCommand(c *console) *cobra.Command {
 			}
 			c.printf("id       %s\ntarget   %s (%s)\nattempts %d\nat       %s\nreason   %s: %s\n", l.ID, l.Target, l.Kind, l.Attempts,
 				timeText(l.At), l.Reason.Kind, l.Reason.Message)
+			if l.Paused {
+				c.printf("paused   its object, for this letter: situ dead retry %s goes on with it, situ resume without it\n", l.ID)
+			}
 			if l.Chain != "" {
 				c.printf("chain    %s\n", l.Chain)
 			}

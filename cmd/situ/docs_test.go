@@ -52,8 +52,12 @@ func TestDocumentedCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	c := &console{env: func(string) string { return "" }}
+	all := shipCommands(c)
 	for _, command := range commands {
-		cmd := command(&console{env: func(string) string { return "" }})
+		all = append(all, command(c))
+	}
+	for _, cmd := range all {
 		names := []string{cmd.Name()}
 		for _, sub := range cmd.Commands() {
 			names = append(names, cmd.Name()+" "+sub.Name())

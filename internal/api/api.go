@@ -155,6 +155,7 @@ type DeadLetter struct {
 	Chain    string          `json:"chain,omitempty"` // the recorded call that it is work for
 	Made     time.Time       `json:"made,omitzero"`   // when the message was made
 	Reason   Failure         `json:"reason"`
+	Paused   bool            `json:"paused,omitempty"` // its object was paused for it: see PauseOnDead
 	Input    json.RawMessage `json:"input,omitempty"`
 }
 

@@ -17,7 +17,7 @@ func documents() map[string]any {
 	offset := 7
 	failure := api.Failure{Kind: "failed", Code: "full", Message: "no seat", Detail: "a stack"}
 	object := api.Object{Type: "flight", Key: "BA 123/x", Size: 300, Modified: at, State: json.RawMessage(`{"n":1}`)}
-	letter := api.DeadLetter{ID: "3-7", Kind: "call", Target: "flight/BA123.cancel", Attempts: 5, At: at, Made: at, Chain: "0003-x",
+	letter := api.DeadLetter{ID: "3-7", Kind: "call", Target: "flight/BA123.cancel", Attempts: 5, At: at, Made: at, Paused: true, Chain: "0003-x",
 		Trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Reason: failure, Input: json.RawMessage(`{}`)}
 	op := api.Operation{Name: "cancel", Doc: "Cancels it.", ReadOnly: true}
 	return map[string]any{

@@ -67,6 +67,9 @@ func (r *runner) read() {
 		if err != nil {
 			return
 		}
+		if t == workproto.TypeCancel && r.cancel(body) == nil {
+			continue
+		}
 		if f == nil {
 			f = &turn.Frame{}
 		}
@@ -88,6 +91,15 @@ func (r *runner) read() {
 		}
 		f = nil
 	}
+}
+
+// cancel tells a run that its answer is not needed any more.
+func (r *runner) cancel(body []byte) error {
+	m, err := workproto.Decode(workproto.TypeCancel, body)
+	if c, ok := m.(*workproto.Cancel); ok {
+		r.host.Cancel(c.Frame, c.Index)
+	}
+	return err
 }
 
 // write submits frames and sends the reports, until the connection is closed,

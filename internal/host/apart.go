@@ -84,6 +84,7 @@ func (r *Runner) detach(p *progress, a *apart) {
 			}
 		}
 	}
+	r.told.add(a)
 	a.unhook = context.AfterFunc(r.ctx, func() {
 		a.turn.cancel(fault.New(fault.Unavailable, "run", a.turn.Env.To.String(), "the worker is shutting down"))
 	})
@@ -114,6 +115,7 @@ func (a *apart) abandon() {
 		return
 	}
 	a.unhook()
+	a.r.told.remove(a)
 	rep := &turn.Report{Frame: a.frame, Late: true, Results: append(a.earlier, turn.Result{Index: a.index, Outcome: turn.Panicked,
 		Unloaded: true, Fail: expired(a.turn.Env.To, a.turn.timeout), Took: wire.Time(a.r.clock() - a.turn.began)})}
 	if len(a.earlier) > 0 {
@@ -129,6 +131,7 @@ func (a *apart) end(out Outcome) {
 		return
 	}
 	a.unhook()
+	a.r.told.remove(a)
 	if a.timer != nil {
 		a.timer.Stop()
 	}

@@ -44,6 +44,7 @@ type Type struct {
 	Doc     string
 	State   json.RawMessage // JSON Schema of the state
 	Policy  wire.Policy     // zero fields: the platform's
+	Halts   bool            // an object is paused when a message of it becomes a dead letter
 	Methods map[string]*Method
 	New     func() Instance
 }
@@ -59,6 +60,10 @@ type Method struct {
 	Policy   wire.Policy
 	In, Out  json.RawMessage // JSON Schemas
 	Example  any             // an input worth trying; it is put into In
+	// Tells has callers who are held wait for this method's object, also if their chain is
+	// cancelled: the object tells them.
+	Tells bool
+	Halts bool // of a type: see Type
 }
 
 // Function is a stateless function.

@@ -13,12 +13,13 @@ import (
 type Index struct {
 	methods  map[string]map[string]*MethodManifest // by type and name; functions are those of type ""
 	policies map[string]wire.Policy                // by type
+	halts    map[string]bool                       // types whose objects pause after a dead letter
 }
 
 // NewIndex returns an index of manifests, which must not change any more. Of
 // two types or functions with one name the last counts.
 func NewIndex(manifests ...*Manifest) *Index {
-	ix := &Index{methods: map[string]map[string]*MethodManifest{"": {}}, policies: map[string]wire.Policy{}}
+	ix := &Index{methods: map[string]map[string]*MethodManifest{"": {}}, policies: map[string]wire.Policy{}, halts: map[string]bool{}}
 	put := func(byName map[string]*MethodManifest, all []MethodManifest) {
 		for i := range all {
 			byName[all[i].Name] = &all[i]
@@ -30,7 +31,7 @@ func NewIndex(manifests ...*Manifest) *Index {
 			t := &m.Types[i]
 			ix.methods[t.Name] = make(map[string]*MethodManifest, len(t.Methods))
 			put(ix.methods[t.Name], t.Methods)
-			ix.policies[t.Name] = t.Retry.Policy()
+			ix.policies[t.Name], ix.halts[t.Name] = t.Retry.Policy(), t.Halts
 		}
 	}
 	return ix
@@ -41,6 +42,10 @@ func (ix *Index) Has(typ string) bool {
 	_, there := ix.policies[typ]
 	return there
 }
+
+// PausesOnDead reports whether an object of that type is paused when a message of it
+// becomes a dead letter.
+func (ix *Index) PausesOnDead(typ string) bool { return ix != nil && ix.halts[typ] }
 
 // Method describes what to names, whatever its key, with the retry policy of
 // its type. It is nil if there is no such method or function.

@@ -70,6 +70,7 @@ type TypeManifest struct {
 	Doc     string           `json:"doc,omitempty"`
 	State   json.RawMessage  `json:"state,omitempty"`
 	Retry   *RetryManifest   `json:"retry,omitempty"`
+	Halts   bool             `json:"pauseOnDead,omitempty"` // its objects pause after a dead letter
 	Methods []MethodManifest `json:"methods"`
 }
 
@@ -118,7 +119,7 @@ func (s *Set) Manifest() Manifest {
 	m := Manifest{Schedules: s.Schedules}
 	for _, name := range sorted(s.Types) {
 		t := s.Types[name]
-		tm := TypeManifest{Name: t.Name, Doc: t.Doc, State: t.State, Retry: retryManifest(t.Policy), Methods: []MethodManifest{}}
+		tm := TypeManifest{Name: t.Name, Doc: t.Doc, State: t.State, Retry: retryManifest(t.Policy), Halts: t.Halts, Methods: []MethodManifest{}}
 		for _, name := range sorted(t.Methods) {
 			tm.Methods = append(tm.Methods, t.Methods[name].manifest())
 		}

@@ -58,6 +58,7 @@ type Runner struct {
 	timer   *time.Timer
 	active  atomic.Pointer[progress]
 	steal   sync.Mutex // held from taking the baton until its task is detached
+	told    told
 
 	base time.Time // what the clock of the turns counts from
 
@@ -179,6 +180,7 @@ func (r *Runner) work(p *progress) {
 		r.active.Store(nil)
 		r.timer.Stop()
 		r.finish(p)
+		r.told.reported(p.frame.Seq)
 		if p.reported == nil {
 			r.spare = p.rep
 		}

@@ -20,6 +20,7 @@ type mortal struct {
 }
 
 func (m *mortal) Submit(*turn.Frame)           { close(m.reports) }
+func (m *mortal) Cancel(uint64, int)           {}
 func (m *mortal) Reports() <-chan *turn.Report { return m.reports }
 func (m *mortal) Why() error                   { return errors.New("it was killed") }
 func (m *mortal) Reached(uint64) bool          { return m.reached }

@@ -83,6 +83,8 @@ func (m *mute) Submit(f *turn.Frame) {
 
 func (m *mute) Reports() <-chan *turn.Report { return m.reports }
 
+func (m *mute) Cancel(uint64, int) {}
+
 func (m *mute) taken() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -150,6 +150,54 @@ active=20 wall=100 sync=190 left=0`)
 	})
 }
 
+// TestTraceOfAToken shows a call that waits for a callback token as a call of its
+// own, without the token, also when the waiting call was handed on.
+func TestTraceOfAToken(t *testing.T) {
+	typ := situ.NewType("asker")
+	ask := situ.NewMethod[bool, string](typ, "ask")
+	got := situ.NewMethod[situ.Reply[string, string], string](typ, "got")
+	var token string
+	c := situ.Object(typ,
+		situ.On(ask, func(_ *struct{}, t *situ.Turn, tail bool) (string, error) {
+			var call situ.Call[string]
+			call, token = situ.Token[string](t, time.Hour)
+			if tail {
+				return situ.Tail(t, call)
+			}
+			return situ.Then(t, call, got, "")
+		}),
+		situ.On(got, func(_ *struct{}, _ *situ.Turn, r situ.Reply[string, string]) (string, error) { return r.Value, r.Err() }))
+	bubble(t, node.Config{}, []situ.Component{c}, func(r *rig) {
+		for _, x := range []struct{ in, waits, done string }{
+			{"false", `asker/a.ask waiting 0 0 0 -1 own=0 sync=2000 runs=1
+  callback token waiting 0 -1 -1 -1 own=0 sync=0 runs=0
+active=0 wall=2000 sync=2000 left=0`, `asker/a.ask done 0 0 0 2000 own=0 sync=2000 runs=1
+  callback token done 0 -1 -1 2000 own=0 sync=0 runs=0
+  asker/a.got done 2000 2000 2000 2000 own=0 sync=0 runs=1
+active=0 wall=2000 sync=2000 left=0`},
+			{"true", `asker/a.ask handed-on 0 0 0 -1 own=0 sync=2000 runs=1
+  callback token waiting 0 -1 -1 -1 own=0 sync=0 runs=0
+active=0 wall=2000 sync=2000 left=0`, `asker/a.ask done 0 0 0 2000 own=0 sync=2000 runs=1
+  callback token done 0 -1 -1 2000 own=0 sync=0 runs=0
+active=0 wall=2000 sync=2000 left=0`},
+		} {
+			id := r.start(wire.Address{Type: "asker", Key: "a", Method: "ask"}, x.in)
+			time.Sleep(2 * time.Second)
+			r.traced(id, x.waits)
+			for _, row := range r.tree(id).Rows {
+				if strings.Contains(fmt.Sprintf("%+v", row), token) {
+					t.Errorf("the token is in %+v", row)
+				}
+			}
+			if err := r.node.AnswerToken(context.Background(), wire.InvocationID(token), wire.Payload{Format: wire.JSON, Data: []byte(`"x"`)}, nil); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			r.traced(id, x.done)
+		}
+	})
+}
+
 // TestTraceOfFailures shows a call that fails twice, and runs in between.
 func TestTraceOfFailures(t *testing.T) {
 	bubble(t, node.Config{}, clerks(), func(r *rig) {

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -38,7 +39,16 @@ func Part(t reflect.Type, special Special) *jsonschema.Schema {
 }
 
 func schemaOf(t reflect.Type, special Special) (*jsonschema.Schema, error) {
-	w := walk{special: special, found: map[reflect.Type]*jsonschema.Schema{}, seen: map[reflect.Type]bool{}}
+	return within(t, special, nil)
+}
+
+// within returns the schema of a part of those types. There is none of one that is
+// part of itself.
+func within(t reflect.Type, special Special, outer []reflect.Type) (*jsonschema.Schema, error) {
+	if slices.Contains(outer, t) {
+		return nil, nil
+	}
+	w := walk{special: special, found: map[reflect.Type]*jsonschema.Schema{}, seen: map[reflect.Type]bool{}, outer: append(slices.Clone(outer), t)}
 	w.look(t)
 	return jsonschema.ForType(t, &jsonschema.ForOptions{IgnoreInvalidTypes: true, TypeSchemas: w.found})
 }
@@ -49,6 +59,7 @@ type walk struct {
 	special Special
 	found   map[reflect.Type]*jsonschema.Schema
 	seen    map[reflect.Type]bool
+	outer   []reflect.Type // of which this is a part, itself last
 }
 
 func (w *walk) look(t reflect.Type) {
@@ -70,7 +81,7 @@ func (w *walk) look(t reflect.Type) {
 	case reflect.Map:
 		w.look(t.Elem())
 		if t.Key().Kind() != reflect.String {
-			w.found[t] = &jsonschema.Schema{Types: []string{"null", "object"}, AdditionalProperties: Part(t.Elem(), w.special)}
+			w.found[t] = &jsonschema.Schema{Types: []string{"null", "object"}, AdditionalProperties: w.part(t.Elem())}
 		}
 	case reflect.Pointer, reflect.Slice, reflect.Array:
 		w.look(t.Elem())
@@ -79,9 +90,20 @@ func (w *walk) look(t reflect.Type) {
 		}
 	case reflect.Struct:
 		for i := range t.NumField() {
-			w.look(t.Field(i).Type)
+			if f := t.Field(i); f.IsExported() || f.Anonymous {
+				w.look(f.Type)
+			}
 		}
 	}
+}
+
+// part is Part of a type below one that is looked at.
+func (w *walk) part(t reflect.Type) *jsonschema.Schema {
+	s, err := within(t, w.special, w.outer)
+	if err != nil || s == nil {
+		return &jsonschema.Schema{}
+	}
+	return s
 }
 
 // marshals reports whether values of t encode themselves as JSON.

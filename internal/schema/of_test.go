@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"math/big"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -48,5 +49,21 @@ func TestOf(t *testing.T) {
 	}
 	if got := string(Of(reflect.TypeFor[struct{ M mark }](), special)); got != `{"type":"object","properties":{"M":{"type":"integer"}},"required":["M"],"additionalProperties":false}` {
 		t.Errorf("special: %s", got)
+	}
+}
+
+// inner is part of itself, in a map whose keys are no strings.
+type inner struct {
+	Name string
+	Kids map[int]inner
+	own  *inner
+}
+
+// A type that is part of itself has a schema, or none; it is not looked for for ever.
+func TestOfItself(t *testing.T) {
+	_ = inner{}.own
+	got := string(Of(reflect.TypeFor[inner](), func(reflect.Type) *jsonschema.Schema { return nil }))
+	if !strings.Contains(got, `"Name"`) || !strings.Contains(got, `"Kids"`) || strings.Contains(got, `"own"`) {
+		t.Errorf("%s", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard/core"
+	"github.com/situ-dev/situ/internal/shard/resident"
 	"github.com/situ-dev/situ/internal/turn"
 )
 
@@ -166,6 +167,15 @@ func (s *Shard) submit() (any bool) {
 		}
 	}
 	return any
+}
+
+// end tells a turn that runs that nobody needs its answer.
+func (s *Shard) end(e resident.Run) {
+	for _, st := range s.seats {
+		if st.program == e.Program && st.host != nil {
+			st.host.Cancel(e.Frame, e.Index)
+		}
+	}
 }
 
 // leave gives the host of a program up, in peace if it lives: then a frame that

@@ -42,10 +42,12 @@ const Main = conf.Main
 
 // Host runs frames of a program: in this process (host.Runner), or in a worker.
 // The next frame is submitted after the report of the one before. Reports closes
-// when the host is gone.
+// when the host is gone. Cancel has a task know, if it runs for long, that nobody needs
+// its answer; it does not block.
 type Host interface {
 	Submit(*turn.Frame)
 	Reports() <-chan *turn.Report
+	Cancel(frame uint64, task int)
 }
 
 // Peers are the other shards.
@@ -370,5 +372,8 @@ func (s *Shard) flush() {
 	}
 	for _, a := range ev.Acks {
 		s.peers.Ack(a)
+	}
+	for _, e := range ev.Ends {
+		s.end(e)
 	}
 }

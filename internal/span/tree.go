@@ -214,6 +214,10 @@ func (b *builder) settle(n *Node) {
 		}
 	case n.State == Ended:
 		n.Where, n.Since = [...]Where{Tailed: HandedOn, Then: Awaiting, Held: OnHold}[n.How], n.Ended
+	case n.To.Method == Token && n.Answered != 0:
+		n.Where, n.Since = Done, n.Answered
+	case n.To.Method == Token:
+		n.Where, n.Since = Awaiting, n.Made
 	case runs:
 		n.Where, n.Since = Running, since
 	case n.State == Retrying:

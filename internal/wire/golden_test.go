@@ -41,6 +41,7 @@ var samples = map[string]any{
 	"envelope-stick": &Envelope{Kind: Call, To: Address{Method: "quote"}, Made: 1, Lineage: &Lineage{Stick: 1<<63 + 7}},
 	"promise-guard":  &Promise{Back: chain(2), Made: 5, Until: 6, Due: 6, Timer: 7, On: "flight/BA123.cancel"},
 	"promise-token":  &Promise{Back: chain(1), Made: 5, Until: 60, Due: 9, Timer: 7, Token: true, Schema: []byte(`{"type":"integer"}`), Every: 4, Beat: 5},
+	"promise-held":   &Promise{Back: chain(1), Made: 5, Until: 6, Due: 6, Timer: 7, On: "flight/BA123", Chain: "0003-c", Holder: ObjectID{"flight", "BA123"}},
 	"promise-used":   &Promise{Made: 5, Until: 60, Due: 900, Timer: 8, Token: true, Over: Answered, Ended: 44},
 	"callback-chain": chain(4),
 	"failure":        &Failure{Kind: "crashed", Code: "c", Message: "panic: oh", Detail: "goroutine 1 [running]"},

@@ -5,12 +5,34 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // TokenType is the type of the object that a call of a callback token is made
 // to; its key is the token. No program can have such a type: the call never
 // leaves the shard that takes it, and whoever has the token answers it.
 const TokenType = "~token"
+
+// HoldMethod is what a call to TokenType names that keeps the callback of a call
+// whose chain may be cancelled: the promise is in the state of an object, which
+// answers it, and the shard tells the caller if the chain is cancelled before.
+const HoldMethod = "hold"
+
+// HoldCall returns the message that keeps back: whoever answers the promise that is
+// returned with it answers back, once. Holder is the object that has the promise.
+func HoldCall(id InvocationID, shard ShardID, back *Callback, holder ObjectID) (*Envelope, *Callback) {
+	env := &Envelope{Kind: Call, To: Address{TokenType, string(id), HoldMethod}, Back: back, Body: Payload{Format: CBOR, Data: []byte(holder.String())}}
+	return env, &Callback{Kind: ToPromise, ID: id, Shard: shard, Format: back.Format}
+}
+
+// Holds reports whether env is a HoldCall.
+func (env *Envelope) Holds() bool { return env.To.Type == TokenType && env.To.Method == HoldMethod }
+
+// Holder returns the object that has the promise which a HoldCall makes.
+func (env *Envelope) Holder() (o ObjectID) {
+	o.Type, o.Key, _ = strings.Cut(string(env.Body.Data), "/")
+	return o
+}
 
 // Over says how a promise ended. Append only.
 type Over uint8
@@ -20,6 +42,7 @@ const (
 	Open     Over = 0 // it is waited for
 	Answered Over = 1
 	Expired  Over = 2 // nobody answered in time, and its caller was told
+	Canceled Over = 3 // its chain was cancelled, and its caller was told
 )
 
 // Promise is a callback that has an answer by a certain time: the first answer
@@ -37,6 +60,10 @@ type Promise struct {
 	Beat   Time   // the last sign of life
 	Over   Over   // of a Token that is remembered for a while,
 	Ended  Time   // and since when
+	// Chain is that of the call, "" if the promise is none that is told of a cancel: its callee
+	// is. Holder is the object in whose state it is.
+	Chain  InvocationID
+	Holder ObjectID
 }
 
 // AppendPromise appends the encoding of p to buf.
@@ -60,6 +87,9 @@ func AppendPromise(buf []byte, p *Promise) []byte {
 	e.Int(10, uint64(p.Beat))
 	e.Int(11, uint64(p.Over))
 	e.Int(12, uint64(p.Ended))
+	e.String(13, string(p.Chain))
+	e.String(14, p.Holder.Type)
+	e.String(15, p.Holder.Key)
 	return e.Buf
 }
 
@@ -94,6 +124,12 @@ func DecodePromise(b []byte) (*Promise, error) {
 			p.Over = Over(d.Small(math.MaxUint8))
 		case 12:
 			p.Ended = Time(d.Int())
+		case 13:
+			p.Chain = InvocationID(d.Text())
+		case 14:
+			p.Holder.Type = d.Text()
+		case 15:
+			p.Holder.Key = d.Text()
 		}
 	}
 	return p, d.Err()

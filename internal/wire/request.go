@@ -53,6 +53,7 @@ type DeadLetter struct {
 	Envelope *Envelope
 	Reason   *Failure
 	At       Time // when it was given up
+	Halts    bool // its object was paused for it
 }
 
 // ObjectInfo is a line in a list of objects.

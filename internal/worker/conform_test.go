@@ -162,6 +162,37 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// A run that lasts is told that nobody needs its answer, wherever it runs: at once,
+// also if that is said before it is known to last. What ends well counts.
+func TestConformanceCancel(t *testing.T) {
+	for _, open := range []func(testing.TB) shard.Host{inProcess, overSocket, ownProcess} {
+		for _, early := range []bool{false, true} {
+			h := open(t)
+			h.Submit(&turn.Frame{Seq: 1, Now: 1000, Tasks: []turn.Task{fresh(task(1, "add", "1")), fresh(task(2, "linger", "3"))}})
+			h.Cancel(1, 0) // which is over
+			if early {
+				h.Cancel(1, 1)
+			}
+			rep := <-h.Reports()
+			if rep == nil || rep.Results[1].Outcome != turn.Detached {
+				t.Fatalf("%+v", rep)
+			}
+			if !early {
+				h.Cancel(1, 1)
+			}
+			rep = <-h.Reports()
+			if rep == nil || len(rep.Results) != 1 || rep.Results[0].Fail != nil || string(rep.Results[0].Answer.Data) != `"context canceled"` || len(rep.Changes) != 1 {
+				t.Errorf("%+v", rep)
+			}
+			h.Cancel(1, 1) // too late
+			h.Submit(&turn.Frame{Seq: 2, Now: 1000, Tasks: []turn.Task{task(1, "add", "1"), task(2, "add", "1")}})
+			if rep = <-h.Reports(); rep == nil || string(rep.Results[1].Answer.Data) != "4" {
+				t.Errorf("%+v", rep)
+			}
+		}
+	}
+}
+
 // play runs frames and returns their reports, the late ones last.
 func play(t *testing.T, h shard.Host, frames []*turn.Frame, gate string) (reps []*turn.Report) {
 	t.Helper()

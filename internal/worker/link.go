@@ -11,6 +11,7 @@ import (
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
+	"github.com/situ-dev/situ/internal/worker/alive"
 	"github.com/situ-dev/situ/internal/worker/check"
 	"github.com/situ-dev/situ/internal/workproto"
 )
@@ -27,9 +28,8 @@ type link struct {
 	reports chan *turn.Report
 	rest    chan []byte  // for writeRest
 	unsaid  atomic.Int32 // messages in its hands
-
-	buf   []byte      // of Submit
-	drops []turn.Slot // of frames of which nothing went to the worker
+	buf     []byte       // of Submit
+	drops   []turn.Slot  // of frames of which nothing went to the worker
 
 	mu      sync.Mutex
 	closed  bool // reports is
@@ -38,6 +38,8 @@ type link struct {
 	claimed uint64 // a frame of which the worker says that it was reported
 	claims  int    // how often, in a row
 }
+
+const mostUnsaid = 34 // messages that may wait for a worker which does not read
 
 var _ shard.Host = (*link)(nil)
 
@@ -72,7 +74,7 @@ func newLink(s *session, id wire.ShardID, c *workproto.Conn) (*link, error) {
 	}
 	c.Limit(s.pool.cfg.maxFrame())
 	return &link{s: s, id: id, conn: c, raw: raw, check: check.Checker{Shards: s.pool.node.Shards(), MaxState: s.pool.cfg.Run.MaxState},
-		reports: make(chan *turn.Report, 64), rest: make(chan []byte, 2), open: map[uint64]*flight{}}, nil
+		reports: make(chan *turn.Report, 64), rest: make(chan []byte, mostUnsaid), open: map[uint64]*flight{}}, nil
 }
 
 // Reports implements shard.Host.
@@ -105,6 +107,13 @@ func (l *link) Submit(f *turn.Frame) {
 		}
 	}
 	l.send(fl, buf)
+}
+
+// Cancel implements shard.Host. A worker that does not read is not told.
+func (l *link) Cancel(frame uint64, task int) {
+	if l.unsaid.Load() < mostUnsaid-2 { // room for frames
+		l.write((&workproto.Cancel{Frame: frame, Index: task}).Message())
+	}
 }
 
 // send gives a frame, which buf has encoded, to the worker.
@@ -352,4 +361,26 @@ func (l *link) accept(rep *turn.Report, last bool) error {
 // it may run on for ever.
 func givenUp(r *turn.Result) bool {
 	return r.Outcome == turn.Panicked && r.Unloaded && r.Fail != nil && r.Fail.Kind == fault.Timeout.String()
+}
+
+// sentBefore counts the pongs in a row that say that the report on the frame
+// under way was sent, and returns an error when there are too many.
+func (l *link) sentBefore(pong *workproto.Pong, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current == 0 || int(l.id) >= len(pong.Reported) || pong.Reported[l.id] != l.current || len(l.reports) == cap(l.reports) {
+		l.claims = 0
+		return nil
+	}
+	if l.claimed != l.current {
+		l.claimed, l.claims = l.current, 0
+	}
+	if l.claims++; l.claims > alive.Looks {
+		return l.missing(l.open[l.current], now)
+	}
+	return nil
+}
+
+func (l *link) missing(fl *flight, now time.Time) error {
+	return fault.New(fault.Timeout, "worker", l.id.String(), "it did not report on what it was given %v ago", now.Sub(fl.at).Round(time.Millisecond))
 }

@@ -41,6 +41,7 @@ var (
 	quit        = situ.NewFunc[int, int]("quit", situ.Retries(situ.RetryPolicy(2, time.Millisecond, time.Millisecond)))
 	hang        = situ.NewFunc[int, int]("hang", situ.Timeout(100*time.Millisecond), situ.Retries(situ.RetryPolicy(1, 0, 0)))
 	await       = situ.NewFunc[string, int]("await")
+	linger      = situ.NewMethod[int, string](counterType, "linger")
 )
 
 type who struct {
@@ -73,6 +74,11 @@ func components() []situ.Component {
 				}
 				c.N++
 				return c.N, nil
+			}),
+			situ.On(linger, func(c *counter, t *situ.Turn, n int) (string, error) {
+				<-t.Done()
+				c.N += n
+				return t.Err().Error(), nil
 			}),
 			situ.On(block, func(c *counter, t *situ.Turn, gate string) (int, error) {
 				f, err := os.Open(gate) // a named pipe: until somebody opens it to write

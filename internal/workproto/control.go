@@ -27,11 +27,12 @@ const (
 	TypePong     Type = 7
 	TypeTasks    Type = 8
 	TypeReport   Type = 9
+	TypeCancel   Type = 10
 )
 
 // String returns the type's name, for messages.
 func (t Type) String() string {
-	names := [...]string{"", "hello", "welcome", "refuse", "attach", "shutdown", "ping", "pong", "tasks", "report"}
+	names := [...]string{"", "hello", "welcome", "refuse", "attach", "shutdown", "ping", "pong", "tasks", "report", "cancel"}
 	if t == 0 || int(t) >= len(names) {
 		return fmt.Sprintf("type %d", uint8(t))
 	}
@@ -84,6 +85,16 @@ type Pong struct {
 	Reported []uint64
 }
 
+// Cancel, on the connection of a shard, says that nobody needs the answer of a task
+// any more that the worker has. It is told so, if it still runs.
+type Cancel struct {
+	Frame uint64
+	Index int
+}
+
+// Message returns the whole message.
+func (m *Cancel) Message() []byte { return End(Append(Begin(nil, m.Type()), m), 0) }
+
 // A Message is one of the structs above.
 type Message interface {
 	Type() Type
@@ -110,6 +121,9 @@ func (*Ping) Type() Type { return TypePing }
 
 // Type implements Message.
 func (*Pong) Type() Type { return TypePong }
+
+// Type implements Message.
+func (*Cancel) Type() Type { return TypeCancel }
 
 func (m *Hello) encode(e *wire.Encoder) {
 	e.Int(1, uint64(m.Version))
@@ -154,6 +168,11 @@ func (m *Pong) encode(e *wire.Encoder) {
 	e.Bytes(2, all)
 }
 
+func (m *Cancel) encode(e *wire.Encoder) {
+	e.Int(1, m.Frame)
+	e.Int(2, uint64(m.Index))
+}
+
 // Append appends the body of m to buf.
 func Append(buf []byte, m Message) []byte {
 	e := wire.Encoder{Buf: buf}
@@ -161,8 +180,8 @@ func Append(buf []byte, m Message) []byte {
 	return e.Buf
 }
 
-// Decode decodes the body of a message of the control connection, or an
-// Attach. Byte strings alias b. The error is of kind fault.Corrupt.
+// Decode decodes the body of a message of the control connection, an Attach, or a
+// Cancel. Byte strings alias b. The error is of kind fault.Corrupt.
 func Decode(t Type, b []byte) (Message, error) {
 	d := wire.Decoder{Buf: b}
 	var m Message
@@ -189,6 +208,9 @@ func Decode(t Type, b []byte) (Message, error) {
 	case TypePong:
 		p := &Pong{}
 		m, field = p, func(n byte) { p.field(n, &d) }
+	case TypeCancel:
+		c := &Cancel{}
+		m, field = c, func(n byte) { c.field(n, &d) }
 	default:
 		return nil, corrupt("a message of %v where none is due", t)
 	}
@@ -261,6 +283,15 @@ func (m *Attach) field(n byte, d *wire.Decoder) {
 		m.Token = d.Text()
 	case 2:
 		m.Shard = wire.ShardID(min(d.Int(), 1<<16-1))
+	}
+}
+
+func (m *Cancel) field(n byte, d *wire.Decoder) {
+	switch n {
+	case 1:
+		m.Frame = d.Int()
+	case 2:
+		m.Index = count(d)
 	}
 }
 

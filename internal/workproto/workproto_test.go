@@ -30,6 +30,7 @@ func messages() []workproto.Message {
 		&workproto.Shutdown{Why: "replaced"},
 		&workproto.Ping{N: 300},
 		&workproto.Pong{N: 300},
+		&workproto.Cancel{Frame: 300, Index: 511},
 	}
 }
 

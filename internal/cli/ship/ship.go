@@ -1,5 +1,5 @@
 // Package ship is the commands that bring a directory to a platform: situ new,
-// deploy, plan, diff and apply. It reads and builds here; what becomes of a
+// deploy, plan, diff, apply and import; and situ isolation, which shows what walls it would have. It reads and builds here; what becomes of a
 // bundle is the platform's business.
 package ship
 
@@ -23,5 +23,5 @@ type Console struct {
 
 // Commands are all, in the order that help shows.
 func Commands(c Console) []*cobra.Command {
-	return []*cobra.Command{newCommand(c), deployCommand(c), planCommand(c), diffCommand(c), applyCommand(c)}
+	return []*cobra.Command{newCommand(c), deployCommand(c), planCommand(c), diffCommand(c), applyCommand(c), importCommand(c), isolationCommand(c)}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/situ-dev/situ/internal/bundle"
 	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/sandbox"
 )
 
 // shop is a platform as these commands see one: real bundles, and the newest has
@@ -211,6 +212,47 @@ func TestNew(t *testing.T) {
 		if _, notes, err := s.run("deploy", dir); err != nil || !strings.Contains(notes, "is version 1") {
 			t.Errorf("%s: %s, %v", kind, notes, err)
 		}
+	}
+}
+
+// TestMain is the tests, or the trial of a sandbox.
+func TestMain(m *testing.M) {
+	sandbox.Serve()
+	os.Exit(m.Run())
+}
+
+// What another platform reads becomes a project, beside its code, which is
+// deployed.
+func TestImport(t *testing.T) {
+	s := open(t)
+	dir := t.TempDir()
+	s.write(dir, "template.yaml", "Resources:\n  Greet:\n    Type: AWS::Serverless::Function\n    Properties: {CodeUri: src/, Handler: handler.handler, Runtime: python3.12, Tracing: Active}\n")
+	s.write(filepath.Join(dir, "src"), "handler.py", "def handler(event, context): pass\n")
+	file := filepath.Join(dir, "template.yaml")
+	out, notes, err := s.run("import", "sam", file)
+	if err != nil || !strings.Contains(out, "name: greet") || !strings.Contains(notes, "template.yaml:4: Resources.Greet.Properties.Tracing: it has no counterpart") {
+		t.Errorf("%s%s%v", out, notes, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "src", "situ.yaml")); !os.IsNotExist(err) {
+		t.Errorf("it was written without --write: %v", err)
+	}
+	if _, notes, err = s.run("import", "sam", file, "--write"); err != nil || !strings.Contains(notes, "is written") {
+		t.Errorf("%s%v", notes, err)
+	}
+	if _, notes, err = s.run("deploy", filepath.Join(dir, "src")); err != nil || !strings.Contains(notes, "is version 1") {
+		t.Errorf("%s%v", notes, err)
+	}
+	if _, _, err = s.run("import", "sam", file, "--write"); !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "is there already") {
+		t.Errorf("once more: %v", err)
+	}
+}
+
+// What is shown is what was tried here.
+func TestIsolation(t *testing.T) {
+	s := open(t)
+	out, notes, err := s.run("isolation")
+	if err != nil || !strings.Contains(notes, "level: "+string(sandbox.Probe().Level)) || !strings.Contains(out, "seccomp yes") {
+		t.Errorf("%s%s%v", out, notes, err)
 	}
 }
 

@@ -67,7 +67,7 @@ func Failure(f *wire.Failure) *api.Failure {
 
 // Letter shows a dead letter as in a list.
 func Letter(l *wire.DeadLetter) api.DeadLetter {
-	d := api.DeadLetter{ID: l.ID, At: Instant(l.At)}
+	d := api.DeadLetter{ID: l.ID, At: Instant(l.At), Paused: l.Halts}
 	if f := Failure(l.Reason); f != nil {
 		d.Reason = *f
 	}

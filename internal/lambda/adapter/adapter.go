@@ -26,6 +26,7 @@ import (
 	"github.com/situ-dev/situ/internal/bundle"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/lambda/runtimeapi"
+	"github.com/situ-dev/situ/internal/sandbox"
 )
 
 // env is the variable that makes this binary an adapter: it holds a spec.
@@ -86,7 +87,10 @@ func Of(b bundle.Bundle, cfg Config) (Launch, error) {
 		if *p, err = interpreter(m.Kind, *p); err != nil {
 			return Launch{}, err
 		}
-		l.Reads = append(l.Reads, *p, filepath.Dir(filepath.Dir(*p)))
+		l.Reads = append(l.Reads, *p)
+		if home := filepath.Dir(filepath.Dir(*p)); home != "/" {
+			l.Reads = append(l.Reads, home) // its library
+		}
 	}
 	text, err := json.Marshal(s)
 	if err != nil {
@@ -94,6 +98,14 @@ func Of(b bundle.Bundle, cfg Config) (Launch, error) {
 	}
 	l.Env = append(l.Env, env+"="+string(text))
 	return l, nil
+}
+
+// Sandbox returns what walls the worker of the bundle has. Secrets are more of its
+// environment, as NAME=value.
+func (l Launch) Sandbox(b bundle.Bundle, secrets []string) sandbox.Spec {
+	limits := b.Manifest.Limits
+	return sandbox.Spec{ID: b.ID, Root: b.Dir, Reads: l.Reads, Env: slices.Concat(l.Env, secrets), NoNet: b.Manifest.Network == bundle.NetworkDeny,
+		Limits: sandbox.Limits{Memory: limits.Memory, Files: limits.Files, Processes: limits.Processes, Disk: limits.Disk}}
 }
 
 // interpreter returns the program of a language, with no script between.

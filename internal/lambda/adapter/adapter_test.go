@@ -18,13 +18,15 @@ import (
 	"github.com/situ-dev/situ/internal/lambda/adapter"
 	"github.com/situ-dev/situ/internal/node"
 	"github.com/situ-dev/situ/internal/project"
+	"github.com/situ-dev/situ/internal/sandbox"
 	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/worker"
 )
 
-// TestMain is the tests, or an adapter.
+// TestMain is the tests, or an adapter in a sandbox.
 func TestMain(m *testing.M) {
+	sandbox.Serve()
 	adapter.Serve()
 	os.Exit(m.Run())
 }
@@ -75,7 +77,7 @@ func run(t *testing.T, b bundle.Bundle) func(in string) *wire.Response {
 		t.Fatal(err)
 	}
 	pool, err := worker.New(n.Program(node.Main), worker.Config{Dir: t.TempDir(), Log: log, Output: t.Output(),
-		Env: append(l.Env, "PATH="+os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"), Args: l.Args, Work: l.Dir})
+		Env: []string{"GORACE=atexit_sleep_ms=0"}, Args: l.Args, Work: l.Dir, Confine: l.Sandbox(b, nil).Confine})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +113,7 @@ func run(t *testing.T, b bundle.Bundle) func(in string) *wire.Response {
 
 // The examples in Go, Node and Python, each as it would run on Lambda, are
 // functions like any other: they answer, they fail with their own words, and many
-// calls run at once.
+// calls run at once. They do so in the strongest sandbox that there is here.
 func TestExamples(t *testing.T) {
 	for _, c := range []struct{ dir, in, want, bad, code, message string }{
 		{"awslambda", `{"item":"pen","count":3,"cents":120}`, `"cents":360`, `{"count":0}`, "errorString", "count is to be at least 1"},

@@ -149,6 +149,9 @@ func (m *Machine) Answered(step string, value json.RawMessage, fail *Failure) Ef
 	if !ok || m.state() == Over {
 		return Effects{}
 	}
+	if _, open := m.store.Frame(in.String()); !open {
+		return Effects{} // it was answered before
+	}
 	if in.step.Undoer >= 0 && in.step.Kind == graph.KindCall {
 		f, _ := m.store.Frame(flowKey)
 		f.Running--

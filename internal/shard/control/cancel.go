@@ -84,13 +84,14 @@ func (c *Cancels) Ended(env *wire.Envelope) bool {
 	return env.Chain() != "" && !env.Free() && len(c.marks) > 0 && c.marks[env.Chain()] != nil
 }
 
-// Reply is what who waits for a message is told that is not run.
-func (c *Cancels) Reply(env *wire.Envelope) *wire.Envelope {
+// Reply is what back is told, who waits for the answer of a call of a chain that was
+// cancelled.
+func (c *Cancels) Reply(chain wire.InvocationID, back *wire.Callback) *wire.Envelope {
 	reason := ""
-	if m := c.marks[env.Chain()]; m != nil {
+	if m := c.marks[chain]; m != nil {
 		reason = m.reason
 	}
-	reply := wire.ReplyTo(env.Back, wire.Payload{}, Failure(env.Chain(), reason))
+	reply := wire.ReplyTo(back, wire.Payload{}, Failure(chain, reason))
 	reply.Amend().Free = true
 	return reply
 }
@@ -145,7 +146,7 @@ func Failure(id wire.InvocationID, reason string) *wire.Failure {
 }
 
 // pump looks for what waits for long and is of a chain that was cancelled: timers,
-// and what is parked. It arrives now, and finds that it is not to be run.
+// and what is parked. It arrives now, and finds that it is not to be run. Then promises.
 func (c *Cancels) pump(now wire.Time, p *Pauses, to Releases) error {
 	if len(c.marks) > 0 && now >= c.look {
 		c.expire(now)
@@ -157,9 +158,12 @@ func (c *Cancels) pump(now wire.Time, p *Pauses, to Releases) error {
 		c.sweeping, c.waiting, c.table, c.cursor = c.waiting, nil, store.Timers, nil
 	}
 	var err error
-	if c.table == store.Timers {
+	switch c.table {
+	case store.Timers:
 		c.cursor, err = c.timers(to)
-	} else {
+	case store.Promises:
+		c.cursor, err = c.promises(to)
+	default:
 		c.cursor, err = p.sweep(c.cursor, sweepRows, func(env *wire.Envelope) bool {
 			if c.Ended(env) {
 				to.Arrive(env)
@@ -173,6 +177,9 @@ func (c *Cancels) pump(now wire.Time, p *Pauses, to Releases) error {
 		return err
 	case c.table == store.Timers:
 		c.table = store.Parked
+		return nil
+	case c.table == store.Parked:
+		c.table = store.Promises
 		return nil
 	}
 	for _, m := range c.sweeping {
@@ -207,6 +214,24 @@ func (c *Cancels) timers(to Releases) (next []byte, err error) {
 			to.Arrive(env)
 		}
 	}
+	return next, err
+}
+
+// promises looks for those that somebody holds, and for callback tokens: who waits for
+// them is told.
+func (c *Cancels) promises(to Releases) (next []byte, err error) {
+	seen := 0
+	err = c.rows.Scan(store.Promises, c.cursor, nil, func(k, v []byte) (bool, error) {
+		if seen++; seen > sweepRows {
+			next = bytes.Clone(k)
+			return false, nil
+		}
+		p, err := wire.DecodePromise(v)
+		if err == nil && p.Chain != "" && p.Over == wire.Open && c.marks[p.Chain] != nil {
+			to.Promise(wire.InvocationID(k), p.Chain, p.Holder)
+		}
+		return err == nil, err
+	})
 	return next, err
 }
 

@@ -93,6 +93,8 @@ type Releases struct {
 	Arrive func(*wire.Envelope)      // a message whose time has come, and that has a number
 	Retry  func(*wire.DeadLetter)    // a dead letter, to be run again
 	Timer  func(*wire.Envelope) bool // takes a timer out that is a row; false if it is not to be had
+	// Promise ends a promise, of a call of a chain that was cancelled, and that holder has.
+	Promise func(id, chain wire.InvocationID, holder wire.ObjectID)
 }
 
 // Pump lets go at most room messages of those that may go at tick; now is the

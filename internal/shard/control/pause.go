@@ -48,7 +48,8 @@ func parkedKey(no uint64, seq wire.Seq) (k rowID) {
 // gate is a pause. While it drains, what arrived up to cursor passes.
 type gate struct {
 	wire.Pause
-	no      uint64 // names its rows, for ever
+	no      uint64   // names its rows, for ever
+	letter  wire.Seq // the dead letter that it is for, 0 if somebody asked for it
 	bucket  turn.Bucket
 	cursor  wire.Seq
 	low     [2]wire.Seq // the first in fresh and in flown, 0 for none
@@ -168,7 +169,7 @@ func (p *Pauses) Pause(s wire.Scope, reason string, now wire.Time) {
 	case !g.Draining:
 		return
 	}
-	g.Draining, g.Rate, g.cursor = false, 0, 0
+	g.Draining, g.Rate, g.cursor, g.letter = false, 0, 0, 0
 	p.stand(g)
 	p.touch(g)
 	if reason != "" {
@@ -455,6 +456,7 @@ func encodeGate(g *gate) []byte {
 	e.Int(5, uint64(g.Rate*1e3))
 	e.Int(6, uint64(g.Parked))
 	e.Int(7, uint64(g.Bytes))
+	e.Int(8, uint64(g.letter))
 	return e.Buf
 }
 
@@ -481,6 +483,8 @@ func decodeGate(name string, b []byte) (*gate, error) {
 			g.Parked = int(d.Int())
 		case 7:
 			g.Bytes = int(d.Int())
+		case 8:
+			g.letter = wire.Seq(d.Int())
 		}
 	}
 	g.bucket = turn.Bucket{Rate: g.Rate}

@@ -214,11 +214,15 @@ func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	if call := dead.Call(env, res.Fail, int(env.Attempt)+1, c.now); call != nil {
 		res.Sends = append(res.Sends, call)
 	}
+	late := c.proms.Late()
 	for _, out := range res.Sends {
 		if env.Free() {
 			out.Amend().Free = true
 		}
 		c.send(out)
+	}
+	if c.proms.Late() > late {
+		c.log.Warn(c.now, "an answer came too late: its caller was told that the call was cancelled, or its deadline over", "from", env.To.String())
 	}
 	relaxed := m != nil && m.Relaxed
 	switch {
@@ -269,7 +273,7 @@ func (c *Core) send(env *wire.Envelope) {
 	c.stats.Sends++
 	c.account.Sent(env)
 	if env.To.Type == wire.TokenType {
-		c.Fail(c.proms.Await(env, c.now))
+		c.await(env)
 		return
 	}
 	c.proms.Guard(env, c.now)
@@ -352,5 +356,8 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 // bury keeps a message that was given up as a dead letter.
 func (c *Core) bury(env *wire.Envelope, why *wire.Failure) {
 	c.stats.Buried++
-	c.dead.Bury(env, why, c.now)
+	halts := c.routes.All.PausesOnDead(env.To.Type)
+	if c.dead.Bury(env, why, c.now, halts); halts {
+		c.ctl.Pauses.Halt(env, dead.ID(c.id, env.Seq)+": "+why.Message, c.now)
+	}
 }

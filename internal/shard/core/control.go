@@ -12,7 +12,7 @@ func (c *Core) Control() *control.Control { return c.ctl }
 // pump lets go what was paused or given up, as far as it may go now.
 func (c *Core) pump() {
 	if !c.Full() {
-		c.Fail(c.ctl.Pump(c.now, c.tick, c.cfg.FrameTasks, control.Releases{Arrive: c.arrive, Retry: c.retry, Timer: c.claim}))
+		c.Fail(c.ctl.Pump(c.now, c.tick, c.cfg.FrameTasks, control.Releases{Arrive: c.arrive, Retry: c.retry, Timer: c.claim, Promise: c.endPromise}))
 	}
 }
 
@@ -28,6 +28,7 @@ func (c *Core) retry(d *wire.DeadLetter) {
 	if !c.ctl.Pauses.First(env) {
 		c.accept(env)
 	}
+	c.Fail(c.ctl.Pauses.GoOn(env))
 }
 
 // Redrive runs a dead letter's message again.
@@ -84,7 +85,7 @@ func (c *Core) stop(env *wire.Envelope) bool {
 		c.AnswerNow(env.Local.(*Waiter), nil, c.ctl.Pauses.Refusal(env))
 	case control.Drop:
 		if env.Back != nil {
-			c.send(c.ctl.Cancels.Reply(env))
+			c.send(c.ctl.Cancels.Reply(env.Chain(), env.Back))
 		}
 	}
 	c.done(env)
@@ -92,6 +93,15 @@ func (c *Core) stop(env *wire.Envelope) bool {
 		c.batch.since = c.tick
 	}
 	return true
+}
+
+// endRuns has those turns of a chain be told that run: nobody needs their answer.
+func (c *Core) endRuns(chain wire.InvocationID) {
+	for run, env := range c.frames.Of(chain) {
+		if !env.Free() {
+			c.events.Ends = append(c.events.Ends, run)
+		}
+	}
 }
 
 // sendBack sends an answer to who asked. That of what cleans up is part of that.
@@ -111,6 +121,7 @@ func (c *Core) Cancel(id wire.InvocationID, reason string) error {
 	if err != nil {
 		return err
 	}
+	c.endRuns(id)
 	for _, w := range waiters {
 		c.batch.answer(w, &wire.Response{ID: id, Done: true, Fail: control.Failure(id, reason)}, nil)
 	}

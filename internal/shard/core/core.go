@@ -62,7 +62,7 @@ type Core struct {
 	crowds    Crowds // of objects, those that refused a call
 	crowdsNew bool   // one came since they were told
 
-	frames map[uint64]*resident.Flight
+	frames resident.Flights
 	frame  uint64    // number of the last frame
 	hands  []*object // that a report touched, while it is applied
 
@@ -97,6 +97,7 @@ type Effects struct {
 	Segments []Delivery
 	Acks     []Ack
 	Answers  []Answer
+	Ends     []resident.Run // whose answer nobody needs any more
 }
 
 // Delivery is a segment on its way to a shard, and Ack the answer to it. Waiter
@@ -128,7 +129,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	c := &Core{cfg: cfg, id: cfg.ID, rows: committed, log: warn.Log{To: cfg.Log},
 		boot: name, now: now, wall: now, tick: now,
 		idle: resident.NewIdle(), paused: map[*wire.Envelope]struct{}{},
-		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: map[uint64]*resident.Flight{},
+		retries: due.NewQueue[*wire.Envelope](1 << 30), frames: resident.Flights{},
 		pauses: due.NewQueue[*object](1 << 30), timers: timer.New(cfg.TimerWindow, committed),
 		in: channel.NewInbox(cfg.ID), out: channel.NewOutbox(cfg.ID, cfg.ChannelWindow, committed),
 		post: mail.New(committed), records: record.New(cfg.KeepAnswers, committed), dead: dead.New(committed),

@@ -87,11 +87,9 @@ func (c *Core) ForgetDead(id string) error {
 // RunningOf returns the calls of a chain that run, and since when.
 func (c *Core) RunningOf(chain wire.InvocationID) map[wire.SpanID]wire.Time {
 	running := map[wire.SpanID]wire.Time{}
-	for _, fl := range c.frames {
-		for _, t := range fl.Tasks {
-			if t.Env != nil && t.Env.Chain() == chain && t.Env.Span() != nil {
-				running[t.Env.Span().ID] = fl.Frame.Now
-			}
+	for run, env := range c.frames.Of(chain) {
+		if span := env.Span(); span != nil {
+			running[span.ID] = run.Since
 		}
 	}
 	return running

@@ -96,6 +96,7 @@ func (c *Core) accept(env *wire.Envelope) {
 	}
 	if env.Kind == wire.Cancel {
 		c.ctl.Cancels.Mark(env.Chain(), env.Fail.Message, env.Due)
+		c.endRuns(env.Chain())
 		return
 	}
 	c.arrival++

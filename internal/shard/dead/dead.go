@@ -52,9 +52,10 @@ func (l *Letters) Open() (last wire.Seq, err error) {
 // Len returns how many there are, with those that are not committed.
 func (l *Letters) Len() int { return l.count }
 
-// Bury keeps a message that was given up, and why.
-func (l *Letters) Bury(env *wire.Envelope, why *wire.Failure, now wire.Time) {
-	l.fresh = append(l.fresh, &wire.DeadLetter{Envelope: env, Reason: why, At: now})
+// Bury keeps a message that was given up, and why. Halts says that its object is
+// paused for it.
+func (l *Letters) Bury(env *wire.Envelope, why *wire.Failure, now wire.Time, halts bool) {
+	l.fresh = append(l.fresh, &wire.DeadLetter{Envelope: env, Reason: why, At: now, Halts: halts})
 	l.count++
 }
 

@@ -59,7 +59,7 @@ func (w *world) start() {
 func (w *world) bury() {
 	w.seq++
 	env := &wire.Envelope{Kind: wire.Call, To: wire.Address{Type: "x", Key: "k", Method: "m"}, Seq: w.seq, Body: wire.Payload{Format: wire.CBOR, Data: fmt.Append(nil, w.seq)}}
-	w.letters.Bury(env, &wire.Failure{Kind: "crashed", Message: "it fell"}, 5)
+	w.letters.Bury(env, &wire.Failure{Kind: "crashed", Message: "it fell"}, 5, false)
 	w.live[w.seq] = true
 }
 

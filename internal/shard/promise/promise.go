@@ -120,17 +120,51 @@ func (ps *Promises) Await(env *wire.Envelope, now wire.Time) error {
 	case have != nil:
 		return nil
 	}
-	ps.wait(id, &wire.Promise{Back: env.Back, Made: now, Until: env.Deadline(), Token: true, Schema: env.Body.Data, Every: env.Beat(), Beat: now}, row)
+	p := &wire.Promise{Back: env.Back, Made: now, Until: env.Deadline(), Token: true, Schema: env.Body.Data, Every: env.Beat(), Beat: now}
+	if !env.Free() { // else it cleans up after a cancel, and goes on
+		p.Chain = env.Chain()
+	}
+	if env.Holds() {
+		p.Holder = env.Holder()
+		p.Token, p.Schema, p.On = false, nil, p.Holder.String()
+	}
+	ps.wait(id, p, row)
 	return nil
 }
 
-// wait keeps a promise that is waited for, with its timer.
+// Cancel ends a promise whose chain was cancelled: it is answered no more. Tell is
+// given who waits for it, if it was open.
+func (ps *Promises) Cancel(id wire.InvocationID, now wire.Time, tell func(*wire.Callback)) error {
+	p, row, err := ps.find(id)
+	if err != nil || p == nil || p.Over != wire.Open {
+		return err
+	}
+	ps.stop(p)
+	ps.end(id, p, row, wire.Canceled, now)
+	if p.Back != nil {
+		tell(p.Back)
+	}
+	return nil
+}
+
+// wait keeps a promise that is waited for, with its timer if it ends by itself.
 func (ps *Promises) wait(id wire.InvocationID, p *wire.Promise, row bool) {
 	p.Due = p.Until
 	if p.Every != 0 {
 		p.Due = min(p.Due, p.Beat+p.Every)
 	}
+	if p.Due == 0 {
+		ps.fresh[id] = entry{p, row}
+		return
+	}
 	ps.put(id, p, row)
+}
+
+// stop takes the timer of a promise away.
+func (ps *Promises) stop(p *wire.Promise) {
+	if p.Due != 0 {
+		ps.home.Remove(p.Due, p.Timer)
+	}
 }
 
 // put keeps p, whose timer is set.
@@ -147,7 +181,7 @@ func (ps *Promises) Answer(id wire.InvocationID, body wire.Payload, fail *wire.F
 		ps.late++
 		return err
 	}
-	ps.home.Remove(p.Due, p.Timer)
+	ps.stop(p)
 	ps.end(id, p, row, wire.Answered, now)
 	ps.reply(p, body, fail)
 	return nil
@@ -249,6 +283,8 @@ func Usable(p *wire.Promise) error {
 		return fault.New(fault.Used, "callback", "", "the callback token was used at %s: it can be answered once", at())
 	case p.Over == wire.Expired:
 		return fault.New(fault.Gone, "callback", "", "the callback token expired at %s: its answer is not waited for any more", at())
+	case p.Over == wire.Canceled:
+		return fault.New(fault.Gone, "callback", "", "the call of the callback token was cancelled at %s: its answer is not waited for any more", at())
 	}
 	return nil
 }

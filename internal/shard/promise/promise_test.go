@@ -2,6 +2,7 @@ package promise_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -86,6 +87,42 @@ func (w *world) start() {
 	w.seq = max(w.seq, last)
 }
 
+// hold makes a promise that an object holds, and that has no end of its own.
+func (w *world) hold() {
+	id := wire.NewToken(0, [16]byte{byte(len(w.all)), byte(len(w.all) >> 8), 7})
+	who := fmt.Sprint("caller", len(w.all))
+	env, _ := wire.HoldCall(id, 0, &wire.Callback{Kind: wire.ToMethod, To: wire.Address{Type: "c", Key: who, Method: "heard"}}, wire.ObjectID{Type: "x", Key: "k/2"})
+	if env.Holder() != (wire.ObjectID{Type: "x", Key: "k/2"}) {
+		w.t.Fatalf("it is held by %v", env.Holder())
+	}
+	if err := w.ps.Await(env, w.now); err != nil {
+		w.t.Fatal(err)
+	}
+	w.all = append(w.all, id)
+	w.model[id] = &waiting{who: who, until: never}
+}
+
+// never is when a promise without an end ends.
+const never = wire.Time(1 << 60)
+
+// cancel ends a promise whose chain was cancelled.
+func (w *world) cancel(id wire.InvocationID) {
+	w.t.Helper()
+	m, told := w.model[id], 0
+	err := w.ps.Cancel(id, w.now, func(back *wire.Callback) {
+		if told++; back.To.Key != m.who {
+			w.t.Fatalf("cancel of %+v tells %v", m, back.To)
+		}
+	})
+	open := m != nil && m.over == wire.Open
+	if err != nil || (told == 1) != open || len(w.told()) > 0 {
+		w.t.Fatalf("cancel of %+v told %d, %v", m, told, err)
+	}
+	if open {
+		w.end(id, wire.Canceled)
+	}
+}
+
 // begin makes a promise that is over after some time.
 func (w *world) begin(token bool, after, every wire.Time) {
 	who := fmt.Sprint("caller", len(w.all))
@@ -117,7 +154,7 @@ func (w *world) answer(id wire.InvocationID) {
 		kind = fault.NotFound
 	case m.over == wire.Answered:
 		kind = fault.Used
-	case m.over == wire.Expired:
+	case m.over == wire.Expired, m.over == wire.Canceled:
 		kind = fault.Gone
 	}
 	if fault.KindOf(err) != kind {
@@ -261,6 +298,10 @@ func TestPromises(t *testing.T) {
 			}
 			for range 800 {
 				switch n := rnd.IntN(100); {
+				case n < 4:
+					w.hold()
+				case n < 8:
+					w.cancel(some())
 				case n < 25:
 					w.begin(rnd.IntN(2) == 0, 1+wire.Time(rnd.IntN(60)), wire.Time(rnd.IntN(3)*8))
 				case n < 45:
@@ -280,6 +321,9 @@ func TestPromises(t *testing.T) {
 					w.commit()
 					w.start()
 				}
+			}
+			for id := range maps.Clone(w.model) {
+				w.cancel(id)
 			}
 			for range 3 {
 				w.now += 1000
@@ -318,6 +362,19 @@ func TestTokenTwice(t *testing.T) {
 	err := w.ps.Await(env, w.now)
 	if told := w.told(); err != nil || len(told) != 1 || told[0].Fail == nil || told[0].To.Key != "other" {
 		t.Errorf("%+v, %v", told, err)
+	}
+}
+
+// A timer that was set for a promise before does not end it (C12).
+func TestOldTimer(t *testing.T) {
+	w := newWorld(t)
+	w.begin(true, 10, 0)
+	old := &wire.Envelope{Kind: wire.Reply, Seq: w.seq + 100, Back: &wire.Callback{Kind: wire.ToPromise, ID: w.all[0]}}
+	if err := w.ps.Lapse(old, w.now+100); err != nil {
+		t.Fatal(err)
+	}
+	if told := w.told(); len(told) != 0 {
+		t.Errorf("%+v", told[0])
 	}
 }
 

@@ -327,6 +327,9 @@ func EncodeDead(d *wire.DeadLetter) []byte {
 		e.Nested(2, func(e *wire.Encoder) { e.Buf = wire.AppendFailure(e.Buf, d.Reason) })
 	}
 	e.Int(3, uint64(d.At))
+	if d.Halts {
+		e.Int(4, 1)
+	}
 	return e.Buf
 }
 
@@ -342,6 +345,8 @@ func DecodeDead(id string, b []byte) (*wire.DeadLetter, error) {
 			v.Reason, err = wire.DecodeFailure(d.Raw())
 		case 3:
 			v.At = wire.Time(d.Int())
+		case 4:
+			v.Halts = d.Int() != 0
 		}
 	}
 	if err == nil {

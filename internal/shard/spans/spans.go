@@ -170,7 +170,7 @@ func (b *Book) End(env *wire.Envelope, res *turn.Result, at wire.Time) {
 		r.How = how(env.Back, res.Sends)
 	}
 	for _, out := range res.Sends {
-		if out.Kind == wire.Call {
+		if out.Kind == wire.Call && !out.Holds() {
 			r.Sent++
 		}
 	}
@@ -193,7 +193,7 @@ func how(mine *wire.Callback, sends []*wire.Envelope) span.How {
 	}
 	for _, out := range sends {
 		switch {
-		case out.Kind != wire.Call || out.Back == nil:
+		case out.Kind != wire.Call || out.Back == nil, out.Holds():
 		case same(out.Back):
 			return span.Tailed
 		case same(out.Back.Parent):
@@ -214,7 +214,7 @@ func (b *Book) Sent(env *wire.Envelope, now wire.Time) {
 		if env.Asked() != nil && env.Made == 0 {
 			env.Made = now
 		}
-	case env.Chain() != "":
+	case env.Chain() != "" && !env.Holds():
 		span := &wire.Span{ID: b.name()}
 		if b.cur != nil && b.cur.Chain() == env.Chain() {
 			span.Parent = b.cur.Span().ID

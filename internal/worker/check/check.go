@@ -210,7 +210,7 @@ func (c *Checker) envelope(env *wire.Envelope) error {
 // token checks a call that waits for a callback token.
 func token(env *wire.Envelope, shards int) error {
 	shard, ok := wire.TokenShard(wire.InvocationID(env.To.Key))
-	if !ok || int(shard) >= shards || env.Deadline() == 0 || env.Beat() < 0 {
+	if !ok || int(shard) >= shards || env.Deadline() == 0 && !env.Holds() || env.Beat() < 0 {
 		return fmt.Errorf("it waits for a callback token that cannot be")
 	}
 	return nil

@@ -16,6 +16,7 @@ type stage struct {
 }
 
 func (s *stage) Submit(f *turn.Frame)         { s.frames <- f }
+func (s *stage) Cancel(uint64, int)           {}
 func (s *stage) Reports() <-chan *turn.Report { return s.reports }
 
 // names returns what the tasks of a frame call, in order.
