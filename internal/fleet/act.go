@@ -75,7 +75,7 @@ func (f *Fleet) deploy(ctx context.Context, d *deployed, b bundle.Bundle, promot
 	add.Add.Version.Program = v.Program
 	state, err := f.do(ctx, d, add)
 	if err != nil {
-		return api.Deployed{}, cmp.Or(f.settle(d, time.Now()), err)
+		return api.Deployed{}, cmp.Or(f.settle(ctx, d, time.Now()), err)
 	}
 	return api.Deployed{Name: d.name, Version: programOf(d.name, &v), Number: v.Number, New: known < 0, Weight: state.Weight(v.Number)}, err
 }

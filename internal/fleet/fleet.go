@@ -57,6 +57,9 @@ type deployed struct {
 	state deploy.State
 	runs  map[int]*run // by the number of the version
 	gone  bool
+
+	pins    []int     // versions with which workflows stay, when they were counted
+	counted time.Time // which was then
 }
 
 // New returns a fleet. It does nothing until Restore.
@@ -150,7 +153,16 @@ func (f *Fleet) restore(ctx context.Context, d *deployed) error {
 	d.acting.Lock()
 	defer d.acting.Unlock()
 	now := time.Now()
-	for _, n := range d.state.Needed(now) {
+	pins, err := f.pinned(ctx, d)
+	if err != nil {
+		return err
+	}
+	d.pins, d.counted = pins, now
+	needed, err := f.needed(ctx, d, now)
+	if err != nil {
+		return err
+	}
+	for _, n := range needed {
 		f.begin(d, d.state.Version(n))
 	}
 	if err := f.weigh(d); err != nil {
@@ -229,7 +241,7 @@ func (f *Fleet) tend(ctx context.Context, d *deployed, now time.Time) error {
 			f.cfg.Log.Info("a deployment changed", "deployment", d.name, "what", d.state.Events[len(d.state.Events)-1].What)
 		}
 	}
-	return f.settle(d, now)
+	return f.settle(ctx, d, now)
 }
 
 // do does an act and what follows from it. Call it with acting held.
@@ -271,8 +283,11 @@ func (f *Fleet) weigh(d *deployed) error {
 }
 
 // settle ends versions that are not needed any more.
-func (f *Fleet) settle(d *deployed, now time.Time) error {
-	needed := d.state.Needed(now)
+func (f *Fleet) settle(ctx context.Context, d *deployed, now time.Time) error {
+	needed, err := f.needed(ctx, d, now)
+	if err != nil {
+		return err
+	}
 	for n := range d.runs {
 		if !slices.Contains(needed, n) {
 			f.finish(d, n)

@@ -264,3 +264,54 @@ func TestDelete(t *testing.T) {
 		t.Errorf("after a kill: %d", status)
 	}
 }
+
+// A workflow ends with the version that it began with, over a switch and a kill, and that
+// runs for as long as it is needed.
+func TestWorkflowsStay(t *testing.T) {
+	r := newRig(t)
+	r.deploy("a1", "", 201)
+	post := func(path, key, body string) (int, string) {
+		req, err := http.NewRequest("POST", "http://"+r.addr+"/v1/objects/a-stay/"+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		if key != "" {
+			req.Header.Set("Idempotency-Key", key)
+			req.Header.Set("Prefer", "respond-async")
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode, resp.Header.Get("Location")
+	}
+	at := map[string]string{}
+	begin := func(key string) {
+		status, where := post(key+"/run", key, "{}")
+		if at[key] = where; status != 202 {
+			t.Fatalf("begin %s: %d", key, status)
+		}
+		for k := 0; ; k++ {
+			if _, body, _ := r.ask("GET", "/v1/objects/a-stay/"+key, "", nil); strings.Contains(string(body), "begin") {
+				return
+			} else if k == 1000 {
+				t.Fatalf("%s has not begun: %s", key, body)
+			}
+		}
+	}
+	begin("old")
+	r.deploy("a2", "", 201)
+	begin("new")
+	r.end(syscall.SIGKILL)
+	r.start()
+	for key, want := range map[string]string{"old": "a1 a1", "new": "a2 a2"} {
+		if status, _ := post(key+"/leave", "", "{}"); status >= 300 {
+			t.Fatalf("leave %s: %d", key, status)
+		}
+		if status, body, err := r.ask("GET", at[key]+"?wait=10s", "", nil); err != nil || status != 200 || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %d %s, %v, want %s", key, status, body, err, want)
+		}
+	}
+}

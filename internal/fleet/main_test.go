@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ"
+	"github.com/situ-dev/situ/flow"
 	"github.com/situ-dev/situ/internal/server"
 )
 
@@ -72,6 +73,9 @@ func program(version string) []situ.Component {
 	typ := situ.NewType(name + "-tally")
 	add := situ.NewMethod[int, told](typ, "add")
 	push := situ.NewMethod[int, situ.None](typ, "push")
+	stays := situ.NewType(name + "-stay")
+	stay := situ.NewMethod[situ.None, string](stays, "run")
+	leave := flow.NewSignal[situ.None](stays, "leave")
 	who := situ.NewFunc[situ.None, string](name + "-who")
 	return []situ.Component{
 		situ.Object(typ,
@@ -92,6 +96,13 @@ func program(version string) []situ.Component {
 				}
 				return situ.None{}, nil
 			})),
+		flow.Workflow(stays, stay, func(f *flow.Flow, _ situ.None) (string, error) {
+			began, err := flow.Step(f, "begin", func(context.Context) (string, error) { return version, nil })
+			if err == nil {
+				_, err = flow.Wait(f, leave)
+			}
+			return began + " " + version, err
+		}),
 		situ.Function(who, func(*situ.Turn, situ.None) (string, error) { return version, nil }),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ"
+	"github.com/situ-dev/situ/flow"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/node"
 	"github.com/situ-dev/situ/internal/platform"
@@ -258,4 +259,90 @@ func TestVersionsShareFunctions(t *testing.T) {
 			}
 		})
 	}
+}
+
+var (
+	stayType = situ.NewType("stay")
+	stay     = situ.NewMethod[int, string](stayType, "run")
+)
+
+// stayFlow is a workflow that tells with which version it began, and with which it
+// ended, so many hours later.
+func stayFlow(version string) situ.Component {
+	return flow.Workflow(stayType, stay, func(f *flow.Flow, hours int) (string, error) {
+		began, err := flow.Step(f, "begin", func(context.Context) (string, error) { return version, nil })
+		if err == nil {
+			err = flow.Sleep(f, time.Duration(hours)*time.Hour)
+		}
+		return began + " " + version + " ", err
+	})
+}
+
+// What a workflow began with it ends with, over switches and crashes; new ones begin
+// with the new version; when the version is gone, they go on with what there is.
+func TestWorkflowsStay(t *testing.T) {
+	bubble(t, node.Config{}, nil, func(r *rig) {
+		open := func(weights map[string]float64, versions ...string) {
+			for _, v := range versions {
+				set, err := situ.Assemble(stayFlow(v))
+				if err != nil {
+					t.Fatal(err)
+				}
+				l, err := platform.Run(r.node.Program("stay@"+v), set, host.Config{}, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.after = append(r.after, l.Close)
+			}
+			weigh(r, weights)
+		}
+		crash := func(weights map[string]float64, versions ...string) {
+			r.dead.Store(true)
+			r.close()
+			r.dead.Store(false)
+			r.reopen()
+			open(weights, versions...)
+			r.setHosts()
+		}
+		call := func(key string, hours int) situ.Call[string] { return stay.To(key, hours).Idempotent(key) }
+		begin := func(key string, hours int) {
+			t.Helper()
+			if _, err := situ.Start(context.Background(), r, call(key, hours)); err != nil {
+				t.Fatal(err)
+			}
+			pass(time.Second)
+		}
+		v2 := map[string]float64{"stay@v1": 0, "stay@v2": 1}
+		open(map[string]float64{"stay@v1": 1, "stay@v2": 0}, "v1", "v2")
+		begin("a", 1)
+		begin("b", 3)
+		begin("c", 5)
+		weigh(r, v2)
+		begin("new", 1)
+		pass(2 * time.Hour)
+		if got := do(r, call("a", 1)) + do(r, call("new", 1)); got != "v1 v1 v2 v2 " {
+			t.Errorf("over a switch: %q", got)
+		}
+		crash(v2, "v1", "v2")
+		pass(2 * time.Hour)
+		if got := do(r, call("b", 3)); got != "v1 v1 " {
+			t.Errorf("over a crash: %q", got)
+		}
+		var pins []string
+		infos, _, err := r.node.List(context.Background(), stayType.Name(), "", "", 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range infos {
+			pins = append(pins, i.ID.Key+" "+i.Pin)
+		}
+		if want := "[a stay@v1 b stay@v1 c stay@v1 new stay@v2]"; fmt.Sprint(pins) != want {
+			t.Errorf("pins: %v, want %s", pins, want)
+		}
+		r.node.Forget("stay@v1")
+		pass(2 * time.Hour)
+		if got := do(r, call("c", 5)); got != "v1 v2 " {
+			t.Errorf("when its version is gone: %q", got)
+		}
+	})
 }

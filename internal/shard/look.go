@@ -146,7 +146,7 @@ func (s *Shard) List(typ, prefix, after string, f func(wire.ObjectInfo) bool) er
 		if err != nil {
 			return false, err
 		}
-		return f(wire.ObjectInfo{ID: wire.ObjectID{Type: typ, Key: key}, Size: row.Size, Modified: row.Modified}), nil
+		return f(wire.ObjectInfo{ID: wire.ObjectID{Type: typ, Key: key}, Size: row.Size, Modified: row.Modified, Pin: row.Pin}), nil
 	})
 }
 

@@ -6,6 +6,10 @@ import (
 	"github.com/situ-dev/situ/internal/fault"
 )
 
+// FlowCancel is the method by which a workflow is asked to end. What has it is a
+// workflow.
+const FlowCancel = "flow-cancel"
+
 // Scope is what a pause is of: a function, all objects of a type, or one
 // object.
 type Scope struct {

@@ -59,6 +59,7 @@ type DeadLetter struct {
 // ObjectInfo is a line in a list of objects.
 type ObjectInfo struct {
 	ID       ObjectID
-	Size     int  // bytes of state
-	Modified Time // of the last commit that changed it
+	Size     int    // bytes of state
+	Modified Time   // of the last commit that changed it
+	Pin      string // program that it stays with; "" for none
 }

@@ -55,7 +55,7 @@ const (
 )
 
 // FlowCancel is the method by which a workflow is asked to end (see package flow).
-const FlowCancel = "flow-cancel"
+const FlowCancel = wire.FlowCancel
 
 // unrun reports whether a message is a call that is not to be run any more. What a
 // workflow sends to itself is: it is told of the end otherwise, and cleans up.

@@ -139,6 +139,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	c.ctl = control.New(cfg.MaxParked, c.dead, committed)
 	c.batch = &batch{}
 	c.main = c.Program(conf.Main)
+	c.objects.Pinned = c.pinned
 	c.timely = func(env *wire.Envelope) bool { // a program takes what is for it when its frame is back: else that would be written
 		p := c.program(env)
 		return p == nil || !c.awaited(p)

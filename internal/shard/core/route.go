@@ -7,6 +7,8 @@ import (
 	"github.com/situ-dev/situ/internal/deploy"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard/resident"
+	"github.com/situ-dev/situ/internal/shard/rows"
+	"github.com/situ-dev/situ/internal/store"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -39,17 +41,20 @@ func (c *Core) SetWeights(weights map[string]float64) {
 // Forget forgets a program that has no host and no weight.
 func (c *Core) Forget(p *Program) {
 	p.Manifest = nil
-	c.reroute()
+	c.rerouteFrom(p)
 	c.programs = slices.DeleteFunc(slices.Clone(c.programs), func(other *Program) bool { return other == p })
 }
 
 // reroute brings everything that waits to whom it is for.
-func (c *Core) reroute() {
+func (c *Core) reroute() { c.rerouteFrom(nil) }
+
+// rerouteFrom does so, and a program is gone.
+func (c *Core) rerouteFrom(gone *Program) {
 	was := c.routes
 	c.routes = resident.NewRoutes(c.programs)
 	c.account.Program()
-	if !maps.EqualFunc(was.Types, c.routes.Types, resident.Route.Same) || !maps.EqualFunc(was.Functions, c.routes.Functions, resident.Route.Same) {
-		c.objects.Assign(c.routes.Types, func(o *object, to *resident.Kind) {
+	if gone != nil || !maps.EqualFunc(was.Types, c.routes.Types, resident.Route.Same) || !maps.EqualFunc(was.Functions, c.routes.Functions, resident.Route.Same) {
+		c.objects.Assign(c.routes.Types, gone, func(o *object, to *resident.Kind) {
 			if c.rehome(o, to) && !o.Resting() {
 				c.wake(o)
 				c.rest(o)
@@ -152,7 +157,30 @@ func (c *Core) program(env *wire.Envelope) *Program {
 	if env.To.Function() {
 		return c.routes.Function(env.To.Method, func() uint64 { return c.stick(env) })
 	}
+	if c.routes.Types[env.To.Type].Pins() {
+		if o := c.objects.Find(env.To.Object()); o != nil {
+			return o.Kind.Program
+		}
+	}
 	return c.routes.Object(env.To)
+}
+
+// pinned returns the program that an object stays with, by its row, nil if that says
+// none, or one that is gone.
+func (c *Core) pinned(id wire.ObjectID) *Program {
+	b, ok, err := c.rows.Get(store.Objects, rows.ObjectKey(id))
+	if c.Fail(err); !ok || err != nil {
+		return nil
+	}
+	row, err := rows.DecodeObject(b)
+	if err != nil || row.Pin == "" {
+		return nil // who loads it is told what is wrong
+	}
+	i := slices.IndexFunc(c.programs, func(p *Program) bool { return p.Name == row.Pin && p.Manifest != nil })
+	if i < 0 {
+		return nil
+	}
+	return c.programs[i]
 }
 
 // stick returns what decides which version runs a call of a function: what its

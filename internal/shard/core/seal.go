@@ -107,7 +107,7 @@ func (c *Core) sealObjects(b *batch, w *store.Batch) {
 		c.buf = o.Sealed.SealElements(w, o.ID(), c.buf)
 	}
 	for _, o := range b.objects {
-		c.buf = o.Sealed.SealRoot(w, o.ID(), c.buf)
+		c.buf = o.Sealed.SealRoot(w, o.ID(), o.Kind.Pin, c.buf)
 	}
 }
 

@@ -88,16 +88,16 @@ func (ch *Change) SealElements(w *store.Batch, id wire.ObjectID, buf []byte) []b
 	return buf
 }
 
-// SealRoot writes the root of the state. The key is made in buf, which is
-// returned.
-func (ch *Change) SealRoot(w *store.Batch, id wire.ObjectID, buf []byte) []byte {
+// SealRoot writes the root of the state, with the program that the object stays with.
+// The key is made in buf, which is returned.
+func (ch *Change) SealRoot(w *store.Batch, id wire.ObjectID, pin string, buf []byte) []byte {
 	buf = rows.AppendObjectKey(buf[:0], id)
 	if ch.clear {
 		w.Delete(store.Objects, buf)
 	}
 	if ch.root != nil {
 		key := len(buf)
-		buf = rows.AppendObjectHead(buf, ch.Modified, ch.Size)
+		buf = rows.AppendObjectHead(buf, ch.Modified, ch.Size, pin)
 		w.Set(store.Objects, buf[:key], buf[key:], ch.root)
 	}
 	return buf

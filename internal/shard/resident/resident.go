@@ -48,6 +48,9 @@ func (o *Object) Resting() bool { return o == nil || o.Work == nil }
 // Table finds objects by type and key. A map for each type is smaller than one
 // of both, and looking a key up in it is faster. Its zero value is empty.
 type Table struct {
+	// Pinned returns the program that an object stays with, by its row; nil for none.
+	Pinned func(wire.ObjectID) *Program
+
 	types  map[string]*family
 	last   *family          // asked for last
 	routes map[string]Route // by type; it is not changed, but replaced
@@ -65,6 +68,7 @@ type family struct {
 type Kind struct {
 	Name    string
 	Program *Program // nil: none has them
+	Pin     string   // name of the program if they stay with it, "" if not
 	keys    map[string]*Object
 }
 
@@ -76,24 +80,30 @@ func (f *family) kind(p *Program) *Kind {
 		}
 	}
 	k := &Kind{Name: f.name, Program: p, keys: f.keys}
+	if p != nil && p.Index != nil && p.keeps(f.name) {
+		k.Pin = p.Name
+	}
 	f.kinds = append(f.kinds, k)
 	return k
 }
 
 // Assign says which programs have which type from now on. The map must not change
-// any more. Move is called for each object that another program has then.
-func (t *Table) Assign(routes map[string]Route, move func(*Object, *Kind)) {
+// any more. Move is called for each object that another program has then. Gone, if it
+// is not nil, is a program that is no more.
+func (t *Table) Assign(routes map[string]Route, gone *Program, move func(*Object, *Kind)) {
 	t.routes = routes
 	for _, f := range t.types {
 		r := routes[f.name]
-		if f.route.Same(r) {
+		if f.route.Same(r) && (gone == nil || !r.pins) {
 			continue
 		}
 		f.route = r
-		f.kinds = slices.DeleteFunc(f.kinds, func(k *Kind) bool { return !slices.Contains(r.programs, k.Program) })
-		for key, o := range f.keys {
-			if p := r.object(f.name, key); p != o.Kind.Program {
-				move(o, f.kind(p))
+		if !r.pins {
+			f.kinds = slices.DeleteFunc(f.kinds, func(k *Kind) bool { return !slices.Contains(r.programs, k.Program) })
+		}
+		for _, o := range f.keys {
+			if k := t.Home(o); k != o.Kind {
+				move(o, k)
 			}
 		}
 	}
@@ -102,10 +112,29 @@ func (t *Table) Assign(routes map[string]Route, move func(*Object, *Kind)) {
 // Home returns what an object is to be of, by the routes of now.
 func (t *Table) Home(o *Object) *Kind {
 	f := t.types[o.Kind.Name]
-	if p := f.route.object(f.name, o.Key); p != o.Kind.Program {
+	if was := o.Kind.Program; o.Kind.Pin != "" && was.Manifest != nil && o.begun() {
+		return o.Kind
+	}
+	if p := t.home(f, o.Key); p != o.Kind.Program {
 		return f.kind(p)
 	}
 	return o.Kind
+}
+
+// begun reports whether a turn of the object ran, of which memory knows.
+func (o *Object) begun() bool {
+	return o.Slot != 0 || o.Work != nil && (o.Pend != nil || o.Sealed != nil || o.Box.Running())
+}
+
+// home returns who is to run the turns of an object of f that has not begun, or of
+// which only its row knows that.
+func (t *Table) home(f *family, key string) *Program {
+	if f.route.pins && t.Pinned != nil {
+		if p := t.Pinned(wire.ObjectID{Type: f.name, Key: key}); p != nil {
+			return p
+		}
+	}
+	return f.route.object(f.name, key)
 }
 
 // Routes returns which programs have which type. It is not to be changed.
@@ -142,7 +171,7 @@ func (t *Table) Add(id wire.ObjectID) *Object {
 		f = &family{name: id.Type, keys: map[string]*Object{}, route: t.routes[id.Type]}
 		t.types[id.Type] = f
 	}
-	o := &Object{Kind: f.kind(f.route.object(id.Type, id.Key)), Key: id.Key}
+	o := &Object{Kind: f.kind(t.home(f, id.Key)), Key: id.Key}
 	f.keys[id.Key] = o
 	return o
 }

@@ -15,6 +15,7 @@ import (
 type Route struct {
 	programs []*Program
 	parts    []deploy.Part // nil if there is one program
+	pins     bool          // there are versions with which objects stay that began there
 }
 
 // Pick returns who runs what hashes to that; nil if nobody does.
@@ -41,8 +42,11 @@ func (r Route) object(typ, key string) *Program {
 
 // Same reports whether o is the same.
 func (r Route) Same(o Route) bool {
-	return slices.Equal(r.programs, o.programs) && slices.Equal(r.parts, o.parts)
+	return slices.Equal(r.programs, o.programs) && slices.Equal(r.parts, o.parts) && r.pins == o.pins
 }
+
+// Pins reports whether objects stay with the version that they began with.
+func (r Route) Pins() bool { return r.pins }
 
 // add makes p one of those who run it, unless others have the name.
 func (r Route) add(p *Program) Route {
@@ -68,6 +72,16 @@ func group(program string) string {
 	return name
 }
 
+// keeps reports whether objects of a type stay with p once they have begun there: p is
+// a version, and they are workflows, whose journal its code wrote.
+func (p *Program) keeps(typ string) bool {
+	if p.group == "" {
+		return false
+	}
+	m, _ := p.Index.Method(wire.Address{Type: typ, Method: wire.FlowCancel})
+	return m != nil
+}
+
 // rank names those that stand together: the versions of a deployment.
 func (p *Program) rank() string { return cmp.Or(p.group, p.Name) }
 
@@ -83,7 +97,17 @@ func NewRoutes(programs []*Program) Routes {
 	rs := Routes{Types: map[string]Route{}, Functions: map[string]Route{}}
 	var all []*Program
 	for _, p := range programs {
-		if p.Manifest == nil || p.Weight <= 0 {
+		if p.Manifest == nil {
+			continue
+		}
+		for i := range p.Manifest.Types {
+			if name := p.Manifest.Types[i].Name; p.keeps(name) {
+				r := rs.Types[name]
+				r.pins = true
+				rs.Types[name] = r
+			}
+		}
+		if p.Weight <= 0 {
 			continue
 		}
 		all = append(all, p)

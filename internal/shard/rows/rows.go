@@ -33,6 +33,10 @@ import (
 // of the whole state (uvarint), and the CBOR of the root.
 const objectVersion = 1
 
+// pinnedVersion is that of the row of an object that stays with a version of its
+// program, whose name it has before the root.
+const pinnedVersion = 2
+
 func ObjectKey(id wire.ObjectID) []byte {
 	return AppendObjectKey(make([]byte, 0, len(id.Type)+len(id.Key)+2), id)
 }
@@ -135,24 +139,42 @@ type Object struct {
 	Modified wire.Time
 	Size     int    // bytes of the whole state
 	Root     []byte // CBOR
+	Pin      string // the program that it stays with, "" for none
 }
 
-// AppendObjectHead appends what comes before the root in an object's row.
-func AppendObjectHead(b []byte, modified wire.Time, size int) []byte {
-	b = append(b, objectVersion)
+// AppendObjectHead appends what comes before the root in an object's row. Pin is the
+// name of the program that it stays with, "" for none.
+func AppendObjectHead(b []byte, modified wire.Time, size int, pin string) []byte {
+	version := byte(objectVersion)
+	if pin != "" {
+		version = pinnedVersion
+	}
+	b = append(b, version)
 	b = binary.BigEndian.AppendUint64(b, uint64(modified))
-	return binary.AppendUvarint(b, uint64(size))
+	b = binary.AppendUvarint(b, uint64(size))
+	if pin != "" {
+		b = append(binary.AppendUvarint(b, uint64(len(pin))), pin...)
+	}
+	return b
 }
 
 func DecodeObject(b []byte) (Object, error) {
-	if len(b) < 10 || b[0] != objectVersion {
+	if len(b) < 10 || b[0] != objectVersion && b[0] != pinnedVersion {
 		return Object{}, fault.New(fault.Corrupt, "rows.object", "", "an object's row has an unknown version or is cut short")
 	}
 	size, n := binary.Uvarint(b[9:])
 	if n <= 0 {
 		return Object{}, fault.New(fault.Corrupt, "rows.object", "", "an object's row is cut short")
 	}
-	return Object{wire.Time(binary.BigEndian.Uint64(b[1:])), int(size), b[9+n:]}, nil
+	o := Object{Modified: wire.Time(binary.BigEndian.Uint64(b[1:])), Size: int(size), Root: b[9+n:]}
+	if b[0] == pinnedVersion {
+		length, n := binary.Uvarint(o.Root)
+		if n <= 0 || length > uint64(len(o.Root)-n) {
+			return Object{}, fault.New(fault.Corrupt, "rows.object", "", "the name in an object's row is cut short")
+		}
+		o.Pin, o.Root = string(o.Root[n:n+int(length)]), o.Root[n+int(length):]
+	}
+	return o, nil
 }
 
 // Segment is a run of messages from one shard to another. Their numbers in the

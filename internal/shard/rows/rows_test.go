@@ -22,7 +22,7 @@ var flight = wire.ObjectID{Type: "flight", Key: "BA123"}
 
 // object returns the row of an object.
 func object(r rows.Object) []byte {
-	return append(rows.AppendObjectHead(nil, r.Modified, r.Size), r.Root...)
+	return append(rows.AppendObjectHead(nil, r.Modified, r.Size, r.Pin), r.Root...)
 }
 
 func envelope() *wire.Envelope {
@@ -74,6 +74,7 @@ func TestGolden(t *testing.T) {
 		{"keyed invocation id", []byte(rows.KeyedID(3, &wire.Request{To: envelope().To, Key: "order-1"}))},
 		{"invocation with a URL", rows.EncodeInvocation(&wire.Invocation{To: envelope().To, Created: 5, URL: "https://example.org/hook"})},
 		{"digest", rows.Digest(wire.Payload{Format: wire.JSON, Data: []byte("42")})},
+		{"object that stays", object(rows.Object{Modified: 1000, Size: 300, Root: []byte{0xa1, 0x61, 0x6e, 0x01}, Pin: "shop@3f2a9c41b0de"})},
 	} {
 		fmt.Fprintf(&b, "%s\n%s\n", row.name, hex.Dump(row.bytes))
 	}
@@ -92,6 +93,10 @@ func TestGoldenDecodes(t *testing.T) {
 		o, err := rows.DecodeObject(b["object"])
 		if want := (rows.Object{Modified: 1000, Size: 300, Root: []byte{0xa1, 0x61, 0x6e, 0x01}}); err != nil || !reflect.DeepEqual(o, want) {
 			t.Errorf("%s: object %+v, %v", path, o, err)
+		}
+		o, err = rows.DecodeObject(b["object that stays"])
+		if want := (rows.Object{Modified: 1000, Size: 300, Root: []byte{0xa1, 0x61, 0x6e, 0x01}, Pin: "shop@3f2a9c41b0de"}); err != nil || !reflect.DeepEqual(o, want) {
+			t.Errorf("%s: object that stays %+v, %v", path, o, err)
 		}
 		mail, err := wire.DecodeEnvelope(b["mail"])
 		if err != nil || !reflect.DeepEqual(mail, envelope()) {
