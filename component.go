@@ -93,11 +93,11 @@ func answer[I, O any](t *Turn, h func(I) (O, error)) (wire.Payload, error) {
 // [List], [Counter] or [Promise] is a field of S or of a struct in S. What S
 // cannot be, and a method of t that is not bound, is an error of the host's.
 func Object[S any](t *Type, bindings ...Binding[S]) Component {
-	shape, err := shapeOf[S]()
+	sh, err := shapeOf[S]()
 	if err != nil {
 		return Component{err: fmt.Errorf("type %s: %w", t.name, err)}
 	}
-	code := &code[S]{shape: shape, methods: map[*host.Method]func(*S, *Turn) (wire.Payload, error){}}
+	code := &code[S]{shape: sh, methods: map[*host.Method]func(*S, *Turn) (wire.Payload, error){}}
 	ht := &host.Type{Name: t.name, Doc: t.doc, Policy: t.retry, Halts: t.halts, Methods: map[string]*host.Method{},
 		State: schemaOf[S](), New: func() host.Instance { return &instance[S]{code: code} }}
 	for _, b := range bindings {

@@ -26,7 +26,8 @@ const floors = `
 	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter
 	internal/host internal/view internal/codec internal/policy internal/bundle internal/strict internal/sandbox
 	internal/workproto internal/element internal/project internal/project/importer
-	internal/guest
+	internal/guest internal/shape
+	internal/program
 	internal/store/file
 	internal/api internal/store/mark internal/store/space internal/store/memtable internal/store/wal internal/store/crashfs internal/store/layout
 	internal/store/identity internal/store/far internal/store/problem
@@ -43,7 +44,7 @@ const floors = `
 	internal/shard/account internal/shard/control internal/shard/resident
 	internal/shard/core
 	internal/shard
-	internal/worker/check internal/worker/lane internal/worker/process internal/ledger
+	internal/worker/alive internal/worker/check internal/worker/lane internal/worker/process internal/ledger
 	internal/worker internal/node internal/lambda/runtimeapi internal/otlp
 	internal/platform/webhook internal/lambda/adapter
 	internal/platform internal/lambda/execution

@@ -8,13 +8,14 @@ import (
 	"github.com/situ-dev/situ/internal/codec"
 	"github.com/situ-dev/situ/internal/element"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/shape"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
 // code is what all objects of one type share.
 type code[S any] struct {
-	shape   *shape
+	shape   *shape.Shape
 	methods map[*host.Method]func(*S, *Turn) (wire.Payload, error)
 }
 
@@ -49,17 +50,17 @@ func (in *instance[S]) Load(st *turn.State) error {
 			return fmt.Errorf("the stored state does not fit %T: %w", in.s, err)
 		}
 	}
-	fields := in.code.shape.containers
+	fields := in.code.shape.Containers
 	if len(fields) > 0 {
 		kept := make([]keptContainer, len(fields))
 		for i := range fields {
-			field := in.code.shape.container(&in.s, i)
+			field := containerOf(&in.s, &fields[i])
 			kept[i] = keptContainer{field.kept(), field}
 		}
 		in.kept = &kept
 	}
 	for _, e := range st.Entries {
-		i := slices.IndexFunc(fields, func(f containerField) bool { return f.name == e.Field })
+		i := slices.IndexFunc(fields, func(f shape.Container) bool { return f.Name == e.Field })
 		if i < 0 {
 			return fmt.Errorf("the stored state has elements of a container %q that %T does not have", e.Field, in.s)
 		}
@@ -70,7 +71,7 @@ func (in *instance[S]) Load(st *turn.State) error {
 	for i, k := range in.containers() {
 		if l, ok := k.Tracked.(interface{ Whole() error }); ok {
 			if err := l.Whole(); err != nil {
-				return fmt.Errorf("elements of %q: %w", fields[i].name, err)
+				return fmt.Errorf("elements of %q: %w", fields[i].Name, err)
 			}
 		}
 	}
@@ -142,7 +143,7 @@ func (in *instance[S]) wrote(deleted bool) {
 // empty returns a new state with the containers as they are.
 func (in *instance[S]) empty() (s S) {
 	for i, k := range in.containers() {
-		in.code.shape.container(&s, i).point(k.Tracked)
+		containerOf(&s, &in.code.shape.Containers[i]).point(k.Tracked)
 	}
 	return s
 }
@@ -160,7 +161,7 @@ func (in *instance[S]) restore(root []byte) bool {
 func (in *instance[S]) rollback() bool {
 	whole := true
 	for i, k := range in.containers() {
-		whole = k.Rollback(in.code.shape.containers[i].traits) && whole
+		whole = k.Rollback(in.code.shape.Containers[i].Traits) && whole
 	}
 	return whole
 }
@@ -178,8 +179,8 @@ func (in *instance[S]) Changes(c *turn.Change) error {
 		}
 		c.Size = len(c.Root)
 		for i, k := range in.containers() {
-			field := &in.code.shape.containers[i]
-			if err := k.Collect(field.name, field.traits, c); err != nil {
+			field := &in.code.shape.Containers[i]
+			if err := k.Collect(field.Name, field.Traits, c); err != nil {
 				return err
 			}
 			c.Size += k.Bytes()

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/program"
 )
 
 // Main says what the program hosts and how it is run, unless it is told what
@@ -18,9 +19,9 @@ func TestMainByHand(t *testing.T) {
 	lamp := Object(typ, On(on, func(*struct{ Lit bool }, *Turn, None) (bool, error) { return true, nil }))
 	run := func(env string, args ...string) (int, string, string) {
 		var out, diag bytes.Buffer
-		p := program{args: append([]string{"/bin/lamps"}, args...), stdout: &out, stderr: &diag,
-			env: func(name string) string { return map[string]string{env: "/does/not/exist"}[name] }}
-		code := p.run([]Component{lamp})
+		p := program.Process{Args: append([]string{"/bin/lamps"}, args...), Stdout: &out, Stderr: &diag,
+			Env: func(name string) string { return map[string]string{env: "/does/not/exist"}[name] }}
+		code := p.Run(func() (*host.Set, error) { return Assemble(lamp) })
 		return code, out.String(), diag.String()
 	}
 	code, out, diag := run("")
@@ -36,20 +37,8 @@ func TestMainByHand(t *testing.T) {
 		t.Errorf("worker without an engine: %d, %s", code, diag)
 	}
 	var said bytes.Buffer
-	p := program{stderr: &said, stdout: io.Discard, env: func(string) string { return "" }}
-	if code := p.run([]Component{lamp, lamp}); code != 64 || said.String() != "situ: type lamp is hosted twice\n" {
+	p := program.Process{Stderr: &said, Stdout: io.Discard, Env: func(string) string { return "" }}
+	if code := p.Run(func() (*host.Set, error) { return Assemble(lamp, lamp) }); code != 64 || said.String() != "situ: type lamp is hosted twice\n" {
 		t.Errorf("twice the same: %d, %q", code, said.String())
-	}
-	for _, c := range []struct {
-		args []string
-		want string
-	}{
-		{[]string{"x"}, ""}, {[]string{"x", "-situ.attach"}, ".situ"}, {[]string{"x", "-situ.attach", "d"}, "d"},
-		{[]string{"x", "-v", "--situ.attach=d"}, "d"}, {nil, ""},
-	} {
-		p.args = c.args
-		if got := p.attachTo(); got != c.want {
-			t.Errorf("%q: %q", c.args, got)
-		}
 	}
 }

@@ -24,7 +24,6 @@ var exceptions = map[string]string{
 	"package internal/shard/core": "pauses, cancels and spans met here at once; frames are to be a package of their own",
 	"package internal/ingress":    "the doors of schedules, callbacks and flows came at the same time: what they check of a program (catalogue.go) is to be a package of its own",
 	"package cmd/situ":            "schedule and vet came after the benches had left: they are to go the same way, beside bench/command",
-	"package .":                   "deadlines, tokens, policies and fan-out came at once; policies and tokens are to be apart",
 }
 
 // oversize is a thing that is too big.

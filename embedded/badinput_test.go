@@ -151,6 +151,7 @@ func TestBadInputOverHTTP(t *testing.T) {
 		{"unknown function, later", "POST /v1/functions/prise\nSitu-Delay: 1h", `1`, []string{"404", `did you mean \"price\"?`}},
 		{"unknown target of failures", "POST /v1/functions/price\nSitu-On-Failure: clerk/a.sel", `1`, []string{"404", `did you mean \"sell\"?`}},
 		{"wrong input", "POST /v1/objects/clerk/a/sell", `{"By":"1"}`, []string{"422", "#/By", "whole number"}},
+		{"no input", "POST /v1/functions/price", ``, []string{"422", "# is missing; want a whole number"}},
 		{"no JSON", "POST /v1/objects/clerk/a/sell", `{By:1}`, []string{"400", "not well-formed JSON"}},
 		{"too large", "POST /v1/objects/clerk/a/sell", `{"By":` + strings.Repeat(" ", 1<<20) + `1}`, []string{"413", "at most 1048576"}},
 

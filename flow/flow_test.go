@@ -277,6 +277,10 @@ func TestMismatch(t *testing.T) {
 		if got := situtest.Do(rt, run.To("back", "")); got != "ann" {
 			t.Errorf("resumed: %q", got)
 		}
+		if got := situtest.Do(rt, flow.Of(orderType, "reset").Journal()); len(got) != 3 || *got[0].Command != 0 || got[0].Name != "call account/ann.pay" ||
+			*got[1].Of != 0 || string(got[1].Value) != "2" || got[2].Kind != "signal" || string(got[2].Value) != "true" {
+			t.Errorf("journal: %+v", got)
+		}
 		who = "bob"
 		situtest.Do(rt, flow.Of(orderType, "reset").Reset(0))
 		situtest.Do(rt, approve.To("reset", true)) // the first came after the reset

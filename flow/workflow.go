@@ -32,6 +32,7 @@ type methods struct {
 	expire situ.Method[ticket, situ.None]
 
 	info      situ.Method[situ.None, Info]
+	journal   situ.Method[situ.None, []Line]
 	cancel    situ.Method[situ.None, situ.None]
 	terminate situ.Method[string, situ.None]
 	resume    situ.Method[situ.None, situ.None]
@@ -59,6 +60,7 @@ func methodsOf(t *situ.Type) *methods {
 			expire: situ.NewMethod[ticket, situ.None](t, "flow-expire", situ.Internal, situ.Doc("Forgets a workflow that was kept long enough.")),
 
 			info:      situ.NewMethod[situ.None, Info](t, "flow-info", situ.ReadOnly, situ.Doc("How the workflow is, and what it waits for.")),
+			journal:   situ.NewMethod[situ.None, []Line](t, "flow-journal", situ.ReadOnly, situ.Doc("What its code asked for, by number, and what came.")),
 			cancel:    situ.NewMethod[situ.None, situ.None](t, "flow-cancel", situ.Doc("Asks the workflow to end: what its code waits for returns an error.")),
 			terminate: situ.NewMethod[string, situ.None](t, "flow-terminate", situ.Doc("Ends the workflow without its code. The input says why.")),
 			resume:    situ.NewMethod[situ.None, situ.None](t, "flow-resume", situ.Doc("Has a parked workflow try again.")),
@@ -188,6 +190,7 @@ func (p *program) control() []situ.Binding[state] {
 			return none, nil
 		}),
 		situ.On(p.info, func(s *state, t *situ.Turn, _ situ.None) (Info, error) { return p.at(s).tell(), p.exists(s, t) }),
+		situ.On(p.journal, func(s *state, t *situ.Turn, _ situ.None) ([]Line, error) { return s.lines(), p.exists(s, t) }),
 		situ.On(p.cancel, func(s *state, t *situ.Turn, _ situ.None) (situ.None, error) { return none, p.at(s).askToEnd(t) }),
 		situ.On(p.terminate, func(s *state, t *situ.Turn, why string) (situ.None, error) { return none, p.at(s).kill(t, why) }),
 		situ.On(p.resume, func(s *state, t *situ.Turn, _ situ.None) (situ.None, error) { return none, p.at(s).tryAgain(t) }),
@@ -271,7 +274,7 @@ func (s *state) resetTo(t *situ.Turn, n int) error {
 		}
 	}
 	if at < 0 {
-		return &situ.Error{Kind: fault.Invalid.String(), Message: fmt.Sprintf("the journal has commands 0 to %d, and no %d", commands-1, n)}
+		return &situ.Error{Kind: fault.Invalid.String(), Message: fmt.Sprintf("the journal has commands 0 to %d, and no %d: flow-journal lists them", commands-1, n)}
 	}
 	s.drop()
 	s.refuseUpdates(t, "the workflow was reset before it took the update: make it again")

@@ -63,6 +63,9 @@ func only(m *host.Manifest, name string) (*host.Manifest, error) {
 	if part.Types != nil || part.Functions != nil {
 		return part, nil
 	}
+	if len(names) == 0 {
+		return nil, fault.New(fault.NotFound, "", "", "there is no type or function %q: no program is loaded (yet)", name)
+	}
 	hint := "there is " + strings.Join(names, ", ")
 	if s := near.Name(name, names); s != "" {
 		hint = "did you mean " + s + "?"

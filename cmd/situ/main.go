@@ -13,11 +13,13 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/situ-dev/situ/bench/suite"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/heap"
 	"github.com/situ-dev/situ/internal/lambda/adapter"
+	"github.com/situ-dev/situ/internal/near"
 	"github.com/situ-dev/situ/internal/sandbox"
 )
 
@@ -90,7 +92,7 @@ Begin with "situ dev DIR" in one terminal, and "situ ls" in another.`,
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("%v; see \"%s --help\"", err, cmd.CommandPath())
+		return usage("%v%s; see \"%s --help\"", err, likely(cmd, err), cmd.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&c.server, "server", "", "address of the server (default $SITU_SERVER, or "+defaultServer+")")
@@ -109,4 +111,18 @@ func version() string {
 		return "(devel)"
 	}
 	return info.Main.Version
+}
+
+// likely says which flag may have been meant, "" if none is near.
+func likely(cmd *cobra.Command, err error) string {
+	wrong, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return ""
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if name := near.Name(wrong.GetSpecifiedName(), names); name != "" {
+		return "; did you mean --" + name + "?"
+	}
+	return ""
 }

@@ -9,6 +9,7 @@ import (
 // TestVet has situ vet look at code that is wrong, at code that is right, and at
 // nothing. The tool that go vet runs is this test.
 func TestVet(t *testing.T) {
+	t.Setenv("GORACE", "atexit_sleep_ms=0") // it is run for each package of the standard library
 	for _, c := range []struct {
 		args string
 		code int

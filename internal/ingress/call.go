@@ -189,6 +189,11 @@ func (x *exchange) input(body *wire.Payload, op *operation) error {
 	if len(found) == 0 {
 		return nil
 	}
+	if len(data) == 0 && found[0].Pointer == "#" { // nothing was sent: {} is not what is wrong
+		if _, want, ok := strings.Cut(found[0].Detail, "; "); ok {
+			found[0].Detail = "is missing; " + want
+		}
+	}
 	r := &refusal{kind: fault.Unfit, detail: "the input does not fit: " + found[0].Pointer + " " + found[0].Detail}
 	if n := len(found) - 1; n > 0 {
 		r.detail += fmt.Sprintf(" (and %d more)", n)

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -92,17 +93,39 @@ type server struct {
 
 func (s *server) data() string { return cmp.Or(s.where, filepath.Join(s.dir, "data")) }
 
-// newServer builds what is run, into dir, and chooses ports.
+// built is where build has put what is run; TestMain removes it.
+var built string
+
+// build builds what is run, once for all tests, and returns the directory.
+var build = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "situ-killtest-bin-"); err != nil {
+		return "", err
+	}
+	built = dir
+	for _, args := range [][]string{
+		{"build", "-o", dir + "/", "github.com/situ-dev/situ/cmd/situ", "github.com/situ-dev/situ/internal/killtest/program"},
+		// The client is this test without the race detector: it is to make many calls.
+		{"test", "-c", "-o", filepath.Join(dir, "client"), "github.com/situ-dev/situ/internal/killtest"},
+	} {
+		cmd := exec.Command("go", args...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return dir, fmt.Errorf("%v: %w\n%s", cmd, err, out)
+		}
+	}
+	return dir, nil
+})
+
+// newServer has what is run in dir, and chooses ports.
 func newServer(t *testing.T, dir string) *server {
 	t.Helper()
-	build := exec.Command("go", "build", "-o", dir+"/", "github.com/situ-dev/situ/cmd/situ", "github.com/situ-dev/situ/internal/killtest/program")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build, err, out)
+	bin, err := build()
+	if err != nil {
+		t.Fatal(err)
 	}
-	// The client is this test without the race detector: it is to make many calls.
-	build = exec.Command("go", "test", "-c", "-o", filepath.Join(dir, "client"), "github.com/situ-dev/situ/internal/killtest")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build, err, out)
+	for _, name := range []string{"situ", "program", "client"} {
+		if err := os.Link(filepath.Join(bin, name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ports := freePorts(t, 2)
 	s := &server{t: t, dir: dir, listen: ports[0], admin: ports[1]}

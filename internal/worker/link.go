@@ -11,6 +11,7 @@ import (
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
+	"github.com/situ-dev/situ/internal/worker/alive"
 	"github.com/situ-dev/situ/internal/worker/check"
 	"github.com/situ-dev/situ/internal/workproto"
 )
@@ -360,4 +361,26 @@ func (l *link) accept(rep *turn.Report, last bool) error {
 // it may run on for ever.
 func givenUp(r *turn.Result) bool {
 	return r.Outcome == turn.Panicked && r.Unloaded && r.Fail != nil && r.Fail.Kind == fault.Timeout.String()
+}
+
+// sentBefore counts the pongs in a row that say that the report on the frame
+// under way was sent, and returns an error when there are too many.
+func (l *link) sentBefore(pong *workproto.Pong, now time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current == 0 || int(l.id) >= len(pong.Reported) || pong.Reported[l.id] != l.current || len(l.reports) == cap(l.reports) {
+		l.claims = 0
+		return nil
+	}
+	if l.claimed != l.current {
+		l.claimed, l.claims = l.current, 0
+	}
+	if l.claims++; l.claims > alive.Looks {
+		return l.missing(l.open[l.current], now)
+	}
+	return nil
+}
+
+func (l *link) missing(fl *flight, now time.Time) error {
+	return fault.New(fault.Timeout, "worker", l.id.String(), "it did not report on what it was given %v ago", now.Sub(fl.at).Round(time.Millisecond))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/situ-dev/situ/internal/shard"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
+	"github.com/situ-dev/situ/internal/worker/alive"
 	"github.com/situ-dev/situ/internal/worker/lane"
 	"github.com/situ-dev/situ/internal/worker/process"
 	"github.com/situ-dev/situ/internal/workproto"
@@ -51,7 +52,7 @@ type session struct {
 	lane    *lane.Lane // set when all links are there
 	missing int
 	err     error
-	alive   alive
+	alive   alive.Watch
 
 	bounds bounds
 	stuck  atomic.Int32 // handlers that were given up
@@ -66,10 +67,10 @@ func newSession(p *Pool, hello *workproto.Hello, control *workproto.Conn, proc *
 		return nil, err
 	}
 	n := p.node.Shards() + lanes
-	every := max(min(p.cfg.Silence/8, pinging), time.Millisecond)
+	every := max(min(p.cfg.Silence/8, alive.Pinging), time.Millisecond)
 	return &session{bounds: p.cfg.bounds(m), pool: p, hello: hello, manifest: m, control: control, proc: proc, token: newToken(),
 		ready: make(chan struct{}), retired: make(chan struct{}), leaving: make(chan struct{}),
-		over: make(chan struct{}), settled: make(chan struct{}), ended: make(chan struct{}), links: make([]*link, n), missing: n, alive: alive{every: every}}, nil
+		over: make(chan struct{}), settled: make(chan struct{}), ended: make(chan struct{}), links: make([]*link, n), missing: n, alive: alive.Watch{Every: every}}, nil
 }
 
 // welcome is what the session's program is told.
@@ -140,7 +141,7 @@ func (s *session) listen() error {
 func (s *session) heard(pong *workproto.Pong, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.alive.answered(pong) || s.proc == nil {
+	if !s.alive.Answered(pong) || s.proc == nil {
 		return nil
 	}
 	for _, l := range s.links {
@@ -157,7 +158,7 @@ func (s *session) heard(pong *workproto.Pong, now time.Time) error {
 // ask sends a ping, unless the worker is known to be dead.
 func (s *session) ask() error {
 	s.mu.Lock()
-	ping, err := s.alive.ping(s.proc.PID(), s.pool.cfg.Silence)
+	ping, err := s.alive.Ping(s.proc.PID(), s.pool.cfg.Silence)
 	s.mu.Unlock()
 	if err != nil {
 		return err
@@ -171,7 +172,7 @@ func (s *session) ask() error {
 
 // watch asks whether the worker is alive, and notices when its process ends.
 func (s *session) watch() {
-	t := time.NewTicker(s.alive.every)
+	t := time.NewTicker(s.alive.Every)
 	defer t.Stop()
 	var exited <-chan struct{}
 	var weigh <-chan time.Time

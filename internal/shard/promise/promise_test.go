@@ -365,6 +365,19 @@ func TestTokenTwice(t *testing.T) {
 	}
 }
 
+// A timer that was set for a promise before does not end it (C12).
+func TestOldTimer(t *testing.T) {
+	w := newWorld(t)
+	w.begin(true, 10, 0)
+	old := &wire.Envelope{Kind: wire.Reply, Seq: w.seq + 100, Back: &wire.Callback{Kind: wire.ToPromise, ID: w.all[0]}}
+	if err := w.ps.Lapse(old, w.now+100); err != nil {
+		t.Fatal(err)
+	}
+	if told := w.told(); len(told) != 0 {
+		t.Errorf("%+v", told[0])
+	}
+}
+
 // Deadlines that cannot be are refused; of two the sooner counts.
 func TestDeadline(t *testing.T) {
 	for _, c := range []struct {

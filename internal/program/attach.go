@@ -1,4 +1,4 @@
-package situ
+package program
 
 import (
 	"context"
@@ -20,12 +20,12 @@ const lookAgain = 300 * time.Millisecond
 // attach is a worker that was started by hand: it waits for the platform to be
 // there, and again when that went away. Ctrl-C finishes what runs; a second
 // one ends it at once.
-func (p *program) attach(where string, set *host.Set) int {
+func (p *Process) attach(where string, set *host.Set) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	unhook := context.AfterFunc(ctx, stop)
 	defer unhook()
-	log := slog.New(slog.NewTextHandler(p.stderr, nil))
+	log := slog.New(slog.NewTextHandler(p.Stderr, nil))
 	waiting := false
 	tick := time.NewTicker(lookAgain)
 	defer tick.Stop()
