@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -14,9 +15,17 @@ import (
 // Exit code of a sandbox that could not be built.
 const exitBroken = 125
 
+// served says that this binary can be the inside of a sandbox.
+var served atomic.Bool
+
+// Served reports whether main has called Serve: otherwise there are no sandboxes
+// in this program.
+func Served() bool { return served.Load() }
+
 // Serve makes this process the inside of a sandbox, if it is to be one: it then
 // becomes the program, or ends. It is called first in main.
 func Serve() {
+	served.Store(true)
 	text := os.Getenv(env)
 	if text == "" {
 		return
@@ -102,6 +111,11 @@ func (p *plan) reach() error {
 
 // limit sets the limits of the kernel. What is not bounded stays as it is.
 func (p *plan) limit() error {
+	// Threads of C take so much of their process's data each; the usual 8 MiB
+	// would leave few of them.
+	if err := syscall.Setrlimit(unix.RLIMIT_STACK, &syscall.Rlimit{Cur: stack, Max: stack}); err != nil {
+		return fmt.Errorf("the limit of stacks: %w", err)
+	}
 	for _, l := range []struct {
 		name string
 		what int
@@ -111,7 +125,7 @@ func (p *plan) limit() error {
 		{"files", unix.RLIMIT_NOFILE, uint64(p.Limits.Files)},
 		{"processes", unix.RLIMIT_NPROC, uint64(p.Limits.Processes)},
 		{"disk", unix.RLIMIT_FSIZE, uint64(p.Limits.Disk)},
-		{"memory", unix.RLIMIT_DATA, uint64(p.Limits.Memory)},
+		{"memory", unix.RLIMIT_DATA, p.Limits.data()},
 		{"messages", unix.RLIMIT_MSGQUEUE, 0},
 	} {
 		if l.what == unix.RLIMIT_DATA && l.most == 0 || l.what == unix.RLIMIT_NPROC && p.Level == Process && p.User == 0 {
@@ -127,6 +141,20 @@ func (p *plan) limit() error {
 		}
 	}
 	return nil
+}
+
+// stack is what a thread's may have, in bytes: engines of languages count on
+// one megabyte.
+const stack = 2 << 20
+
+// data is what a process may map to write to. It is more than the memory that is
+// meant: a runtime maps, and has stacks, before it uses any. Who watches the memory
+// that is used ends a process sooner; this is for when nobody could.
+func (l Limits) data() uint64 {
+	if l.Memory == 0 {
+		return 0
+	}
+	return uint64(2*l.Memory) + 256<<20
 }
 
 // become gives up all rights, and the user if that was root.

@@ -67,6 +67,9 @@ func missing(has bool, why string) error {
 
 // try builds a sandbox of that level that ends at once.
 func try(level Level, noNet bool) error {
+	if !served.Load() {
+		return errors.New("main does not call sandbox.Serve")
+	}
 	ctx, stop := context.WithTimeout(context.Background(), probeTimeout)
 	defer stop()
 	cmd := exec.CommandContext(ctx, "/proc/self/exe")

@@ -58,7 +58,7 @@ type Spec struct {
 
 // Limits bound a program. Zero values take the defaults.
 type Limits struct {
-	Memory    int64 // bytes of data that a process has; default: not bounded here
+	Memory    int64 // bytes that a process is meant to use: it may map twice that and 256 MiB; default: not bounded here
 	Files     int   // open at once; default 1024
 	Processes int   // and threads, of the program and all that it starts; default 512
 	Disk      int64 // bytes in /tmp, and of one file; default 64 MiB
@@ -88,6 +88,9 @@ type plan struct {
 // Confine changes a command that was not started so that it runs in a sandbox.
 // The error is of kind fault.Invalid if what spec asks for cannot be had here.
 func (s Spec) Confine(cmd *exec.Cmd) error {
+	if !served.Load() { // it would run this program again and again
+		return fault.New(fault.Internal, "sandbox", s.ID, "main does not call sandbox.Serve")
+	}
 	level := s.Level
 	if best := Probe().Level; level == "" || slices.Index(Levels, best) > slices.Index(Levels, level) {
 		level = best

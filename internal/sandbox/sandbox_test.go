@@ -326,9 +326,9 @@ func TestMemory(t *testing.T) {
 	for _, c := range []struct {
 		limit int64
 		want  string
-	}{{32 << 20, "0"}, {0, "100000000"}} {
+	}{{32 << 20, "0"}, {0, "450000000"}} {
 		// tail keeps all that may be its end.
-		cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", "head -c 120000000 /dev/zero | tail -c 100000000 | wc -c")
+		cmd := exec.CommandContext(t.Context(), "/bin/sh", "-c", "head -c 480000000 /dev/zero | tail -c 450000000 | wc -c")
 		if err := (Spec{ID: "memory", Limits: Limits{Memory: c.limit}}).Confine(cmd); err != nil {
 			t.Fatal(err)
 		}
