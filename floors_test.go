@@ -23,9 +23,9 @@ import (
 const floors = `
 	internal/fault internal/near internal/heap internal/proc internal/frugal internal/golden internal/clean internal/seed
 	internal/wire internal/invariants internal/schema internal/vet
-	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter
+	internal/place internal/due internal/turn internal/flow internal/lambda/durable internal/cron internal/span internal/meter internal/deploy
 	internal/host internal/view internal/codec internal/policy internal/bundle internal/strict internal/sandbox
-	internal/workproto internal/element internal/project internal/project/importer
+	internal/workproto internal/element internal/project internal/project/importer internal/shard/figure
 	internal/guest internal/shape
 	internal/program
 	internal/store/file
@@ -36,7 +36,7 @@ const floors = `
 	internal/store/inspect
 	internal/store internal/client
 	.
-	flow fan flow/graph internal/platform/schedule
+	flow fan flow/graph internal/platform/schedule internal/platform/deployment
 	internal/platform/machine
 	internal/platform/flows
 	internal/shard/rows internal/shard/conf internal/shard/warn internal/shard/hook
@@ -48,16 +48,16 @@ const floors = `
 	internal/worker internal/node internal/lambda/runtimeapi internal/otlp
 	internal/platform/webhook internal/lambda/adapter
 	internal/platform internal/lambda/execution
-	internal/lambda/door
+	internal/lambda/door internal/fleet
 	internal/lambda
-	internal/ingress/h1 internal/ingress/shown
+	internal/ingress/h1 internal/ingress/shown internal/ingress/rollout
 	internal/ingress situtest embedded
 	internal/ingress/ingresstest
 	internal/dev internal/server
 	internal/build
 	examples/... tools/... docs/...
 	internal/cli
-	internal/cli/ship
+	internal/cli/ship internal/cli/versions
 	bench/...
 	cmd/... internal/killtest/... internal/simtest
 `
@@ -72,7 +72,7 @@ var engine = []string{
 
 // pure are the packages that take state, events and time in and give effects
 // out: no I/O, no goroutine, no clock, no logger, no context.
-var pure = []string{"internal/place", "internal/due", "internal/turn", "internal/flow", "internal/lambda/durable", "internal/cron", "internal/span", "internal/meter"}
+var pure = []string{"internal/place", "internal/due", "internal/turn", "internal/flow", "internal/lambda/durable", "internal/cron", "internal/span", "internal/meter", "internal/deploy"}
 
 // impure is what a pure package has no use for: packages, and names of time.
 var impure = []string{

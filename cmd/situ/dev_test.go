@@ -270,7 +270,6 @@ func TestDevRefuses(t *testing.T) {
 		{[]string{"dev", empty}, 64, "go mod init"},
 		{[]string{"dev", "../../internal/fault"}, 64, "package fault, not a program"},
 		{[]string{"serve", "/does/not/exist"}, 64, "no such file"},
-		{[]string{"serve"}, 64, "what is to run? Give a PROGRAM"},
 		{[]string{"serve", "/bin/false", "--data", t.TempDir(), "--listen", taken.Addr().String()}, 73, "--listen"},
 		{[]string{"serve", "/bin/false", "--data", t.TempDir(), "--listen", "127.0.0.1:0", "--admin", ""}, 6, "situ.Main"},
 	} {

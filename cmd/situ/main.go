@@ -101,6 +101,7 @@ Begin with "situ dev DIR" in one terminal, and "situ ls" in another.`,
 		root.AddCommand(command(c))
 	}
 	root.AddCommand(shipCommands(c)...)
+	root.AddCommand(versionCommands(c)...)
 	return root
 }
 

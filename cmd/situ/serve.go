@@ -65,7 +65,7 @@ func (o *serverFlags) config(mode string, log *slog.Logger) (server.Config, erro
 		return server.Config{}, err
 	}
 	functions, err := o.lambda.config(o.data, log)
-	return server.Config{Platform: platform.Config{Webhook: hooks}, Dir: o.data, Mode: mode, Shards: o.shards, Listen: o.listen, Admin: o.admin, Log: log, Drain: o.drain,
+	return server.Config{Deploy: mode == "serve", Platform: platform.Config{Webhook: hooks}, Dir: o.data, Mode: mode, Shards: o.shards, Listen: o.listen, Admin: o.admin, Log: log, Drain: o.drain,
 		Limits: o.limits, Memory: o.memory, Run: host.Config{Timeout: o.timeout}, Lambda: functions}, err
 }
 
@@ -94,21 +94,21 @@ main calls situ.Main, in a process of its own; or, if PROGRAM is a directory,
 the Go main package in it, built once. Logs are JSON, one record on a line, on
 the standard error.
 
+Programs can be deployed to it, beside PROGRAM or without one: each version runs
+in processes of its own. Without a PROGRAM it runs what is deployed.
+
 With --lambda-durable and --lambda-function, functions of AWS Lambda run, too,
-each in processes of its own; then there need not be a PROGRAM.
+each in processes of its own.
 
 SIGTERM and Ctrl-C let the turns in flight finish; a second one ends at once.`,
 		Example: `  situ serve ./airline --data /var/lib/airline --listen 0.0.0.0:8080
   situ serve --lambda-durable order=./functions:order.handler`,
 		Args: between(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			switch {
-			case len(args) == 1:
+			if len(args) == 1 {
 				return serveProgram(cmd.Context(), c, &o, args[0])
-			case o.lambda.given():
-				return serveFunctions(cmd.Context(), c, &o)
 			}
-			return usage("what is to run? Give a PROGRAM, or functions with --lambda-durable or --lambda-function")
+			return serveDeployed(cmd.Context(), c, &o)
 		},
 	}
 	o.add(cmd)
@@ -159,8 +159,8 @@ func serveProgram(ctx context.Context, c *console, o *serverFlags, name string) 
 	})
 }
 
-// serveFunctions serves functions of AWS Lambda, and no program.
-func serveFunctions(ctx context.Context, c *console, o *serverFlags) error {
+// serveDeployed serves what is deployed, and functions of AWS Lambda.
+func serveDeployed(ctx context.Context, c *console, o *serverFlags) error {
 	log := slog.New(slog.NewJSONHandler(c.err, nil))
 	cfg, err := o.config("serve", log)
 	if err != nil {
@@ -171,9 +171,9 @@ func serveFunctions(ctx context.Context, c *console, o *serverFlags) error {
 		return err
 	}
 	return serve(ctx, c, srv, func(ctx context.Context) error {
-		log.Info("ready", "listen", srv.Addr(), "admin", srv.Admin(), "data", o.data, "lambda", srv.Lambda())
-		<-ctx.Done()
-		return nil
+		return srv.Alone(ctx, func() {
+			log.Info("ready", "listen", srv.Addr(), "admin", srv.Admin(), "data", o.data, "lambda", srv.Lambda())
+		})
 	})
 }
 

@@ -79,7 +79,8 @@ type Platform struct {
 	Objects     Objects
 	DeadLetters DeadLetters
 	Monitor     Monitor
-	Chains      Chains // nil: the door shows none
+	Chains      Chains      // nil: the door shows none
+	Deployments Deployments // nil: nothing can be deployed
 }
 
 // Config says what a Handler allows. Its zero value works.

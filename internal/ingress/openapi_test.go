@@ -102,7 +102,9 @@ func TestOpenAPISchemas(t *testing.T) {
 		"ScheduleRun": api.ScheduleRun{}, "Schedules": api.Schedules{},
 		"Trace": api.Trace{}, "Span": api.Span{}, "Usage": api.Usage{}, "UsageLine": api.UsageLine{},
 		"Reason": api.Reason{}, "Pause": api.Pause{}, "Pauses": api.Pauses{}, "DeadFilter": api.DeadFilter{}, "RedriveRequest": api.RedriveRequest{},
-		"Redrive": api.Redrive{}, "Redrives": api.Redrives{}} {
+		"Redrive": api.Redrive{}, "Redrives": api.Redrives{},
+		"Deployed": api.Deployed{}, "Deployments": api.Deployments{}, "Deployment": api.Deployment{}, "DeployedVersion": api.DeployedVersion{}, "Promotion": api.Promotion{},
+		"Rollout": api.Rollout{}, "Weights": api.Weights{}, "DeploymentReason": api.DeploymentReason{}, "DeploymentOn": api.DeploymentOn{}, "DeploymentOff": api.DeploymentOff{}, "DeploymentEvent": api.DeploymentEvent{}} {
 		compare(t, name, d.Components.Schemas[name], reflect.TypeOf(v))
 	}
 	var kinds []string

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/ingress/rollout"
 )
 
 // route is one operation of the API.
@@ -55,6 +56,15 @@ var routes = compileRoutes([]route{
 	{method: "POST", pattern: "/v1/schedules/{name}/run", serve: (*exchange).runSchedule},
 	{method: "POST", pattern: "/v1/callbacks/{token}", serve: (*exchange).answerCallback},
 	{method: "GET", pattern: "/v1/callbacks/{token}", serve: (*exchange).callback},
+	{method: "GET", pattern: "/v1/deployments", serve: fleet((*exchange).deployments)},
+	{method: "POST", pattern: "/v1/deployments/{name}", serve: fleet((*exchange).deploy)},
+	{method: "GET", pattern: "/v1/deployments/{name}", serve: fleet((*exchange).deployment)},
+	{method: "DELETE", pattern: "/v1/deployments/{name}", serve: fleet((*exchange).undeploy)},
+	{method: "POST", pattern: "/v1/deployments/{name}/promote", serve: acts(rollout.Promote)},
+	{method: "POST", pattern: "/v1/deployments/{name}/weights", serve: acts(rollout.Weigh)},
+	{method: "POST", pattern: "/v1/deployments/{name}/rollback", serve: acts(rollback)},
+	{method: "POST", pattern: "/v1/deployments/{name}/off", serve: acts(turnOff)},
+	{method: "POST", pattern: "/v1/deployments/{name}/on", serve: acts(turnOn)},
 	{method: "GET", pattern: "/v1/describe", serve: (*exchange).describe},
 	{method: "GET", pattern: "/v1/status", serve: (*exchange).status},
 	{method: "GET", pattern: "/v1/openapi.json", serve: (*exchange).openAPI},

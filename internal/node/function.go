@@ -8,6 +8,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/shard/figure"
 	"github.com/situ-dev/situ/internal/shard/rows"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -23,19 +24,27 @@ func (n *Node) drain(ctx context.Context) {
 	_ = n.Flush(ctx) // a shard that has stopped says why itself
 }
 
-// besides returns what runs r without a shard, nil if a shard is needed: for a
-// record, for a timer or a deadline, or because nothing else runs functions.
-func (n *Node) besides(r *wire.Request) shard.Functions {
+// besides returns the program that runs r without a shard, and what decides that,
+// nil if a shard is needed: for a record, for a timer or a deadline, or because nothing
+// else runs functions.
+func (n *Node) besides(r *wire.Request) (p *Program, stick uint64) {
 	if !r.To.Function() || r.Key != "" || r.Async || r.Due != 0 || r.Until != 0 || r.Within != 0 {
-		return nil
+		return nil, 0
 	}
 	if names := n.paused.Load(); names != nil && (*names)[r.To.Method] {
-		return nil // its shard says what becomes of it
+		return nil, 0 // its shard says what becomes of it
 	}
-	if o := n.offered.Load(); o != nil {
-		return o.runs(r.To.Method)
+	o := n.offered.Load()
+	if o == nil {
+		return nil, 0
 	}
-	return nil
+	if stick = r.Stick; stick == 0 && len(o.functions[r.To.Method]) > 1 {
+		stick = rand.Uint64() | 1 // each its own
+	}
+	if p = o.runs(r.To.Method, stick); p == nil || p.functions.Load() == nil {
+		return nil, 0
+	}
+	return p, stick
 }
 
 // functionCall is a function that runs beside the shards. Should it need one,
@@ -48,6 +57,7 @@ type functionCall struct {
 	seed  uint64
 	resp  wire.Response
 	what  *host.MethodManifest
+	count *figure.Figures // nil: nobody wants it
 
 	mu   sync.Mutex
 	away bool // nobody waits
@@ -56,26 +66,37 @@ type functionCall struct {
 // function runs a function and returns as Begin does. With a result that
 // leaves nothing behind, no shard ever hears of it (law 1 asks for a commit
 // only of what is to last).
-func (n *Node) function(f shard.Functions, m *host.MethodManifest, r *wire.Request, size int64, done func(*wire.Response, error)) (*wire.Response, func(), error) {
+func (n *Node) function(p *Program, stick uint64, m *host.MethodManifest, r *wire.Request, size int64, done func(*wire.Response, error)) (*wire.Response, func(), error) {
 	i := n.turnstile.Add(1)
 	id := wire.ShardID(i % uint64(len(n.shards)))
 	now := wire.Time(time.Now().UnixNano())
-	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], what: m, seed: rand.Uint64() | 1}
+	c := &functionCall{begun: begun{n: n, size: size, done: done}, shard: n.shards[id], what: m, count: p.figures, seed: rand.Uint64() | 1}
 	c.back = wire.Callback{Kind: wire.ToInvocation, ID: rows.ID(id, n.boot, i), Shard: id, Format: r.Want}
-	c.env = wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Back: &c.back, Policy: r.Policy, Lineage: wire.Lineage{Trace: r.Trace}.Some(), Made: now, Note: wire.Volatile}
-	res, err := f.Run(&c.env, now, c.seed, c)
+	c.env = wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Back: &c.back, Policy: r.Policy, Lineage: wire.Lineage{Trace: r.Trace, Stick: stick}.Some(), Made: now, Note: wire.Volatile}
+	res, err := p.run(&c.env, now, c.seed, c)
 	switch {
 	case err != nil:
 		c.release()
 		return nil, nil, err
 	case res == nil:
 		return nil, c.left, nil
-	case c.plain(res):
+	}
+	if c.ran(res); c.plain(res) {
 		c.release()
 		return c.response(res), nil, nil
 	}
 	c.gone = c.shard.Finish(&c.env, res, c.seed, c.answered)
 	return nil, c.leave, nil
+}
+
+// run runs a call of a function. A program that has lost its worker meanwhile gives
+// it back.
+func (p *Program) run(env *wire.Envelope, now wire.Time, seed uint64, later turn.Taker) (*turn.Result, error) {
+	f := p.functions.Load()
+	if f == nil {
+		return &turn.Result{Outcome: turn.Skipped}, nil
+	}
+	return (*f).Run(env, now, seed, later)
 }
 
 // plain reports whether a result is an answer and nothing else: not one that a
@@ -97,8 +118,16 @@ func (c *functionCall) response(res *turn.Result) *wire.Response {
 	return &c.resp
 }
 
+// ran counts a result for its version.
+func (c *functionCall) ran(res *turn.Result) {
+	if c.count != nil {
+		c.count.Result(res)
+	}
+}
+
 // Take implements turn.Taker: the result did not come at once.
 func (c *functionCall) Take(res *turn.Result) {
+	c.ran(res)
 	if res != nil && c.plain(res) {
 		c.answered(c.response(res), nil)
 		return
@@ -124,7 +153,7 @@ func (c *functionCall) left() {
 // invoke runs a function for a caller who may leave before it returns: on a
 // goroutine of its own.
 func (n *Node) invoke(r *wire.Request, done func(*wire.Response, error)) (*wire.Response, func(), error) {
-	if n.besides(r) == nil {
+	if p, _ := n.besides(r); p == nil {
 		return n.Begin(r, done)
 	}
 	go func() { // ends with the handler

@@ -90,7 +90,7 @@ func Open(cfg Config) (*Node, error) {
 		sc.Trials = trials
 		sc.ID, sc.Shards = wire.ShardID(i), st.Shards()
 		cfg.Limits.apply(&sc, st.Shards())
-		sc.Record = n.record
+		sc.Record, sc.Figures = n.record, n.figuresOf
 		if sc.Log == nil {
 			sc.Log = cfg.Log
 		}
@@ -221,8 +221,8 @@ func (n *Node) Begin(r *wire.Request, done func(*wire.Response, error)) (resp *w
 		e.Retry = time.Second
 		return nil, nil, e
 	}
-	if f := n.besides(r); f != nil {
-		return n.function(f, m, r, size, done)
+	if p, stick := n.besides(r); p != nil {
+		return n.function(p, stick, m, r, size, done)
 	}
 	c := &begun{n: n, size: size, done: done}
 	gone, err := n.route(r).Call(r, c.answered)

@@ -2,14 +2,16 @@ package node
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
+	"github.com/situ-dev/situ/internal/deploy"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard"
+	"github.com/situ-dev/situ/internal/shard/figure"
 	"github.com/situ-dev/situ/internal/wire"
 )
 
@@ -28,9 +30,13 @@ type Program struct {
 	n         *Node
 	name      string
 	functions atomic.Pointer[shard.Functions]
+	figures   *figure.Figures // of a version; nil of others
 
 	mu       sync.Mutex     // one SetHosts at a time
-	manifest *host.Manifest // under Node.mu
+	manifest *host.Manifest // under Node.mu, as are:
+	weight   float64        // of a version, its part of what its deployment has; 1 of all others
+	group    string         // the deployment that it is a version of, "" if it is none
+	id       uint64
 }
 
 // Program returns the program with that name, making it known if needed.
@@ -42,9 +48,34 @@ func (n *Node) Program(name string) *Program {
 			return p
 		}
 	}
-	p := &Program{n: n, name: name}
+	p := &Program{n: n, name: name, weight: 1, id: deploy.Hash(name)}
+	if of, _, version := strings.Cut(name, deploy.At); version {
+		p.group, p.figures = of, &figure.Figures{}
+		p.weight = 0 // until it is given some
+	}
 	n.programs = append(slices.Clip(n.programs), p)
 	return p
+}
+
+// Name returns the name of the program.
+func (p *Program) Name() string { return p.name }
+
+// Figures returns what counts the calls of a version, nil for other programs.
+func (p *Program) Figures() *figure.Figures { return p.figures }
+
+// Manifest returns what the program announces, nil as long as it never did.
+func (p *Program) Manifest() *host.Manifest {
+	p.n.mu.Lock()
+	defer p.n.mu.Unlock()
+	return p.manifest
+}
+
+// figuresOf returns what counts the calls of a program.
+func (n *Node) figuresOf(program string) *figure.Figures {
+	if !strings.Contains(program, deploy.At) {
+		return nil
+	}
+	return n.Program(program).figures
 }
 
 // Shards returns the number of shards, each of which needs a host.
@@ -79,7 +110,7 @@ func (p *Program) admit(m *host.Manifest) error {
 	}
 	for what, name := range m.Names() {
 		for _, other := range p.n.programs {
-			if other != p && other.manifest.Has(what, name) {
+			if other != p && (p.group == "" || other.group != p.group) && other.manifest.Has(what, name) {
 				return fault.New(fault.Conflict, "load", name, "the program %q has a %s of that name already: give one of them another name", other.name, what)
 			}
 		}
@@ -88,7 +119,7 @@ func (p *Program) admit(m *host.Manifest) error {
 }
 
 // SetHosts makes every shard run the program's turns on the host that of
-// returns for it; a nil of takes the hosts away. m says what they can run, and
+// returns for it; a nil of takes the hosts away, and what comes waits for others. m says what they can run, and
 // is what the doors check calls against. It returns when no shard uses an old
 // host of the program. The error is that of Admit: then nothing has changed.
 func (p *Program) SetHosts(of func(wire.ShardID) shard.Host, m *host.Manifest) error {
@@ -102,7 +133,7 @@ func (p *Program) SetHosts(of func(wire.ShardID) shard.Host, m *host.Manifest) e
 	for i, sh := range n.shards {
 		group.Go(func() {
 			if of == nil {
-				sh.SetHost(p.name, nil, nil)
+				sh.SetHost(p.name, nil, m)
 			} else {
 				sh.SetHost(p.name, of(wire.ShardID(i)), m)
 			}
@@ -123,13 +154,7 @@ func (p *Program) announce(m *host.Manifest) error {
 		return err
 	}
 	p.manifest = m
-	o := p.n.offer()
-	p.n.Offered(o.all)
-	p.n.offered.Store(o)
-	select {
-	case p.n.changed <- struct{}{}:
-	default: // who looks next sees this, too
-	}
+	p.n.tellOffer()
 	return nil
 }
 
@@ -141,60 +166,6 @@ func (p *Program) SetFunctions(f shard.Functions) {
 		return
 	}
 	p.functions.Store(&f)
-}
-
-// offer is what can be called. It is not changed.
-type offer struct {
-	all       *host.Manifest // of all programs
-	index     *host.Index
-	functions map[string]*Program // whose they are
-}
-
-// offer makes the offer of the programs that there are. Call it with mu held.
-func (n *Node) offer() *offer {
-	o := &offer{all: &host.Manifest{Partial: true}, functions: map[string]*Program{}}
-	for _, p := range n.programs {
-		if p.manifest == nil {
-			continue
-		}
-		o.all.Partial = o.all.Partial && p.name != Main
-		o.all.Types = append(o.all.Types, p.manifest.Types...)
-		o.all.Functions = append(o.all.Functions, p.manifest.Functions...)
-		for name, spec := range p.manifest.Schedules {
-			if o.all.Schedules == nil {
-				o.all.Schedules = map[string]json.RawMessage{}
-			}
-			o.all.Schedules[name] = spec
-		}
-		for i := range p.manifest.Functions {
-			o.functions[p.manifest.Functions[i].Name] = p
-		}
-	}
-	o.index = host.NewIndex(o.all)
-	return o
-}
-
-// Manifest returns what the programs announce, all together; it is nil if there
-// never was one. The same pointer means the same programs.
-func (n *Node) Manifest() *host.Manifest {
-	if o := n.offered.Load(); o != nil {
-		return o.all
-	}
-	return nil
-}
-
-// Changed returns a channel that is ready after what Manifest returns has changed. It
-// is for one reader.
-func (n *Node) Changed() <-chan struct{} { return n.changed }
-
-// runs returns what runs a function besides the shards, nil if nothing does.
-func (o *offer) runs(function string) shard.Functions {
-	if p := o.functions[function]; p != nil {
-		if f := p.functions.Load(); f != nil {
-			return *f
-		}
-	}
-	return nil
 }
 
 // drainFunctions lets functions that run beside the shards finish.

@@ -9,6 +9,7 @@ import (
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/node"
+	"github.com/situ-dev/situ/internal/platform/deployment"
 	"github.com/situ-dev/situ/internal/platform/flows"
 	"github.com/situ-dev/situ/internal/platform/schedule"
 	"github.com/situ-dev/situ/internal/platform/webhook"
@@ -26,7 +27,7 @@ type Config struct {
 // Components returns the components of the platform. The names of their types
 // and functions begin with host.Prefix.
 func Components(cfg Config) []situ.Component {
-	return append([]situ.Component{flows.Component(), schedule.Component(), webhook.Component(cfg.Webhook)}, cfg.More...)
+	return append([]situ.Component{deployment.Component(), flows.Component(), schedule.Component(), webhook.Component(cfg.Webhook)}, cfg.More...)
 }
 
 // Assemble makes a program of the platform's components. The error names the

@@ -12,11 +12,13 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/fleet"
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/ingress"
 	"github.com/situ-dev/situ/internal/lambda"
@@ -43,6 +45,7 @@ type Config struct {
 	Memory int64         // bytes that the program may occupy before it is killed; 0: not bounded
 	Drain  time.Duration // how long each part may take at the end; default 10 s
 
+	Deploy   bool            // programs can be deployed beside the one that is given, or instead of it
 	Platform platform.Config // of the platform's own components
 	Lambda   *lambda.Config  // functions of AWS Lambda; nil is none
 }
@@ -54,7 +57,10 @@ type Server struct {
 	own   *host.Set // the platform's components
 	pool  *worker.Pool
 	doors []*door
-	spans *otlp.Exporter // nil: nobody wants them
+	spans *otlp.Exporter                 // nil: nobody wants them
+	fleet *fleet.Fleet                   // what is deployed; nil if nothing can be
+	alone atomic.Pointer[platform.Local] // the program that has nothing
+	known chan struct{}                  // closed when the node knows what is deployed
 
 	lambda *lambda.Service // nil if there is none
 }
@@ -80,7 +86,7 @@ func Open(cfg Config) (_ *Server, err error) {
 	if cfg.Drain == 0 {
 		cfg.Drain = 10 * time.Second
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, known: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			s.abandon()
@@ -117,19 +123,34 @@ func Open(cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s.pool, err = worker.New(s.node.Program(node.Main), worker.Config{Dir: cfg.Dir, Log: cfg.Log, Output: cfg.Output, Run: cfg.Run,
-		Memory: cfg.Memory, Drain: cfg.Drain})
+	parts, err := s.openWorkers()
 	if err != nil {
 		return nil, err
 	}
-	h := ingress.New(ingress.Platform{Engine: s.node, Objects: s.node, DeadLetters: s.node, Monitor: s, Chains: s.node},
-		ingress.Config{CallbackURL: s.cfg.Platform.Webhook.Check, Local: loopback(call.Addr()), Log: cfg.Log, MaxBody: int64(cfg.Limits.Payload)})
+	h := ingress.New(parts, ingress.Config{CallbackURL: s.cfg.Platform.Webhook.Check, Local: loopback(call.Addr()), Log: cfg.Log, MaxBody: int64(cfg.Limits.Payload)})
 	s.doors[0].srv = ingress.Server(h, cfg.Log)
 	if len(s.doors) > 1 {
 		s.doors[1].srv = &http.Server{Handler: adminHandler(s), ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
 			ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn)}
 	}
 	return s, nil
+}
+
+// openWorkers makes ready to run programs, and returns what the door needs.
+func (s *Server) openWorkers() (parts ingress.Platform, err error) {
+	cfg := s.cfg
+	workers := worker.Config{Dir: cfg.Dir, Log: cfg.Log, Output: cfg.Output, Run: cfg.Run, Memory: cfg.Memory, Drain: cfg.Drain}
+	if s.pool, err = worker.New(s.node.Program(node.Main), workers); err != nil {
+		return parts, err
+	}
+	parts = ingress.Platform{Engine: s.node, Objects: s.node, DeadLetters: s.node, Monitor: s, Chains: s.node}
+	if cfg.Deploy {
+		if s.fleet, err = openFleet(s.node, workers); err != nil {
+			return parts, err
+		}
+		parts.Deployments = s.fleet
+	}
+	return parts, nil
 }
 
 // abandon closes what Open opened before it failed.
@@ -180,13 +201,23 @@ func (s *Server) Manifest() *host.Manifest {
 }
 
 // Replace makes the program at path the one that runs, as worker.Pool does.
-func (s *Server) Replace(ctx context.Context, path string) error { return s.pool.Replace(ctx, path) }
+func (s *Server) Replace(ctx context.Context, path string) error {
+	if err := s.knows(ctx); err != nil {
+		return err
+	}
+	return s.pool.Replace(ctx, path)
+}
 
 // Worker tells how the program is doing.
 func (s *Server) Worker() worker.Status { return s.pool.Status() }
 
 // Hurry makes Run end without waiting for user code.
-func (s *Server) Hurry() { s.pool.Hurry() }
+func (s *Server) Hurry() {
+	s.pool.Hurry()
+	if s.fleet != nil {
+		s.fleet.Hurry()
+	}
+}
 
 // Status implements ingress.Monitor.
 func (s *Server) Status(ctx context.Context) (*api.Status, error) {
@@ -222,6 +253,11 @@ func (s *Server) Run(ctx context.Context) error {
 		defer own.Close()
 	}
 	nodes.Go(func() { platform.Follow(ctx, s.node, s.cfg.Log) })
+	nodes.Go(func() {
+		if err := s.runFleet(ctx); err != nil {
+			stop(err)
+		}
+	})
 	poolCtx, stopPool := context.WithCancel(context.Background())
 	defer stopPool()
 	pools.Go(func() { s.pool.Run(poolCtx) })
@@ -251,8 +287,9 @@ func (s *Server) Run(ctx context.Context) error {
 			}
 		})
 	}
-	nodes.Wait() // it needs the program until its last turn has ended
+	nodes.Wait() // it needs the programs until its last turn has ended
 	stopPool()
+	s.closeFleet()
 	pools.Wait()
 	doors.Wait()
 	s.closeLambda()

@@ -1,6 +1,8 @@
 package shard
 
 import (
+	"slices"
+
 	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard/core"
 	"github.com/situ-dev/situ/internal/shard/resident"
@@ -36,16 +38,41 @@ type hostChange struct {
 	program  string
 	host     Host
 	manifest *host.Manifest
+	forget   bool
 	done     chan struct{}
 }
 
+// weights say which parts of their deployments versions have.
+type weights struct {
+	of   map[string]float64
+	done chan struct{}
+}
+
+// SetWeights says which parts of their deployments programs have that are versions,
+// by their names. What they run is theirs to end; it returns when what comes goes to
+// the others.
+func (s *Shard) SetWeights(of map[string]float64) {
+	done := make(chan struct{})
+	if s.post(weights{of, done}) {
+		<-done
+	}
+}
+
+// Forget takes the host of a program away, as SetHost does, and forgets the program.
+func (s *Shard) Forget(program string) {
+	done := make(chan struct{})
+	if s.post(hostChange{program: program, forget: true, done: done}) {
+		<-done
+	}
+}
+
 // SetHost makes the shard run the turns of a program on h, which can run what m
-// says; nil takes the host away. What the old host had not reported runs again.
+// says; nil takes the host away, and m says what waits for the next one. What the old host had not reported runs again.
 // It returns when the shard no longer uses the old host. Other programs do not
 // notice.
 func (s *Shard) SetHost(program string, h Host, m *host.Manifest) {
 	done := make(chan struct{})
-	if s.post(hostChange{program, h, m, done}) {
+	if s.post(hostChange{program: program, host: h, manifest: m, done: done}) {
 		<-done
 	}
 }
@@ -76,6 +103,11 @@ func (s *Shard) change(v hostChange) bool {
 			st.quit, st.gone = make(chan struct{}), make(chan struct{})
 			s.carry.Go(func() { s.bring(st, v.host, st.quit, st.gone) })
 		}
+	} else if v.manifest != nil {
+		s.core.Announce(st.program, v.manifest)
+	} else if v.forget {
+		s.core.Forget(st.program)
+		s.seats = slices.DeleteFunc(s.seats, func(other *seat) bool { return other == st })
 	}
 	close(v.done)
 	return true

@@ -213,6 +213,8 @@ func (s *Shard) shut(err error) {
 			v.done(why)
 		case hostChange:
 			close(v.done)
+		case weights:
+			close(v.done)
 		}
 	}
 	unknown := fault.New(fault.Unavailable, "call", "", "the platform stopped before the answer was there: the call may have been carried out; ask again with the same idempotency key")
@@ -329,6 +331,9 @@ func (s *Shard) take(v any, stopping bool) bool {
 		}
 	case hostChange:
 		return s.change(v)
+	case weights:
+		c.SetWeights(v.of)
+		close(v.done)
 	}
 	return true
 }

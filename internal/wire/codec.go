@@ -205,6 +205,7 @@ func (e *Encoder) envelope(env *Envelope) {
 		e.Int(20, 1)
 	}
 	e.Int(21, uint64(env.Beat()))
+	e.Int(42, env.Stick())
 	if env.Span() != nil {
 		at := e.open(24)
 		env.Span().encode(e)
@@ -278,6 +279,8 @@ func (env *Envelope) decode(d *Decoder) {
 			env.lineage().Guard = d.Int() != 0
 		case 21:
 			env.lineage().Beat = Time(d.Int())
+		case 42:
+			env.lineage().Stick = d.Int()
 		}
 	}
 }

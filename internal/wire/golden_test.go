@@ -38,6 +38,7 @@ var samples = map[string]any{
 	"envelope-guarded": &Envelope{Kind: Call, To: Address{"flight", "BA123", "cancel"}, Back: &Callback{Kind: ToMethod, To: Address{"desk", "1", "cancelled"},
 		Deadline: 1767323045000000700}, Made: 1, Lineage: &Lineage{Deadline: 1767323045000000600, Guard: true}},
 	"envelope-token": &Envelope{Kind: Call, To: Address{TokenType, "0003-0123456789abcdefghjkmnpqrs", "wait"}, Back: &Callback{Kind: ToPromise, ID: "0003-p1", Shard: 3}, Made: 1, Lineage: &Lineage{Guard: true, Deadline: 9, Beat: 7}},
+	"envelope-stick": &Envelope{Kind: Call, To: Address{Method: "quote"}, Made: 1, Lineage: &Lineage{Stick: 1<<63 + 7}},
 	"promise-guard":  &Promise{Back: chain(2), Made: 5, Until: 6, Due: 6, Timer: 7, On: "flight/BA123.cancel"},
 	"promise-token":  &Promise{Back: chain(1), Made: 5, Until: 60, Due: 9, Timer: 7, Token: true, Schema: []byte(`{"type":"integer"}`), Every: 4, Beat: 5},
 	"promise-held":   &Promise{Back: chain(1), Made: 5, Until: 6, Due: 6, Timer: 7, On: "flight/BA123", Chain: "0003-c", Holder: ObjectID{"flight", "BA123"}},

@@ -19,11 +19,14 @@ type Lineage struct {
 	// Free says that it cleans up after a chain that was cancelled, and is run all the same: a
 	// failure that a continuation is told of, and what follows from it.
 	Free bool
+	// Stick, of a call of a function, decides which version runs it: the same for the
+	// same. 0 leaves that to its chain.
+	Stick uint64
 }
 
 // Some returns l for an envelope: nil if it says nothing.
 func (l Lineage) Some() *Lineage {
-	if l.Chain == "" && l.Trace == "" && l.Span == nil && l.Asked == nil && l.Deadline == 0 && l.Beat == 0 && len(l.Path) == 0 && !l.Guard && !l.Free {
+	if l.Chain == "" && l.Trace == "" && l.Span == nil && l.Asked == nil && l.Deadline == 0 && l.Beat == 0 && len(l.Path) == 0 && !l.Guard && !l.Free && l.Stick == 0 {
 		return nil
 	}
 	some := l // what is not kept is not allocated
@@ -70,6 +73,14 @@ func (env *Envelope) Asked() *Asked {
 		return nil
 	}
 	return env.Lineage.Asked
+}
+
+// Stick returns that of env's lineage, 0 if it has none.
+func (env *Envelope) Stick() uint64 {
+	if env.Lineage == nil {
+		return 0
+	}
+	return env.Lineage.Stick
 }
 
 // Deadline returns that of env's lineage, 0 if it has none.

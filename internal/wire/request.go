@@ -13,12 +13,13 @@ type Request struct {
 	URL    string  // of an Async call: its answer is posted there; "" is nowhere
 	Trace  string  // W3C traceparent, "" is none
 	Policy *Policy // of retries; nil is the type's
+	Stick  uint64  // of a function: which version runs it; 0 is any
 }
 
 // Plain reports whether r is a call with an input and nothing more: no key, no
 // time, no policy.
 func (r *Request) Plain() bool {
-	return r.Key == "" && !r.Async && r.Due == 0 && r.Policy == nil && r.Until == 0 && r.Within == 0 && r.URL == ""
+	return r.Key == "" && !r.Async && r.Due == 0 && r.Policy == nil && r.Until == 0 && r.Within == 0 && r.URL == "" && r.Stick == 0
 }
 
 // Response is what a Request led to.

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/situ-dev/situ/internal/shard/figure"
 	"github.com/situ-dev/situ/internal/span"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -54,6 +55,8 @@ type Config struct {
 	// Ended, if set, is told of the calls of chains that have ended, when that is
 	// durable. It must not block.
 	Ended func([]span.Told)
+	// Figures, if set, returns what counts the calls of a program, nil for nothing.
+	Figures func(program string) *figure.Figures
 	// Lose, if set, is asked before each wake-up whether to lose it: a bug, as a
 	// test wants it. It is called from any goroutine.
 	Lose func(Signal) bool

@@ -123,6 +123,9 @@ func (c *Core) result(fl *resident.Flight, res *turn.Result, late bool) *object 
 		return nil
 	}
 	t.Env = nil
+	if fl.Program.Figures != nil {
+		fl.Program.Figures.Result(res)
+	}
 	c.account.Ran(env, res, fl.Frame.Now, &fl.Clock, late)
 	if res.Unloaded && o != nil {
 		c.idle.Take(o)
@@ -196,7 +199,11 @@ func (c *Core) retried(env *wire.Envelope, res *turn.Result) {
 func (c *Core) finish(o *object, env *wire.Envelope, res *turn.Result) {
 	c.stats.Turns++
 	c.done(env)
-	m, _ := c.set.Method(env.To)
+	set := c.routes.All
+	if o != nil && o.Kind.Program != nil {
+		set = o.Kind.Program.Index // versions may differ
+	}
+	m, _ := set.Method(env.To)
 	c.account.Took(m, env, res)
 	if c.cfg.Trace != nil {
 		c.cfg.Trace(env, res.Fail)
@@ -297,7 +304,7 @@ func (c *Core) change(p *Program, ch turn.Change) {
 }
 
 func (c *Core) policy(env *wire.Envelope) wire.Policy {
-	return c.set.Policy(env, c.cfg.Retry, turn.DefaultPolicy)
+	return c.routes.All.Policy(env, c.cfg.Retry, turn.DefaultPolicy)
 }
 
 // failed deals with a turn that had no effect: it is run again after a pause,
@@ -349,7 +356,7 @@ func (c *Core) again(env *wire.Envelope, fail *wire.Failure) bool {
 // bury keeps a message that was given up as a dead letter.
 func (c *Core) bury(env *wire.Envelope, why *wire.Failure) {
 	c.stats.Buried++
-	halts := c.set.PausesOnDead(env.To.Type)
+	halts := c.routes.All.PausesOnDead(env.To.Type)
 	if c.dead.Bury(env, why, c.now, halts); halts {
 		c.ctl.Pauses.Halt(env, dead.ID(c.id, env.Seq)+": "+why.Message, c.now)
 	}

@@ -50,7 +50,7 @@ func (c *Core) claim(env *wire.Envelope) bool {
 // one.
 func (c *Core) endFlow(to wire.Address, chain wire.InvocationID) bool {
 	to.Method = control.FlowCancel
-	if m, _ := c.set.Method(to); to.Function() || m == nil {
+	if m, _ := c.routes.All.Method(to); to.Function() || m == nil {
 		return false
 	}
 	c.send(&wire.Envelope{Kind: wire.Call, To: to, Body: wire.Payload{Format: wire.CBOR, Data: []byte{0xa0}}, Made: c.now, Lineage: &wire.Lineage{Chain: chain, Free: true}})

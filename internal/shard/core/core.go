@@ -3,7 +3,6 @@ package core
 import (
 	"github.com/situ-dev/situ/internal/due"
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/place"
 	"github.com/situ-dev/situ/internal/shard/account"
 	"github.com/situ-dev/situ/internal/shard/channel"
@@ -46,12 +45,11 @@ type Core struct {
 	arrival wire.Seq  // number of the last envelope that arrived
 	boot    string    // makes the names of invocations of this run different
 
-	programs  []*Program
-	main      *Program
-	set       *host.Index         // what all of them can run
-	functions map[string]*Program // by name; types are in objects
-	strays    []*wire.Envelope    // for what no program has, while main has no host
-	timely    func(*wire.Envelope) bool
+	programs []*Program
+	main     *Program
+	routes   resident.Routes  // who runs what
+	strays   []*wire.Envelope // for what no program has, while main has no host
+	timely   func(*wire.Envelope) bool
 
 	objects resident.Table
 	works   []*resident.Work // for objects that get some
@@ -142,7 +140,7 @@ func New(cfg conf.Config, committed Rows, name string, now wire.Time) *Core {
 	c.batch = &batch{}
 	c.main = c.Program(conf.Main)
 	c.timely = func(env *wire.Envelope) bool { // a program takes what is for it when its frame is back: else that would be written
-		p := c.program(env.To)
+		p := c.program(env)
 		return p == nil || !c.awaited(p)
 	}
 	return c
@@ -220,7 +218,7 @@ func (c *Core) sort(env *wire.Envelope) {
 		return
 	}
 	if env.To.Function() {
-		if p := c.functions[env.To.Method]; p != nil {
+		if p := c.program(env); p != nil {
 			p.PutFunction(env)
 		} else {
 			c.stray(env)
@@ -234,7 +232,7 @@ func (c *Core) sort(env *wire.Envelope) {
 		return
 	}
 	if o.Detached > 0 && env.Note&wire.Volatile != 0 {
-		if m, _ := c.set.Method(env.To); m != nil && m.ReadOnly {
+		if m, _ := o.Kind.Program.Index.Method(env.To); m != nil && m.ReadOnly {
 			o.Kind.Program.Readers = append(o.Kind.Program.Readers, env)
 			return
 		}
@@ -278,6 +276,9 @@ func (c *Core) drop(env *wire.Envelope) {
 // wake puts an object with runnable mail in the ready list.
 func (c *Core) wake(o *object) {
 	if o.Ready {
+		return
+	}
+	if o.Moves && !c.moved(o) {
 		return
 	}
 	if o.Box.Ready(c.tick) {

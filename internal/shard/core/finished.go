@@ -20,7 +20,7 @@ func (c *Core) TakeFinished(env *wire.Envelope, res *turn.Result, w *Waiter) {
 	env.Note |= wire.Volatile
 	c.mail++
 	c.held += envelopeSize(env)
-	c.begin(c.functions[env.To.Method])
+	c.begin(c.program(env))
 	if res == nil {
 		c.suspect(env)
 		c.sort(env)

@@ -11,7 +11,7 @@ import (
 
 // suspect marks a message that may have killed a worker.
 func (c *Core) suspect(env *wire.Envelope) {
-	if p := c.program(env.To); p != nil && env.Note&wire.Suspect == 0 {
+	if p := c.program(env); p != nil && env.Note&wire.Suspect == 0 {
 		env.Note |= wire.Suspect
 		p.Suspects++
 	}
@@ -21,7 +21,9 @@ func (c *Core) suspect(env *wire.Envelope) {
 func (c *Core) clear(env *wire.Envelope) {
 	if env.Note&wire.Suspect != 0 {
 		env.Note &^= wire.Suspect
-		c.program(env.To).Suspects--
+		if p := c.program(env); p != nil {
+			p.Suspects--
+		}
 	}
 }
 
@@ -74,6 +76,9 @@ func (c *Core) lostTask(t *resident.Task, fl *resident.Flight, died bool, why st
 	}
 	if died && fl.Trial && !fl.Unsent {
 		crash = &wire.Failure{Kind: fault.Crashed.String(), Message: "the worker process died while it ran " + t.Env.To.String() + why}
+	}
+	if crash != nil && fl.Program.Figures != nil {
+		fl.Program.Figures.Result(nil)
 	}
 	switch {
 	case t.Copy:

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"github.com/situ-dev/situ/internal/fault"
-	"github.com/situ-dev/situ/internal/host"
 	"github.com/situ-dev/situ/internal/shard/resident"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -18,76 +17,11 @@ func (c *Core) Program(name string) *Program {
 		}
 	}
 	p := resident.New(name)
+	if c.cfg.Figures != nil {
+		p.Figures = c.cfg.Figures(name)
+	}
 	c.programs = append(c.programs, p)
 	return p
-}
-
-// SetProgram says that p has a host from now on, which can run what m says. It
-// must have none: LostHost. What m does not have any more is nobody's then, and
-// what nobody had so far may be p's. Of two programs with the same name for
-// something, that which is known for longer has it.
-func (c *Core) SetProgram(p *Program, m *host.Manifest) {
-	c.leave(p, host.NewIndex(m))
-	p.Manifest, p.Hosted = m, true
-	var all []*host.Manifest
-	types := map[string]*Program{}
-	c.functions = map[string]*Program{}
-	for _, p := range slices.Backward(c.programs) {
-		if p.Manifest == nil {
-			continue
-		}
-		all = append(all, p.Manifest)
-		for i := range p.Manifest.Types {
-			types[p.Manifest.Types[i].Name] = p
-		}
-		for i := range p.Manifest.Functions {
-			c.functions[p.Manifest.Functions[i].Name] = p
-		}
-	}
-	c.set = host.NewIndex(all...)
-	c.objects.Assign(types)
-	c.account.Program()
-	strays := c.strays
-	c.strays = nil
-	for _, env := range strays {
-		c.sort(env)
-	}
-}
-
-// leave makes what waits for p strays, but for what it keeps.
-func (c *Core) leave(p *Program, keeps *host.Index) {
-	stray := func(env *wire.Envelope) {
-		c.clear(env)
-		env.Next = nil
-		c.strays = append(c.strays, env)
-	}
-	goes := func(o *object) bool { return o.Kind.Program == p && !keeps.Has(o.Kind.Name) }
-	unready := func(o *object) bool {
-		o.Ready = !goes(o)
-		return !o.Ready
-	}
-	p.Ready = slices.DeleteFunc(p.Ready, unready)
-	p.AsideObjects.Filter(unready)
-	for _, o := range slices.Clone(c.busy) { // which rest changes
-		if goes(o) {
-			for env := range o.Box.All() {
-				stray(env)
-			}
-			o.Box = turn.Mailbox{}
-			c.rest(o)
-		}
-	}
-	lost := func(env *wire.Envelope) bool {
-		m, _ := keeps.Method(wire.Address{Method: env.To.Method})
-		gone := env.To.Function() && m == nil || !env.To.Function() && !keeps.Has(env.To.Type)
-		if gone {
-			stray(env)
-		}
-		return gone
-	}
-	p.Funcs = slices.DeleteFunc(p.Funcs, lost)
-	p.AsideFuncs.Filter(lost)
-	p.Readers = slices.DeleteFunc(p.Readers, lost)
 }
 
 // stray deals with a message to a type or a function that no program has. It
@@ -104,15 +38,6 @@ func (c *Core) stray(env *wire.Envelope) {
 	}
 	fail := wire.FailureOf(fault.New(fault.NotFound, "run", env.To.String(), "the program has no such %s", what))
 	c.finish(nil, env, &turn.Result{Outcome: turn.Done, Fail: fail})
-}
-
-// program returns the program that runs what is sent to an address, nil if
-// none has it.
-func (c *Core) program(to wire.Address) *Program {
-	if to.Function() {
-		return c.functions[to.Method]
-	}
-	return c.objects.Programs()[to.Type]
 }
 
 // Flying reports whether a frame of any program has not been reported.

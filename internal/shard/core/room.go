@@ -12,7 +12,7 @@ func (c *Core) room(r *wire.Request) error {
 	if err := c.ctl.Pauses.Refuse(r, c.now); err != nil {
 		return err
 	}
-	if c.Full() || resident.Waits(r) && c.slow(c.program(r.To)) {
+	if c.Full() || resident.Waits(r) && c.slow(c.routes.Object(r.To)) {
 		return resident.ShardFull(r.To)
 	}
 	if c.out.Unacked() > c.cfg.MaxOutbox {
@@ -93,7 +93,7 @@ func (c *Core) Crowds() (crowds *Crowds, changed bool) {
 	if !changed {
 		return nil, false
 	}
-	crowds = &Crowds{Objects: maps.Clone(c.crowds.Objects), Programs: c.objects.Programs()}
+	crowds = &Crowds{Objects: maps.Clone(c.crowds.Objects), Routes: c.objects.Routes()}
 	for _, p := range c.programs {
 		if p.Slow {
 			crowds.Slow = append(crowds.Slow, p)

@@ -23,7 +23,7 @@ func (c *Core) TakeRequest(r *wire.Request, w *Waiter) {
 		return
 	}
 	env := &wire.Envelope{Kind: wire.Call, To: r.To, Body: r.Body, Due: r.Due, Policy: r.Policy, Made: c.now,
-		Lineage: wire.Lineage{Trace: r.Trace, Deadline: until, Guard: until != 0}.Some()}
+		Lineage: wire.Lineage{Trace: r.Trace, Deadline: until, Guard: until != 0, Stick: r.Stick}.Some()}
 	if r.Key == "" && !r.Async {
 		if r.Due > c.now || until != 0 {
 			// It waits on disk, or may. Its caller may wait here, too.

@@ -9,9 +9,9 @@ import (
 
 // Crowds is what a shard has too much of. Nobody changes one that was told.
 type Crowds struct {
-	Objects  map[wire.ObjectID]bool // false: take no calls of those who wait for the answer; true: of nobody
-	Slow     []*Program             // whose objects take no calls of those who wait: they would wait for long
-	Programs map[string]*Program    // by type
+	Objects map[wire.ObjectID]bool // false: take no calls of those who wait for the answer; true: of nobody
+	Slow    []*Program             // whose objects take no calls of those who wait: they would wait for long
+	Routes  map[string]Route       // by type
 }
 
 // Refuse returns the refusal of a call, nil if the shard is to be asked.
@@ -22,7 +22,7 @@ func (cr *Crowds) Refuse(r *wire.Request) error {
 	if full, there := cr.Objects[r.To.Object()]; there && (full || Waits(r)) {
 		return MailboxFull(r.To)
 	}
-	if len(cr.Slow) > 0 && Waits(r) && slices.Contains(cr.Slow, cr.Programs[r.To.Type]) {
+	if len(cr.Slow) > 0 && Waits(r) && slices.Contains(cr.Slow, cr.Routes[r.To.Type].object(r.To.Type, r.To.Key)) {
 		return ShardFull(r.To)
 	}
 	return nil

@@ -1,7 +1,9 @@
 package resident
 
 import (
+	"github.com/situ-dev/situ/internal/deploy"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/shard/figure"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
 )
@@ -13,6 +15,8 @@ import (
 type Program struct {
 	Name     string
 	Manifest *host.Manifest // what it can run, nil as long as nobody said
+	Index    *host.Index    // of that
+	Weight   float64        // of a version, what it has of its deployment; 1 of all others
 	Hosted   bool           // and now there is who does
 
 	Slots []*Object // what the host has; the first is nobody
@@ -36,7 +40,12 @@ type Program struct {
 	Since  wire.Time // tick at which the first effects of its turns came into the batch
 	Landed *Flight   // of an earlier frame, to be used again
 
+	Figures *figure.Figures // of its calls; nil: nobody wants them
+
 	Slow bool // the door was told that its objects have no time
+
+	group string // the deployment that it is a version of, "" for none
+	id    uint64 // Hash of its name
 }
 
 // Flight is a frame that the host of a program has, or of which tasks run on
@@ -60,7 +69,11 @@ type Task struct {
 
 // New returns a program of which nothing is known but its name.
 func New(name string) *Program {
-	return &Program{Name: name, Slots: make([]*Object, 1), Running: map[*wire.Envelope]struct{}{}}
+	p := &Program{Name: name, Slots: make([]*Object, 1), Running: map[*wire.Envelope]struct{}{}, Weight: 1, group: group(name), id: deploy.Hash(name)}
+	if p.group != "" {
+		p.Weight = 0 // until it is given some
+	}
+	return p
 }
 
 // Idle reports whether the host waits for a frame.

@@ -4,6 +4,8 @@
 package resident
 
 import (
+	"slices"
+
 	"github.com/situ-dev/situ/internal/shard/delta"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/wire"
@@ -31,6 +33,7 @@ type Work struct {
 	Ready    bool          // it is among the ready ones of its program
 	Touched  bool          // by the report being applied
 	Ran      bool          // in that: it was not all skipped
+	Moves    bool          // to another program, when nothing of it runs
 	Since    wire.Time     // tick at which it became ready
 	Paused   wire.Time     // the end of the pause it waits for
 	Pace     turn.Pace     // of its mailbox
@@ -45,63 +48,102 @@ func (o *Object) Resting() bool { return o == nil || o.Work == nil }
 // Table finds objects by type and key. A map for each type is smaller than one
 // of both, and looking a key up in it is faster. Its zero value is empty.
 type Table struct {
-	types    map[string]*Kind
-	last     *Kind               // asked for last
-	programs map[string]*Program // by type; it is not changed, but replaced
+	types  map[string]*family
+	last   *family          // asked for last
+	routes map[string]Route // by type; it is not changed, but replaced
 }
 
-// Kind is the objects of a type.
+// family is the objects of a type.
+type family struct {
+	name  string
+	keys  map[string]*Object
+	route Route
+	kinds []*Kind // one for each program that has some
+}
+
+// Kind is the objects of a type that one program has.
 type Kind struct {
 	Name    string
-	Program *Program // nil: none has the type
+	Program *Program // nil: none has them
 	keys    map[string]*Object
 }
 
-// Assign says which program has which type from now on. The map must not change
-// any more.
-func (t *Table) Assign(programs map[string]*Program) {
-	t.programs = programs
-	for _, k := range t.types {
-		k.Program = programs[k.Name]
+// kind returns that of a program.
+func (f *family) kind(p *Program) *Kind {
+	for _, k := range f.kinds {
+		if k.Program == p {
+			return k
+		}
+	}
+	k := &Kind{Name: f.name, Program: p, keys: f.keys}
+	f.kinds = append(f.kinds, k)
+	return k
+}
+
+// Assign says which programs have which type from now on. The map must not change
+// any more. Move is called for each object that another program has then.
+func (t *Table) Assign(routes map[string]Route, move func(*Object, *Kind)) {
+	t.routes = routes
+	for _, f := range t.types {
+		r := routes[f.name]
+		if f.route.Same(r) {
+			continue
+		}
+		f.route = r
+		f.kinds = slices.DeleteFunc(f.kinds, func(k *Kind) bool { return !slices.Contains(r.programs, k.Program) })
+		for key, o := range f.keys {
+			if p := r.object(f.name, key); p != o.Kind.Program {
+				move(o, f.kind(p))
+			}
+		}
 	}
 }
 
-// Programs returns which program has which type. It is not to be changed.
-func (t *Table) Programs() map[string]*Program { return t.programs }
+// Home returns what an object is to be of, by the routes of now.
+func (t *Table) Home(o *Object) *Kind {
+	f := t.types[o.Kind.Name]
+	if p := f.route.object(f.name, o.Key); p != o.Kind.Program {
+		return f.kind(p)
+	}
+	return o.Kind
+}
+
+// Routes returns which programs have which type. It is not to be changed.
+func (t *Table) Routes() map[string]Route { return t.routes }
 
 // of returns the objects of a type, nil if there never were any: asking for
 // what is not there, as anybody may, leaves nothing behind.
-func (t *Table) of(typ string) *Kind {
-	if t.last != nil && t.last.Name == typ {
+func (t *Table) of(typ string) *family {
+	if t.last != nil && t.last.name == typ {
 		return t.last
 	}
-	k := t.types[typ]
-	if k != nil {
-		t.last = k
+	f := t.types[typ]
+	if f != nil {
+		t.last = f
 	}
-	return k
+	return f
 }
 
 // Find returns the object that id names, nil if it is not known.
 func (t *Table) Find(id wire.ObjectID) *Object {
-	if k := t.of(id.Type); k != nil {
-		return k.keys[id.Key]
+	if f := t.of(id.Type); f != nil {
+		return f.keys[id.Key]
 	}
 	return nil
 }
 
 // Add makes an object known.
 func (t *Table) Add(id wire.ObjectID) *Object {
-	k := t.of(id.Type)
-	if k == nil {
+	f := t.of(id.Type)
+	if f == nil {
 		if t.types == nil {
-			t.types = map[string]*Kind{}
+			t.types = map[string]*family{}
 		}
-		k = &Kind{Name: id.Type, Program: t.programs[id.Type], keys: map[string]*Object{}}
-		t.types[id.Type] = k
+		f = &family{name: id.Type, keys: map[string]*Object{}, route: t.routes[id.Type]}
+		t.types[id.Type] = f
 	}
-	o := &Object{Kind: k, Key: id.Key}
-	k.keys[id.Key] = o
+	o := &Object{Kind: f.kind(f.route.object(id.Type, id.Key)), Key: id.Key}
+	f.keys[id.Key] = o
 	return o
 }
 

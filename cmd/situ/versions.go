@@ -1,0 +1,12 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/situ-dev/situ/internal/cli/versions"
+)
+
+// versionCommands are those for what is deployed.
+func versionCommands(c *console) []*cobra.Command {
+	return versions.Commands(versions.Console{Out: c.out, Note: c.note, Table: c.table, JSON: func() bool { return c.json }, Print: c.machine, Client: c.client})
+}

@@ -1,0 +1,56 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+
+	"github.com/situ-dev/situ/internal/api"
+)
+
+// Deployments tells how all deployments are.
+func (c *Client) Deployments(ctx context.Context) (*api.Deployments, error) {
+	return get[api.Deployments](ctx, c, "/v1/deployments", nil)
+}
+
+// Deployment tells how one is. The error is of kind fault.NotFound if there is none of
+// that name.
+func (c *Client) Deployment(ctx context.Context, name string) (*api.Deployment, error) {
+	return get[api.Deployment](ctx, c, "/v1/deployments/"+segment(name), nil)
+}
+
+// Steer does something to a deployment: promote, weights, rollback, off or on, with the
+// document that this takes.
+func (c *Client) Steer(ctx context.Context, name, verb string, doc any) (*api.Deployment, error) {
+	body, err := json.Marshal(doc)
+	if err != nil {
+		return nil, err
+	}
+	return c.deployment(ctx, http.MethodPost, "/v1/deployments/"+segment(name)+"/"+verb, body)
+}
+
+// Undeploy deletes a deployment after a time of grace, a duration; "" is at once.
+func (c *Client) Undeploy(ctx context.Context, name, grace string) (*api.Deployment, error) {
+	path := "/v1/deployments/" + segment(name)
+	if grace != "" {
+		path += "?grace=" + url.QueryEscape(grace)
+	}
+	return c.deployment(ctx, http.MethodDelete, path, nil)
+}
+
+func (c *Client) deployment(ctx context.Context, method, path string, body []byte) (*api.Deployment, error) {
+	req, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	_, answer, err := c.do(req, "")
+	if err != nil {
+		return nil, err
+	}
+	d := new(api.Deployment)
+	return d, decode(answer, d, path)
+}
