@@ -69,7 +69,7 @@ func TestKill(t *testing.T) {
 	n := seed.New(t)
 	r := rand.New(rand.NewPCG(n, n))
 	said := map[string]bool{}
-	for range 8 {
+	for range 5 {
 		for _, id := range killed(t, dir, 1+r.IntN(4), time.Duration(r.IntN(3000))*time.Microsecond) {
 			said[id] = true
 		}

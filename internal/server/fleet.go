@@ -2,14 +2,18 @@ package server
 
 import (
 	"context"
+	"log/slog"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/bundle"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/fleet"
+	"github.com/situ-dev/situ/internal/lambda/adapter"
 	"github.com/situ-dev/situ/internal/node"
 	"github.com/situ-dev/situ/internal/platform"
+	"github.com/situ-dev/situ/internal/sandbox"
 	"github.com/situ-dev/situ/internal/worker"
 )
 
@@ -19,7 +23,17 @@ func openFleet(n *node.Node, workers worker.Config) (*fleet.Fleet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fleet.New(fleet.Config{Node: n, Bundles: bundles, Worker: workers, Log: workers.Log}), nil
+	return fleet.New(fleet.Config{Node: n, Bundles: bundles, Worker: workers, Log: workers.Log, Confine: confine(workers.Log)}), nil
+}
+
+// confine returns what puts the worker of a bundle into the strongest sandbox that
+// there is here.
+func confine(log *slog.Logger) func(bundle.Bundle, adapter.Launch) func(*exec.Cmd) error {
+	if !sandbox.Served() {
+		log.Warn("this program cannot build sandboxes: its main does not call sandbox.Serve; what is deployed has all rights of this user")
+		return nil
+	}
+	return func(b bundle.Bundle, l adapter.Launch) func(*exec.Cmd) error { return l.Sandbox(b, nil).Confine }
 }
 
 // runFleet makes what is deployed known, and sees to it until ctx is done.
