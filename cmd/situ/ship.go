@@ -8,5 +8,5 @@ import (
 
 // shipCommands are those that bring a directory to a platform.
 func shipCommands(c *console) []*cobra.Command {
-	return ship.Commands(ship.Console{Out: c.out, Note: c.note, Table: c.table, JSON: func() bool { return c.json }, Print: c.machine, Client: c.client})
+	return ship.Commands(c.shared())
 }

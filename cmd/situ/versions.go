@@ -8,5 +8,5 @@ import (
 
 // versionCommands are those for what is deployed.
 func versionCommands(c *console) []*cobra.Command {
-	return versions.Commands(versions.Console{Out: c.out, Note: c.note, Table: c.table, JSON: func() bool { return c.json }, Print: c.machine, Client: c.client})
+	return versions.Commands(c.shared())
 }

@@ -1,6 +1,10 @@
 package api
 
-import "time"
+import (
+	"time"
+
+	"github.com/situ-dev/situ/internal/bundle"
+)
 
 // Deployed is the answer to an archive that was taken.
 type Deployed struct {
@@ -30,18 +34,18 @@ type Deployment struct {
 
 // DeployedVersion is a version of a deployment.
 type DeployedVersion struct {
-	Version  string    `json:"version"` // NAME@ID
-	Number   int       `json:"number"`
-	Bundle   string    `json:"bundle"` // SHA-256 of the content
-	Added    time.Time `json:"added"`
-	Weight   float64   `json:"weight"` // the part of the calls that it has
-	State    string    `json:"state"`  // of its worker: starting, running, restarting, stopped
-	PID      int       `json:"pid,omitempty"`
-	Restarts int       `json:"restarts,omitempty"`
-	Calls    int       `json:"calls,omitempty"`    // in the last seconds
-	Failed   int       `json:"failed,omitempty"`   // of these
-	P95MS    float64   `json:"p95Ms,omitempty"`    // 95 in a hundred of them were quicker, in milliseconds
-	Manifest any       `json:"manifest,omitempty"` // of its bundle, if one deployment was asked for
+	Version  string           `json:"version"` // NAME@ID
+	Number   int              `json:"number"`
+	Bundle   string           `json:"bundle"` // SHA-256 of the content
+	Added    time.Time        `json:"added"`
+	Weight   float64          `json:"weight"` // the part of the calls that it has
+	State    string           `json:"state"`  // of its worker: starting, running, restarting, stopped
+	PID      int              `json:"pid,omitempty"`
+	Restarts int              `json:"restarts,omitempty"`
+	Calls    int              `json:"calls,omitempty"`    // in the last seconds
+	Failed   int              `json:"failed,omitempty"`   // of these
+	P95MS    float64          `json:"p95Ms,omitempty"`    // 95 in a hundred of them were quicker, in milliseconds
+	Manifest *bundle.Manifest `json:"manifest,omitempty"` // of its bundle, if one deployment was asked for
 }
 
 // Promotion says how a version takes over. Of the archive that brings a version it is

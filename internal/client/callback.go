@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
-	"net/http"
 
 	"github.com/situ-dev/situ/internal/api"
 )
@@ -17,15 +15,6 @@ func (c *Client) Callback(ctx context.Context, token string) (*api.Callback, err
 // Answer answers for who has a callback token. The error is as that of Callback, or
 // of kind fault.Unfit if the result is not of the type that is waited for.
 func (c *Client) Answer(ctx context.Context, token string, a api.Answer) error {
-	body, err := json.Marshal(a)
-	if err != nil {
-		return err
-	}
-	req, err := c.request(ctx, http.MethodPost, "/v1/callbacks/"+segment(token), body)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	_, _, err = c.do(req, "")
+	_, err := post[struct{}](ctx, c, "/v1/callbacks/"+segment(token), a)
 	return err
 }

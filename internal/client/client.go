@@ -330,16 +330,28 @@ func get[T any](ctx context.Context, c *Client, path string, q url.Values) (*T, 
 	if len(q) > 0 {
 		path += "?" + q.Encode()
 	}
-	req, err := c.request(ctx, http.MethodGet, path, nil)
+	return ask[T](ctx, c, http.MethodGet, path, nil)
+}
+
+// ask sends a request, with body as JSON unless it is nil, and returns the document that is
+// answered, if any.
+func ask[T any](ctx context.Context, c *Client, method, path string, body []byte) (*T, error) {
+	req, err := c.request(ctx, method, path, body)
 	if err != nil {
 		return nil, err
 	}
-	_, body, err := c.do(req, "")
+	if body != nil {
+		req.Header.Set("Content-Type", mediaType[wire.JSON])
+	}
+	_, answer, err := c.do(req, "")
 	if err != nil {
 		return nil, err
 	}
 	v := new(T)
-	return v, decode(body, v, path)
+	if len(answer) == 0 && method != http.MethodGet {
+		return v, nil
+	}
+	return v, decode(answer, v, path)
 }
 
 func decode(body []byte, v any, on string) error {

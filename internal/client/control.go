@@ -88,18 +88,5 @@ func post[T any](ctx context.Context, c *Client, path string, doc any) (*T, erro
 	if err != nil {
 		return nil, err
 	}
-	req, err := c.request(ctx, http.MethodPost, path, b)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", mediaType[wire.JSON])
-	_, body, err := c.do(req, "")
-	if err != nil {
-		return nil, err
-	}
-	v := new(T)
-	if len(body) == 0 {
-		return v, nil
-	}
-	return v, decode(body, v, path)
+	return ask[T](ctx, c, http.MethodPost, path, b)
 }

@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -23,11 +22,7 @@ func (c *Client) Deployment(ctx context.Context, name string) (*api.Deployment, 
 // Steer does something to a deployment: promote, weights, rollback, off or on, with the
 // document that this takes.
 func (c *Client) Steer(ctx context.Context, name, verb string, doc any) (*api.Deployment, error) {
-	body, err := json.Marshal(doc)
-	if err != nil {
-		return nil, err
-	}
-	return c.deployment(ctx, http.MethodPost, "/v1/deployments/"+segment(name)+"/"+verb, body)
+	return post[api.Deployment](ctx, c, "/v1/deployments/"+segment(name)+"/"+verb, doc)
 }
 
 // Undeploy deletes a deployment after a time of grace, a duration; "" is at once.
@@ -36,21 +31,5 @@ func (c *Client) Undeploy(ctx context.Context, name, grace string) (*api.Deploym
 	if grace != "" {
 		path += "?grace=" + url.QueryEscape(grace)
 	}
-	return c.deployment(ctx, http.MethodDelete, path, nil)
-}
-
-func (c *Client) deployment(ctx context.Context, method, path string, body []byte) (*api.Deployment, error) {
-	req, err := c.request(ctx, method, path, body)
-	if err != nil {
-		return nil, err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	_, answer, err := c.do(req, "")
-	if err != nil {
-		return nil, err
-	}
-	d := new(api.Deployment)
-	return d, decode(answer, d, path)
+	return ask[api.Deployment](ctx, c, http.MethodDelete, path, nil)
 }

@@ -14,12 +14,12 @@ func (c *Client) PutSchedule(ctx context.Context, name string, spec *api.Schedul
 	if err != nil {
 		return nil, err
 	}
-	return c.schedule(ctx, http.MethodPut, "/v1/schedules/"+segment(name), body)
+	return ask[api.Schedule](ctx, c, http.MethodPut, "/v1/schedules/"+segment(name), body)
 }
 
 // Schedule shows a schedule.
 func (c *Client) Schedule(ctx context.Context, name string) (*api.Schedule, error) {
-	return c.schedule(ctx, http.MethodGet, "/v1/schedules/"+segment(name), nil)
+	return ask[api.Schedule](ctx, c, http.MethodGet, "/v1/schedules/"+segment(name), nil)
 }
 
 // Schedules returns a page of the schedules whose names begin with prefix.
@@ -34,21 +34,5 @@ func (c *Client) DeleteSchedule(ctx context.Context, name string) error {
 
 // SteerSchedule has a schedule pause, resume or run.
 func (c *Client) SteerSchedule(ctx context.Context, name, verb string) (*api.Schedule, error) {
-	return c.schedule(ctx, http.MethodPost, "/v1/schedules/"+segment(name)+"/"+verb, nil)
-}
-
-func (c *Client) schedule(ctx context.Context, method, path string, body []byte) (*api.Schedule, error) {
-	req, err := c.request(ctx, method, path, body)
-	if err != nil {
-		return nil, err
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	_, answer, err := c.do(req, "")
-	if err != nil {
-		return nil, err
-	}
-	s := new(api.Schedule)
-	return s, decode(answer, s, path)
+	return ask[api.Schedule](ctx, c, http.MethodPost, "/v1/schedules/"+segment(name)+"/"+verb, nil)
 }

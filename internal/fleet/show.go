@@ -22,7 +22,7 @@ func (f *Fleet) Deployment(ctx context.Context, name string) (api.Deployment, er
 	doc, err := f.show(ctx, d)
 	for i := range doc.Versions {
 		if b, err := f.cfg.Bundles.Get(doc.Versions[i].Bundle); err == nil {
-			doc.Versions[i].Manifest = b.Manifest
+			doc.Versions[i].Manifest = &b.Manifest
 		}
 	}
 	return doc, err

@@ -11,10 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/build"
 	"github.com/situ-dev/situ/internal/bundle"
 	"github.com/situ-dev/situ/internal/cli"
-	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/project"
 )
@@ -141,7 +141,7 @@ func or(args []string) []string {
 	return args
 }
 
-func deployCommand(c Console) *cobra.Command {
+func deployCommand(c cli.Console) *cobra.Command {
 	o := &rollout{}
 	cmd := &cobra.Command{
 		Use:   "deploy [DIR...]",
@@ -172,7 +172,7 @@ deploy it again changes nothing. All directories are built before any is sent.`,
 }
 
 // send sends what was built, one after another, and tells what became of it.
-func send(ctx context.Context, c Console, all []built, q url.Values) error {
+func send(ctx context.Context, c cli.Console, all []built, q url.Values) error {
 	cl := c.Client()
 	defer cl.Close()
 	for _, b := range all {
@@ -193,9 +193,9 @@ func send(ctx context.Context, c Console, all []built, q url.Values) error {
 }
 
 // told tells what became of an archive.
-func told(c Console, out *client.Version, size int, took time.Duration) error {
+func told(c cli.Console, out *api.Deployed, size int, took time.Duration) error {
 	if c.JSON() {
-		return c.Print(out)
+		return c.Machine(out)
 	}
 	what := "is version " + strconv.Itoa(out.Number)
 	if !out.New {

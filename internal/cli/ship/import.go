@@ -17,7 +17,7 @@ import (
 	"github.com/situ-dev/situ/internal/project/importer"
 )
 
-func importCommand(c Console) *cobra.Command {
+func importCommand(c cli.Console) *cobra.Command {
 	var write bool
 	cmd := &cobra.Command{
 		Use:   "import FORMAT FILE",
@@ -34,7 +34,7 @@ listed, with its line. Without --write, nothing is written but to the output.`,
 	return cmd
 }
 
-func importFile(c Console, format, name string, write bool) error {
+func importFile(c cli.Console, format, name string, write bool) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return cli.Usage("%v", err)
@@ -44,7 +44,7 @@ func importFile(c Console, format, name string, write bool) error {
 		return err
 	}
 	if c.JSON() {
-		return c.Print(res)
+		return c.Machine(res)
 	}
 	paths := make([]string, len(res.Functions))
 	for i, f := range res.Functions {

@@ -7,7 +7,7 @@ import (
 	"github.com/situ-dev/situ/internal/sandbox"
 )
 
-func isolationCommand(c Console) *cobra.Command {
+func isolationCommand(c cli.Console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "isolation",
 		Short: "Show which walls this machine can put around deployed code",
@@ -17,7 +17,7 @@ strongest level that there is is used: namespaces, landlock, or process.`,
 		RunE: func(*cobra.Command, []string) error {
 			r := sandbox.Probe()
 			if c.JSON() {
-				return c.Print(r)
+				return c.Machine(r)
 			}
 			var rows [][]string
 			for _, f := range r.Features {

@@ -27,7 +27,7 @@ var templates embed.FS
 // scaffolds are the kinds of which there is a template.
 var scaffolds = []string{string(bundle.Go), string(bundle.Node), string(bundle.Python), string(bundle.Lambda)}
 
-func newCommand(c Console) *cobra.Command {
+func newCommand(c cli.Console) *cobra.Command {
 	var kind, situ string
 	cmd := &cobra.Command{
 		Use:   "new NAME",
@@ -50,7 +50,7 @@ and a situ.yaml. The directory must not be there. Its name is that of the deploy
 var goLine = regexp.MustCompile(`(?m)^go [0-9.]+$`)
 
 // scaffold writes the example of a kind into a new directory.
-func scaffold(c Console, dir, kind, situ string) error {
+func scaffold(c cli.Console, dir, kind, situ string) error {
 	name := filepath.Base(filepath.Clean(dir))
 	if err := bundle.CheckName(name); err != nil {
 		return err

@@ -6,8 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/bundle"
-	"github.com/situ-dev/situ/internal/client"
+	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/project"
 )
@@ -31,14 +32,14 @@ type step struct {
 }
 
 // plan compares what was built with what is deployed.
-func plan(ctx context.Context, c Console, all []built) ([]step, error) {
+func plan(ctx context.Context, c cli.Console, all []built) ([]step, error) {
 	cl := c.Client()
 	defer cl.Close()
 	steps := make([]step, len(all))
 	for i, b := range all {
 		s := &steps[i]
 		*s = step{Name: b.project.Name, Does: create, Becomes: b.project.Name + "@" + b.id[:bundle.ShortID], Code: true, Changes: []project.Change{}}
-		dep, err := cl.Versions(ctx, b.project.Name)
+		dep, err := cl.Deployment(ctx, b.project.Name)
 		if err != nil && !fault.Is(err, fault.NotFound) {
 			return nil, err
 		}
@@ -73,7 +74,7 @@ func plan(ctx context.Context, c Console, all []built) ([]step, error) {
 }
 
 // live returns the version that has most of the calls, nil if there is none.
-func live(d *client.Deployment) (most *client.DeployedVersion) {
+func live(d *api.Deployment) (most *api.DeployedVersion) {
 	if d == nil {
 		return nil
 	}
@@ -85,7 +86,7 @@ func live(d *client.Deployment) (most *client.DeployedVersion) {
 	return most
 }
 
-func planCommand(c Console) *cobra.Command {
+func planCommand(c cli.Console) *cobra.Command {
 	o := &rollout{}
 	cmd := &cobra.Command{
 		Use:   "plan [DIR...]",
@@ -99,7 +100,7 @@ func planCommand(c Console) *cobra.Command {
 	return cmd
 }
 
-func diffCommand(c Console) *cobra.Command {
+func diffCommand(c cli.Console) *cobra.Command {
 	o := &rollout{}
 	cmd := &cobra.Command{
 		Use:   "diff [DIR...]",
@@ -113,7 +114,7 @@ func diffCommand(c Console) *cobra.Command {
 	return cmd
 }
 
-func applyCommand(c Console) *cobra.Command {
+func applyCommand(c cli.Console) *cobra.Command {
 	o := &rollout{}
 	cmd := &cobra.Command{
 		Use:   "apply [DIR...]",
@@ -152,7 +153,7 @@ each change of a repository.`,
 }
 
 // planned builds, compares and shows.
-func planned(ctx context.Context, c Console, args []string, o *rollout, all bool) ([]step, error) {
+func planned(ctx context.Context, c cli.Console, args []string, o *rollout, all bool) ([]step, error) {
 	b, done, err := prepare(ctx, or(args), o)
 	defer done()
 	if err != nil {
@@ -163,14 +164,14 @@ func planned(ctx context.Context, c Console, args []string, o *rollout, all bool
 		return nil, err
 	}
 	if c.JSON() {
-		return steps, c.Print(steps)
+		return steps, c.Machine(steps)
 	}
 	show(c, steps, all)
 	return steps, nil
 }
 
 // show writes a plan: a row for each deployment, or for each difference.
-func show(c Console, steps []step, all bool) {
+func show(c cli.Console, steps []step, all bool) {
 	var rows [][]string
 	for _, s := range steps {
 		if !all {

@@ -12,7 +12,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/bundle"
+	"github.com/situ-dev/situ/internal/cli"
 	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/sandbox"
@@ -23,7 +25,7 @@ import (
 type shop struct {
 	t      *testing.T
 	store  *bundle.Store
-	deps   map[string]*client.Deployment
+	deps   map[string]*api.Deployment
 	asked  []string // the queries of what was sent
 	out    bytes.Buffer
 	notes  bytes.Buffer
@@ -39,7 +41,7 @@ func open(t *testing.T) *shop {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &shop{t: t, store: store, deps: map[string]*client.Deployment{}}
+	s := &shop{t: t, store: store, deps: map[string]*api.Deployment{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/deployments/{name}", s.put)
 	mux.HandleFunc("GET /v1/deployments/{name}", func(w http.ResponseWriter, r *http.Request) {
@@ -71,10 +73,10 @@ func (s *shop) put(w http.ResponseWriter, r *http.Request) {
 	s.asked = append(s.asked, r.URL.RawQuery)
 	d := s.deps[name]
 	if d == nil {
-		d = &client.Deployment{Name: name}
+		d = &api.Deployment{Name: name}
 		s.deps[name] = d
 	}
-	v := client.Version{Name: name, Version: b.String(), New: true, Weight: 1}
+	v := api.Deployed{Name: name, Version: b.String(), New: true, Weight: 1}
 	for _, old := range d.Versions {
 		if old.Bundle == b.ID {
 			v.New, v.Number = false, old.Number
@@ -85,7 +87,7 @@ func (s *shop) put(w http.ResponseWriter, r *http.Request) {
 		for i := range d.Versions {
 			d.Versions[i].Weight = 0
 		}
-		d.Versions = append(d.Versions, client.DeployedVersion{Version: v.Version, Number: v.Number, Bundle: b.ID, Weight: 1, Manifest: &b.Manifest})
+		d.Versions = append(d.Versions, api.DeployedVersion{Version: v.Version, Number: v.Number, Bundle: b.ID, Weight: 1, Manifest: &b.Manifest})
 	}
 	_ = json.NewEncoder(w).Encode(v) // to a test
 }
@@ -95,14 +97,14 @@ func (s *shop) run(args ...string) (out, notes string, err error) {
 	s.t.Helper()
 	s.out.Reset()
 	s.notes.Reset()
-	c := Console{Out: &s.out, Note: func(format string, args ...any) { fmt.Fprintf(&s.notes, format+"\n", args...) },
+	c := cli.Console{Out: &s.out, Note: func(format string, args ...any) { fmt.Fprintf(&s.notes, format+"\n", args...) },
 		Table: func(heading string, rows [][]string) {
 			fmt.Fprintln(&s.out, heading)
 			for _, r := range rows {
 				fmt.Fprintln(&s.out, strings.Join(r, " "))
 			}
 		},
-		JSON: func() bool { return s.json }, Print: func(v any) error { return json.NewEncoder(&s.out).Encode(v) },
+		JSON: func() bool { return s.json }, Machine: func(v any) error { return json.NewEncoder(&s.out).Encode(v) },
 		Client: func() *client.Client { return client.New(s.server.URL) }}
 	for _, cmd := range Commands(c) {
 		if cmd.Name() == args[0] {

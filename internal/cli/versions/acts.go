@@ -11,14 +11,14 @@ import (
 )
 
 // told shows a deployment after something was done to it.
-func (c Console) told(d *api.Deployment, err error) error {
+func (c console) told(d *api.Deployment, err error) error {
 	if err != nil {
 		return err
 	}
 	return c.show(d)
 }
 
-func promoteCommand(c Console) *cobra.Command {
+func promoteCommand(c console) *cobra.Command {
 	var p api.Promotion
 	var steps, errors string
 	cmd := &cobra.Command{
@@ -76,7 +76,7 @@ func part(flag, s string) (float64, error) {
 	return w, nil
 }
 
-func weighCommand(c Console) *cobra.Command {
+func weighCommand(c console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "weigh NAME VERSION=WEIGHT...",
 		Short: "Give versions parts of the calls",
@@ -100,7 +100,7 @@ as must.`,
 	}
 }
 
-func rollbackCommand(c Console) *cobra.Command {
+func rollbackCommand(c console) *cobra.Command {
 	var doc api.DeploymentReason
 	cmd := &cobra.Command{
 		Use:   "rollback NAME",
@@ -117,7 +117,7 @@ State of objects stays as it is. Once more goes forward again.`,
 	return cmd
 }
 
-func offCommand(c Console) *cobra.Command {
+func offCommand(c console) *cobra.Command {
 	var doc api.DeploymentReason
 	cmd := &cobra.Command{
 		Use:   "off NAME",
@@ -134,7 +134,7 @@ disk until on lets them go. Callers who wait for an answer are told to come back
 	return cmd
 }
 
-func onCommand(c Console) *cobra.Command {
+func onCommand(c console) *cobra.Command {
 	var rate string
 	cmd := &cobra.Command{
 		Use:     "on NAME",
@@ -157,7 +157,7 @@ func onCommand(c Console) *cobra.Command {
 	return cmd
 }
 
-func undeployCommand(c Console) *cobra.Command {
+func undeployCommand(c console) *cobra.Command {
 	var grace string
 	cmd := &cobra.Command{
 		Use:   "undeploy NAME",

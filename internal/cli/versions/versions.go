@@ -4,7 +4,6 @@ package versions
 
 import (
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -13,25 +12,18 @@ import (
 
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/cli"
-	"github.com/situ-dev/situ/internal/client"
 )
 
-// Console is what the commands need of the program that they are part of.
-type Console struct {
-	Out    io.Writer
-	Note   func(format string, args ...any)      // a line beside the output
-	Table  func(heading string, rows [][]string) // to Out
-	JSON   func() bool                           // the output is for machines
-	Print  func(v any) error                     // JSON to Out
-	Client func() *client.Client                 // of the server that is meant
-}
+// console is the program that the commands are part of.
+type console struct{ cli.Console }
 
 // Commands are all, in the order that help shows.
-func Commands(c Console) []*cobra.Command {
+func Commands(shared cli.Console) []*cobra.Command {
+	c := console{shared}
 	return []*cobra.Command{versionsCommand(c), promoteCommand(c), weighCommand(c), rollbackCommand(c), offCommand(c), onCommand(c), undeployCommand(c)}
 }
 
-func versionsCommand(c Console) *cobra.Command {
+func versionsCommand(c console) *cobra.Command {
 	return &cobra.Command{
 		Use:   "versions [NAME]",
 		Short: "Show what is deployed, or the versions of one deployment",
@@ -58,9 +50,9 @@ Without a name it lists all deployments.`,
 	}
 }
 
-func (c Console) list(all *api.Deployments) error {
+func (c console) list(all *api.Deployments) error {
 	if c.JSON() {
-		return c.Print(all)
+		return c.Machine(all)
 	}
 	if len(all.Deployments) == 0 {
 		c.Note("nothing is deployed: situ deploy DIR brings a directory here")
@@ -95,9 +87,9 @@ func state(d *api.Deployment) string {
 }
 
 // show shows a deployment.
-func (c Console) show(d *api.Deployment) error {
+func (c console) show(d *api.Deployment) error {
 	if c.JSON() {
-		return c.Print(d)
+		return c.Machine(d)
 	}
 	rows := make([][]string, len(d.Versions))
 	for i, v := range d.Versions {
