@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/situ-dev/situ/internal/proc"
 	"github.com/situ-dev/situ/internal/seed"
 )
 
@@ -226,11 +227,12 @@ func (r *run) do(what string, rng *rand.Rand, i int) {
 }
 
 // freeze stops a process for a while (SIGSTOP): then it goes on as if nothing
-// had happened. A worker that stands still for so long may be replaced meanwhile.
+// had happened. A worker that stands still for so long may be replaced meanwhile,
+// or have been before, on a machine with too much to do.
 func (r *run) freeze(pid int, d time.Duration, replaced bool) {
 	r.t.Helper()
 	for _, sig := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
-		if err := syscall.Kill(pid, sig); err != nil && !(replaced && sig == syscall.SIGCONT && errors.Is(err, syscall.ESRCH)) {
+		if err := proc.Kill(pid, sig); err != nil && !(replaced && errors.Is(err, syscall.ESRCH)) {
 			r.t.Fatalf("%v to %d: %v", sig, pid, err)
 		}
 		if sig == syscall.SIGSTOP {

@@ -46,7 +46,7 @@ func TestLeak(t *testing.T) {
 	for i := range 8 {
 		calls += s.load(t, part)
 		if i%2 == 0 {
-			s.worker = s.status().Worker.PID
+			s.seeWorker()
 			s.renewWorker()
 		}
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/situ-dev/situ/internal/api"
 	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/killtest/witness"
+	"github.com/situ-dev/situ/internal/proc"
 )
 
 // process is a process that this test started.
@@ -171,7 +172,7 @@ func (s *server) start() {
 	s.launch()
 	s.probe()
 	s.restart = append(s.restart, time.Since(began))
-	s.worker = s.status().Worker.PID
+	s.seeWorker()
 }
 
 // launch starts the server and does not wait for it.
@@ -263,7 +264,7 @@ func alive(pid int) bool {
 // killWorker ends the worker at once.
 func (s *server) killWorker() {
 	s.t.Helper()
-	if err := syscall.Kill(s.worker, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+	if err := proc.Kill(s.worker, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		s.t.Fatalf("kill worker %d: %v\n%s", s.worker, err, s.tail())
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ/internal/lambda"
+	"github.com/situ-dev/situ/internal/proc"
 	"github.com/situ-dev/situ/internal/server"
 )
 
@@ -72,7 +73,7 @@ func (d *doom) wrap(next http.Handler) http.Handler {
 		if d.After {
 			next.ServeHTTP(httptest.NewRecorder(), r)
 		}
-		if err := syscall.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
+		if err := proc.Kill(os.Getpid(), syscall.SIGKILL); err != nil {
 			panic(err)
 		}
 		select {} // nothing is answered any more

@@ -4,12 +4,36 @@ package proc
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"strings"
 	"syscall"
 )
+
+// ErrNone is that a number names no one process: 0 is every process of the
+// caller's group to the kernel, -1 is every process there is, 1 is the first.
+var ErrNone = errors.New("is not the number of one process")
+
+// Kill sends sig to process pid alone. It returns ErrNone for a number that
+// names no one process, as that of a worker that does not run just now, and what
+// kill(2) says: ESRCH if there is none.
+func Kill(pid int, sig syscall.Signal) error {
+	if pid <= 1 {
+		return fmt.Errorf("send %v: %d %w", sig, pid, ErrNone)
+	}
+	return syscall.Kill(pid, sig)
+}
+
+// KillGroup sends sig to every process of the group that process pid leads,
+// with errors as those of Kill.
+func KillGroup(pid int, sig syscall.Signal) error {
+	if pid <= 1 {
+		return fmt.Errorf("send %v to a group: %d %w", sig, pid, ErrNone)
+	}
+	return syscall.Kill(-pid, sig)
+}
 
 // Sacrifice makes the kernel end process pid before this one when memory
 // runs out.
@@ -99,7 +123,7 @@ func killOnce(mark string) (found bool) {
 		if err != nil || !bytes.Contains(append([]byte{0}, env...), []byte("\x00"+mark+"\x00")) {
 			continue
 		}
-		found = syscall.Kill(pid, syscall.SIGKILL) == nil || found
+		found = Kill(pid, syscall.SIGKILL) == nil || found
 	}
 	return found
 }

@@ -1,6 +1,7 @@
 package proc_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"syscall"
@@ -9,6 +10,21 @@ import (
 
 	"github.com/situ-dev/situ/internal/proc"
 )
+
+// A number that names no one process is refused: to the kernel, 0 is the group
+// of the caller, and -1 is everybody. (Signal 0 harms nobody if it is not.)
+func TestKillRefuses(t *testing.T) {
+	for _, pid := range []int{0, 1, -1, -os.Getpid()} {
+		for name, kill := range map[string]func(int, syscall.Signal) error{"Kill": proc.Kill, "KillGroup": proc.KillGroup} {
+			if err := kill(pid, 0); !errors.Is(err, proc.ErrNone) {
+				t.Errorf("%s(%d): %v", name, pid, err)
+			}
+		}
+	}
+	if err := proc.Kill(os.Getpid(), 0); err != nil {
+		t.Error(err)
+	}
+}
 
 // What has the mark is killed, in whatever process group it is; what has not
 // lives.

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/proc"
 )
 
 const canary = "canary-5d41402abc4b2a76"
@@ -55,7 +56,7 @@ func hostile(text string) {
 		"list bundles":      func() error { return list(filepath.Dir(t.Other), filepath.Base(t.Other)) },
 		"read a bundle":     func() error { _, err := os.ReadFile(filepath.Join(t.Other, "code")); return err },
 		"see environments":  environments,
-		"kill the platform": func() error { return syscall.Kill(t.PID, syscall.SIGCONT) },
+		"kill the platform": func() error { return proc.Kill(t.PID, syscall.SIGCONT) },
 		"change the code":   func() error { return os.WriteFile(filepath.Join(t.Own, "code"), nil, 0o644) },
 		"add to the code":   func() error { return os.WriteFile(filepath.Join(t.Own, "more"), nil, 0o644) },
 		"change the system": func() error { return os.WriteFile("/usr/x", nil, 0o644) },
@@ -242,7 +243,7 @@ func (w *world) run(t *testing.T, level Level, do string) (string, error) {
 	}
 	err = cmd.Run()
 	if cmd.Process != nil {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left, where no namespace ends it
+		_ = proc.KillGroup(cmd.Process.Pid, syscall.SIGKILL) // what it left, where no namespace ends it
 	}
 	if err != nil {
 		err = fmt.Errorf("%w: %.500s", err, diag.String())

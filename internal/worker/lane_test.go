@@ -13,6 +13,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/host"
+	"github.com/situ-dev/situ/internal/proc"
 	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/worker"
 )
@@ -142,7 +143,7 @@ func TestFunctionsMove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Kill(p.pool.Status().PID, syscall.SIGKILL); err != nil {
+	if err := proc.Kill(p.pool.Status().PID, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	_ = first.Close()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ/internal/fault"
+	"github.com/situ-dev/situ/internal/proc"
 	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/worker"
 )
@@ -58,7 +59,7 @@ func TestKill(t *testing.T) {
 		result := make(chan *wire.Response, 1)
 		go func() { result <- p.call("victim", "killme", strconv.Quote(mark)) }()
 		awaitFile(t, mark)
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		if err := proc.Kill(pid, syscall.SIGKILL); err != nil {
 			t.Fatal(err)
 		}
 		if resp := <-result; string(resp.Body.Data) != strconv.Itoa(kills+1) {
@@ -188,7 +189,7 @@ func TestStop(t *testing.T) {
 	p.want("a", "add", "1", "1")
 	pid := p.pool.Status().PID
 	p.stop()
-	if err := syscall.Kill(pid, 0); err != syscall.ESRCH {
+	if err := proc.Kill(pid, 0); err != syscall.ESRCH {
 		t.Errorf("the worker is still there: %v", err)
 	}
 	if st := p.pool.Status(); st.PID != 0 {
@@ -261,7 +262,7 @@ func TestSilence(t *testing.T) {
 	p := open(t, worker.Config{Silence: 300 * time.Millisecond, Backoff: time.Millisecond})
 	p.load(self(t, "one"))
 	p.want("a", "add", "1", "1")
-	must(syscall.Kill(p.pool.Status().PID, syscall.SIGSTOP))
+	must(proc.Kill(p.pool.Status().PID, syscall.SIGSTOP))
 	p.want("a", "add", "1", "2")
 	p.log.until(t, func(s string) bool { return strings.Contains(s, "did not answer") })
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/situ-dev/situ"
+	"github.com/situ-dev/situ/internal/proc"
 	"github.com/situ-dev/situ/internal/wire"
 	"github.com/situ-dev/situ/internal/worker"
 )
@@ -96,7 +97,7 @@ func TestQuarantine(t *testing.T) {
 // replaced, and runs again, in quarantine, of the new program; it counts once.
 func TestQuarantineTakenBack(t *testing.T) {
 	for name, change := range map[string]func(p *platform){
-		"killed":   func(p *platform) { must(syscall.Kill(p.pool.Status().PID, syscall.SIGKILL)) },
+		"killed":   func(p *platform) { must(proc.Kill(p.pool.Status().PID, syscall.SIGKILL)) },
 		"replaced": func(p *platform) { p.load(self(t, "two")) },
 	} {
 		p := open(t, worker.Config{Backoff: time.Millisecond})
@@ -110,7 +111,7 @@ func TestQuarantineTakenBack(t *testing.T) {
 		if resp := <-done; resp.Fail != nil || string(resp.Body.Data) != "5" {
 			t.Errorf("%s: %+v", name, resp)
 		}
-		if err := syscall.Kill(hung, 0); err != syscall.ESRCH {
+		if err := proc.Kill(hung, 0); err != syscall.ESRCH {
 			t.Errorf("%s: what was taken back runs on: %v", name, err)
 		}
 		pid, program := in.run(t, 5)

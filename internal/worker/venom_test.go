@@ -14,6 +14,7 @@ import (
 
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/internal/guest"
+	"github.com/situ-dev/situ/internal/proc"
 	"github.com/situ-dev/situ/internal/turn"
 	"github.com/situ-dev/situ/internal/workproto"
 )
@@ -115,10 +116,10 @@ func swallow(v *victim, kind string) error {
 	case "stack overflow":
 		return recurse(1)
 	case "kill -9":
-		must(syscall.Kill(os.Getpid(), syscall.SIGKILL))
+		must(proc.Kill(os.Getpid(), syscall.SIGKILL))
 		select {}
 	case "stops itself":
-		must(syscall.Kill(os.Getpid(), syscall.SIGSTOP))
+		must(proc.Kill(os.Getpid(), syscall.SIGSTOP))
 		select {}
 	case "closes the sockets":
 		closeSockets()

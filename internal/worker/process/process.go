@@ -130,7 +130,7 @@ func (p *Process) wait() {
 	} else {
 		p.how = err.Error()
 	}
-	_ = syscall.Kill(-p.PID(), syscall.SIGKILL) // nobody is there most often
+	_ = proc.KillGroup(p.PID(), syscall.SIGKILL) // nobody is there most often
 	proc.KillMarked(guest.EnvToken + "=" + p.cfg.Token)
 	_ = p.cmd.Wait() // for the output; that the process is gone is known
 	close(p.Exited)
@@ -171,7 +171,7 @@ func (p *Process) Signal(sig syscall.Signal) {
 		if sig == syscall.SIGKILL {
 			p.killed.Store(true)
 		}
-		_ = syscall.Kill(-p.PID(), sig) // gone already is as good
+		_ = proc.KillGroup(p.PID(), sig) // gone already is as good
 	}
 }
 
