@@ -368,7 +368,7 @@ func givenUp(r *turn.Result) bool {
 func (l *link) sentBefore(pong *workproto.Pong, now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.current == 0 || int(l.id) >= len(pong.Reported) || pong.Reported[l.id] != l.current || len(l.reports) == cap(l.reports) {
+	if l.current == 0 || int(l.id) >= len(pong.Reported) || pong.Reported[l.id] != l.current || len(l.reports) == cap(l.reports) || alive.Unread(l.conn.Conn) {
 		l.claims = 0
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/situ-dev/situ/internal/fault"
 	"github.com/situ-dev/situ/internal/guest"
+	"github.com/situ-dev/situ/internal/worker/alive"
 	"github.com/situ-dev/situ/internal/worker/process"
 	"github.com/situ-dev/situ/internal/workproto"
 )
@@ -100,7 +101,7 @@ func (d *door) serve() {
 			time.Sleep(acceptPause)
 			continue
 		}
-		d.conns.Go(func() { d.greet(workproto.NewConn(c)) })
+		d.conns.Go(func() { d.greet(workproto.NewConn(alive.NewEar(c))) })
 	}
 	d.conns.Wait()
 }

@@ -158,7 +158,7 @@ func (s *session) heard(pong *workproto.Pong, now time.Time) error {
 // ask sends a ping, unless the worker is known to be dead.
 func (s *session) ask() error {
 	s.mu.Lock()
-	ping, err := s.alive.Ping(s.proc.PID(), s.pool.cfg.Silence)
+	ping, err := s.alive.Ping(s.proc.PID(), s.pool.cfg.Silence, alive.Unread(s.control.Conn))
 	s.mu.Unlock()
 	if err != nil {
 		return err

@@ -27,7 +27,8 @@ const (
 // the worker says it has sent, and that is not here.
 //
 // Time is counted in pings: when this process was stopped, too, or got no
-// processor, the worker is not to blame.
+// processor, the worker is not to blame. Nor is it while something that it sent
+// lies here unread (see Ear).
 type Watch struct {
 	Every  time.Duration // between pings
 	sent   uint64        // pings
@@ -37,8 +38,9 @@ type Watch struct {
 }
 
 // Ping returns the next ping, and an error, of kind fault.Timeout, if the worker, process pid, is dead,
-// or has not answered for silence.
-func (a *Watch) Ping(pid int, silence time.Duration) (*workproto.Ping, error) {
+// or has not answered for silence. unread tells that something the worker sent
+// was not dealt with here.
+func (a *Watch) Ping(pid int, silence time.Duration, unread bool) (*workproto.Ping, error) {
 	unanswered := a.sent - a.pong.N
 	a.sent++
 	ping := &workproto.Ping{N: a.sent}
@@ -46,7 +48,7 @@ func (a *Watch) Ping(pid int, silence time.Duration) (*workproto.Ping, error) {
 		a.asleep = 0
 		return ping, nil
 	}
-	if ticks, busy, ok := proc.Look(pid); !ok || busy || ticks != a.ticks {
+	if ticks, busy, ok := proc.Look(pid); !ok || busy || unread || ticks != a.ticks {
 		a.ticks, a.asleep = ticks, 0
 	} else {
 		a.asleep++
@@ -62,6 +64,6 @@ func (a *Watch) Answered(pong *workproto.Pong) bool {
 	if pong.N <= a.pong.N || pong.N > a.sent {
 		return false
 	}
-	a.pong = *pong
+	a.pong, a.asleep = *pong, 0 // late, but it lives; it has had less of a processor than is counted
 	return true
 }
