@@ -264,6 +264,13 @@ func (l *link) overdue(now time.Time) error {
 	return nil
 }
 
+// busy reports whether the worker has something of this link to do.
+func (l *link) busy() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open) > 0
+}
+
 // apart reports whether tasks run on that are detached.
 func (l *link) apart() bool {
 	l.mu.Lock()

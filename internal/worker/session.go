@@ -155,8 +155,28 @@ func (s *session) heard(pong *workproto.Pong, now time.Time) error {
 	return nil
 }
 
-// ask sends a ping, unless the worker is known to be dead.
-func (s *session) ask() error {
+// ask sends a ping, unless the worker is known to be dead. One that has nothing
+// to do is not asked: nobody waits for it. It reports false for such a one.
+func (s *session) ask() (bool, error) {
+	if !s.busy() {
+		return false, nil
+	}
+	return true, s.ping()
+}
+
+// busy reports whether the worker has something to do.
+func (s *session) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range s.links {
+		if l != nil && l.busy() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) ping() error {
 	s.mu.Lock()
 	ping, err := s.alive.Ping(s.proc.PID(), s.pool.cfg.Silence, alive.Unread(s.control.Conn))
 	s.mu.Unlock()
@@ -176,6 +196,7 @@ func (s *session) watch() {
 	defer t.Stop()
 	var exited <-chan struct{}
 	var weigh <-chan time.Time
+	idle := 0 // ticks in a row at which there was nothing to do
 	if s.proc != nil {
 		exited = s.proc.Exited
 		if s.pool.cfg.Memory > 0 {
@@ -190,11 +211,20 @@ func (s *session) watch() {
 			if s.proc == nil {
 				continue // in a debugger, it may be silent for long
 			}
-			if err := s.ask(); err != nil {
+			busy, err := s.ask()
+			if err != nil {
 				s.fail(err)
 				return
 			}
 			s.tire()
+			if busy && idle >= alive.Rest {
+				t.Reset(s.alive.Every)
+			}
+			if idle++; busy {
+				idle = 0
+			} else if idle == alive.Rest {
+				t.Reset(max(s.alive.Every, alive.Resting))
+			}
 		case <-weigh:
 			if n := proc.Resident(s.proc.PID()); n > s.pool.cfg.Memory {
 				s.fail(fault.New(fault.TooLarge, "worker", "", "it occupied more than %d MiB of memory", s.pool.cfg.Memory>>20))

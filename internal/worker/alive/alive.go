@@ -11,9 +11,17 @@ import (
 
 // What is asked, and seen, before a worker counts as dead.
 const (
-	// Pinging is how often a worker is asked whether it is alive, if Silence is
-	// not short.
-	Pinging = 25 * time.Millisecond
+	// Pinging is how often a worker that has something to do is asked whether it is
+	// alive, if Silence is not short.
+	Pinging = 10 * time.Millisecond
+
+	// Resting is how often it is looked whether one that has had nothing to do for
+	// Rest pings has something to do again.
+	Resting = 100 * time.Millisecond
+
+	// Rest is how many pings in a row are not sent, for nothing is to be done,
+	// before a worker is taken to be at rest.
+	Rest = 100
 
 	// Looks is how many times in a row, Pinging apart, something must be seen
 	// that cannot be in a worker that is well.
