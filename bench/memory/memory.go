@@ -118,7 +118,7 @@ func measure(ctx context.Context, s *platform.Server, mode string) (u use, st pl
 	}
 	_, rss := s.Usage()
 	u = use{float64(rss), float64(st.HeapAlloc)}
-	if mode == platform.Worker { // a process of its own
+	if mode != platform.Embedded { // a process of its own
 		u.heap += float64(guest)
 	}
 	return u, st, nil

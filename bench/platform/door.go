@@ -32,8 +32,8 @@ func openDoor(p Platform) (*door, error) {
 	return d, nil
 }
 
-// addr returns the address that the door listens on.
-func (d *door) addr() string { return d.ln.Addr().String() }
+// Addr returns the address that the door listens on.
+func (d *door) Addr() string { return d.ln.Addr().String() }
 
 // close lets requests finish that are under way, for some seconds.
 func (d *door) close() error {

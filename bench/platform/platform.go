@@ -1,6 +1,6 @@
 // Package platform opens the platform that a benchmark measures: embedded in
-// this process, or with the components in a worker process. Workloads see both
-// as one interface.
+// this process, with the components in a worker process, or deployed to a server
+// as users do. Workloads see them as one interface.
 package platform
 
 import (
@@ -46,10 +46,11 @@ type Figures struct {
 const (
 	Embedded = "embedded"
 	Worker   = "worker"
+	Deployed = "deployed"
 )
 
 // Modes are the modes, as a flag takes them.
-var Modes = []string{Embedded, Worker}
+var Modes = []string{Embedded, Worker, Deployed}
 
 // Config says what to open.
 type Config struct {
@@ -61,7 +62,7 @@ type Config struct {
 	Resident      int
 	ResidentBytes int64
 	MemTable      int64
-	// Program hosts the same components by situ.Main, in mode Worker, with Env
+	// Program hosts the same components by situ.Main, in the other modes, with Env
 	// added to its environment.
 	Program string
 	Env     []string
@@ -70,9 +71,12 @@ type Config struct {
 // Open opens a platform. Close it.
 func Open(ctx context.Context, c Config) (Platform, error) {
 	switch c.Mode {
-	case Embedded:
+	case Embedded, Deployed:
 		if c.MemTable != 0 {
 			return nil, fault.New(fault.Invalid, "", "", "the size of a memtable cannot be set in mode %s", c.Mode)
+		}
+		if c.Mode == Deployed {
+			return openDeployed(ctx, c)
 		}
 		p, err := embedded.Open(c.Dir, embedded.Options{MaxResident: c.Resident, MaxResidentBytes: c.ResidentBytes, IdleAfter: idleAfter}, c.Components...)
 		if err != nil {

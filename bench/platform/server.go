@@ -54,12 +54,16 @@ func Role(components ...situ.Component) proc.Role {
 			return err
 		}
 		defer func() { err = errors.Join(err, p.Close()) }()
-		d, err := openDoor(p)
-		if err != nil {
-			return err
+		own, ok := p.(interface{ Addr() string })
+		if !ok {
+			d, err := openDoor(p)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, d.close()) }()
+			own = d
 		}
-		defer func() { err = errors.Join(err, d.close()) }()
-		if err := conn.Put(hello{d.addr(), p.PIDs()}); err != nil {
+		if err := conn.Put(hello{own.Addr(), p.PIDs()}); err != nil {
 			return err
 		}
 		for {

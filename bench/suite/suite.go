@@ -187,8 +187,9 @@ func served(name string, size map[string]int, bars func(*report.Result) []report
 		}}
 }
 
-// workerEnv is in the environment of a program that is the worker of a bench.
-const workerEnv = "SITU_BENCH_WORKER"
+// workerEnv is in the environment of a program that is the worker of a bench. Names
+// that begin with SITU_ cannot be given to what is deployed.
+const workerEnv = "BENCH_SITU_WORKER"
 
 // platform returns how a platform with its data in dir is opened.
 func (c Config) platform(dir string) (platform.Config, error) {

@@ -49,7 +49,7 @@ func Airline(s airgen.Size) Workload {
 			switch {
 			case s.Flights < 500 || s.Passengers < 250:
 				return nil
-			case r.Mode == platform.Worker:
+			case r.Mode != platform.Embedded:
 				return []report.Bar{report.AtMost("wall / embedded", r.Figure(beside).Ratio, 2.5)}
 			}
 			bound := 4.0

@@ -232,8 +232,11 @@ func (c Config) Bars(r *report.Result, mode string, freeDisk bool) (bars []repor
 		return nil
 	}
 	bound := 0.9
-	if mode == platform.Worker {
+	switch mode {
+	case platform.Worker:
 		bound = 0.55
+	case platform.Deployed:
+		bound = 0.6
 	}
 	bars = append(bars, report.AtLeast("echo / bare fasthttp", r.Figure(echoFigure).Ratio, bound))
 	if freeDisk {

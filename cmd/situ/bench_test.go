@@ -11,10 +11,12 @@ import (
 
 	"github.com/situ-dev/situ/bench/command"
 	"github.com/situ-dev/situ/bench/suite"
+	"github.com/situ-dev/situ/internal/sandbox"
 )
 
 // TestMain makes this test binary the other processes of its own benchmarks.
 func TestMain(m *testing.M) {
+	sandbox.Serve()
 	vetTool(os.Args[1:])
 	if os.Getenv(command.OnceEnv) != "" {
 		main()
@@ -35,6 +37,7 @@ func TestBench(t *testing.T) {
 	}{
 		{"airline --flights 10 --passengers 12 --repeat 2", whole},
 		{"airline --flights 3 --passengers 5 --mode worker", whole},
+		{"airline --flights 3 --passengers 5 --mode deployed", whole},
 		{"counter --objects 50 --callers 8 --calls 500", whole},
 		{"counter --objects 50 --callers 8 --calls 500 --mode worker", whole},
 		{"hot --callers 4 --seconds 0.05", whole},

@@ -98,6 +98,43 @@ func Look(pid int) (ticks uint64, busy, ok bool) {
 	return ticks, busy, len(all) > 0
 }
 
+// Descendants returns the numbers of all processes that process pid and its
+// descendants have started and that run, in no order.
+func Descendants(pid int) (all []int) {
+	of := map[int][]int{}
+	dirs, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, d := range dirs {
+		child, err := strconv.Atoi(d.Name())
+		if err != nil {
+			continue
+		}
+		b, err := os.ReadFile("/proc/" + d.Name() + "/stat")
+		if err != nil {
+			continue // it has just ended
+		}
+		f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+		if len(f) < 2 {
+			continue
+		}
+		parent, _ := strconv.Atoi(f[1]) // 0 is nobody's
+		of[parent] = append(of[parent], child)
+	}
+	for all = of[pid]; len(of) > 0; {
+		n := len(all)
+		for _, p := range all {
+			all = append(all, of[p]...)
+			delete(of, p)
+		}
+		if len(all) == n {
+			break
+		}
+	}
+	return all
+}
+
 // KillMarked kills every process that has mark ("name=value") in the
 // environment that it was started with: what a worker started and what that
 // did, also outside of its process group.

@@ -2,8 +2,10 @@ package proc_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -113,4 +115,30 @@ func TestLook(t *testing.T) {
 	if _, _, known := proc.Look(1 << 30); known {
 		t.Error("a process that is not there is known")
 	}
+}
+
+// What a process started, and what that started, is found.
+func TestDescendants(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "sleep 600 & echo $!; wait")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	child := 0
+	if _, err := fmt.Fscan(out, &child); err != nil {
+		t.Fatal(err)
+	}
+	all := proc.Descendants(os.Getpid())
+	if !slices.Contains(all, cmd.Process.Pid) || !slices.Contains(all, child) || slices.Contains(all, os.Getppid()) {
+		t.Errorf("%d and %d are not in %d", cmd.Process.Pid, child, all)
+	}
+	for _, pid := range []int{child, cmd.Process.Pid} {
+		if err := proc.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Error(err)
+		}
+	}
+	_ = cmd.Wait() // "signal: killed"
 }

@@ -181,6 +181,9 @@ func loopback(a net.Addr) bool {
 	return ok && t.IP.IsLoopback()
 }
 
+// Node returns the node, for whoever measures it.
+func (s *Server) Node() *node.Node { return s.node }
+
 // Addr returns the address for calls.
 func (s *Server) Addr() string { return s.doors[0].ln.Addr().String() }
 
