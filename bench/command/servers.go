@@ -106,14 +106,15 @@ func (b *bench) waitingCommand() *cobra.Command {
 		Use:   "waiting",
 		Short: "Have many chains wait, kill the platform, and see them end",
 		Long: `Waiting runs a million chains that do not wait, to have a platform that has
-worked, and measures its memory; then as many that wait at a timer, and
-measures again what memory they take. It kills the platform with SIGKILL,
+worked, and measures its memory; then as many that wait, at a timer or for
+whoever has a callback token (--for token), and measures again what memory they take. It kills the platform with SIGKILL,
 measures the time from the start of the next to its first answer, and waits until
 each chain has ended, once.`,
 		Args: cli.Between(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return b.measure(cmd.Context(), suite.Waiting(c)) },
 	}
 	cmd.Flags().IntVar(&c.Chains, "chains", c.Chains, "chains")
+	cmd.Flags().StringVar(&c.For, "for", waiting.Timer, "what they wait for: "+waiting.Timer+", or a callback "+waiting.Token)
 	cmd.Flags().DurationVar(&c.Wait, "wait", c.Wait, "how long they wait, from the first on: all must be there, and the platform have started again, before")
 	return cmd
 }

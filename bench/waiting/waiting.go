@@ -1,5 +1,5 @@
 // Package waiting is the workload of chains that wait (situ bench waiting): a million
-// of them, each at a timer. Measured is what memory they take, how long the platform
+// of them, each at a timer, or for whoever has a callback token. Measured is what memory they take, how long the platform
 // takes to start after a SIGKILL, and whether each goes on to its end, once.
 package waiting
 
@@ -17,6 +17,8 @@ import (
 	"github.com/situ-dev/situ"
 	"github.com/situ-dev/situ/bench/platform"
 	"github.com/situ-dev/situ/bench/report"
+	"github.com/situ-dev/situ/internal/api"
+	"github.com/situ-dev/situ/internal/client"
 	"github.com/situ-dev/situ/internal/fault"
 )
 
@@ -29,12 +31,14 @@ type Begin struct {
 	Tally int       `json:"tally"`
 	N     int       `json:"n"`
 	Until time.Time `json:"until"` // when they go on
+	Token bool      `json:"token"` // each waits for a callback token instead
 }
 
 // Link is what a chain carries.
 type Link struct {
 	Round, Tally, At int
 	Until            time.Time
+	Token            string `json:",omitempty"` // that it waits for, if it does
 }
 
 func (l Link) tally() string { return tallyKey(l.Round, l.Tally) }
@@ -42,9 +46,10 @@ func (l Link) tally() string { return tallyKey(l.Round, l.Tally) }
 func tallyKey(round, tally int) string { return strconv.Itoa(round) + "-" + strconv.Itoa(tally) }
 
 // The contract. A chain is three functions and an object: first asks pause, which
-// runs when it is time, second goes on with its answer, and the tally notes that.
+// runs when it is time, or whoever has a token, second goes on with the answer, and
+// the tally notes that. Begin returns the tokens.
 var (
-	begin  = situ.NewFunc[Begin, int]("waiting-begin", situ.Doc("Begins chains."))
+	begin  = situ.NewFunc[Begin, []string]("waiting-begin", situ.Doc("Begins chains."))
 	first  = situ.NewFunc[Link, int]("waiting-first")
 	pause  = situ.NewFunc[int, int]("waiting-pause")
 	second = situ.NewFunc[situ.Reply[int, Link], int]("waiting-second")
@@ -65,13 +70,21 @@ type tally struct {
 // Components returns the chains.
 func Components() []situ.Component {
 	return []situ.Component{
-		situ.Function(begin, func(t *situ.Turn, b Begin) (int, error) {
+		situ.Function(begin, func(t *situ.Turn, b Begin) (tokens []string, err error) {
 			for at := range b.N {
-				situ.Send(t, first.With(Link{b.Round, b.Tally, at, b.Until}))
+				l := Link{Round: b.Round, Tally: b.Tally, At: at, Until: b.Until}
+				if b.Token {
+					_, l.Token = situ.Token[int](t, expiry)
+					tokens = append(tokens, l.Token)
+				}
+				situ.Send(t, first.With(l))
 			}
-			return b.N, nil
+			return tokens, nil
 		}),
 		situ.Function(first, func(t *situ.Turn, l Link) (int, error) {
+			if l.Token != "" {
+				return situ.Then(t, situ.Callback[int](l.Token, expiry), second, l)
+			}
 			return situ.Then(t, pause.With(l.At).At(l.Until), second, l)
 		}),
 		situ.Function(pause, func(_ *situ.Turn, at int) (int, error) { return at + 1, nil }),
@@ -103,15 +116,32 @@ func Components() []situ.Component {
 	}
 }
 
+// expiry is how long a token is good for: for longer than any benchmark.
+const expiry = 24 * time.Hour
+
+// What chains wait for.
+const (
+	Timer = "timer"
+	Token = "token"
+)
+
 // Config says how much to do.
 type Config struct {
 	Chains int
+	For    string        // what they wait for; "" is Timer
 	Wait   time.Duration // how long they wait at least, from the first on
 }
 
+// tokens are those of a round, by tally.
+type tokens [][]string
+
 // Size returns the size for the conditions of a report.
 func (c Config) Size() map[string]int {
-	return map[string]int{"chains": c.Chains, "wait s": int(c.Wait.Seconds())}
+	size := map[string]int{"chains": c.Chains, "wait s": int(c.Wait.Seconds())}
+	if c.For == Token {
+		size["callback tokens"] = c.Chains
+	}
+	return size
 }
 
 // The figures that have bars.
@@ -129,12 +159,15 @@ const (
 
 // Run measures a platform that is as p says, in a directory below p.Dir.
 func Run(ctx context.Context, p platform.Config, c Config, show *report.Progress) (r report.Result, err error) {
+	if c.For != "" && c.For != Timer && c.For != Token {
+		return r, fault.New(fault.Invalid, "", "", "chains cannot wait for a %q: %s or %s", c.For, Timer, Token)
+	}
 	if c.Chains < each || c.Wait < time.Second {
 		return r, fault.New(fault.Invalid, "", "", "want %d chains at least, and a wait of a second", each)
 	}
 	all := time.Now()
 	p.Dir = filepath.Join(p.Dir, "waiting")
-	until, err := c.crash(ctx, p, &r, show)
+	until, asked, err := c.crash(ctx, p, &r, show)
 	if err != nil {
 		return r, err
 	}
@@ -148,10 +181,10 @@ func Run(ctx context.Context, p platform.Config, c Config, show *report.Progress
 		return r, err
 	}
 	r.Add(startFigure, time.Since(start).Seconds(), "s")
-	if time.Now().After(until) {
+	if c.For != Token && time.Now().After(until) {
 		return r, fault.New(fault.Invalid, "bench", "waiting", "the chains were not all there, and the platform started again, in %v: give them more with --wait", c.Wait)
 	}
-	wrong, err := c.end(ctx, s, until, &r, show)
+	wrong, err := c.end(ctx, s, until, asked, &r, show)
 	r.Durable, r.Verified = true, err == nil && wrong == ""
 	if wrong != "" {
 		r.Notes = append(r.Notes, wrong)
@@ -162,36 +195,36 @@ func Run(ctx context.Context, p platform.Config, c Config, show *report.Progress
 }
 
 // crash has chains wait, measures the memory, and kills the platform. It returns when the
-// chains go on.
-func (c Config) crash(ctx context.Context, p platform.Config, r *report.Result, show *report.Progress) (until time.Time, err error) {
+// chains go on, and their tokens.
+func (c Config) crash(ctx context.Context, p platform.Config, r *report.Result, show *report.Progress) (until time.Time, asked tokens, err error) {
 	s, err := platform.Serve(p)
 	if err != nil {
-		return until, err
+		return until, nil, err
 	}
 	defer func() { err = errors.Join(err, s.Kill()) }()
-	if err := c.begin(ctx, s, warm, time.Time{}, show); err != nil {
-		return until, err
+	if _, err := c.begin(ctx, s, Begin{Round: warm}, show); err != nil {
+		return until, nil, err
 	}
 	before, err := memory(s)
 	if err != nil {
-		return until, err
+		return until, nil, err
 	}
 	began := time.Now()
 	until = began.Add(c.Wait)
-	if err := c.begin(ctx, s, wait, until, show); err != nil {
-		return until, err
+	if asked, err = c.begin(ctx, s, Begin{Round: wait, Until: until, Token: c.For == Token}, show); err != nil {
+		return until, nil, err
 	}
 	r.Add("chains begun", float64(c.Chains)/time.Since(began).Seconds(), "chains/s")
 	after, err := memory(s)
 	if err != nil {
-		return until, err
+		return until, nil, err
 	}
 	if wrong, err := c.check(ctx, s, wait, 0); err != nil || wrong != "" {
-		return until, errors.Join(err, fault.New(fault.Internal, "bench", "waiting", "before their time: %s: give them more with --wait", wrong))
+		return until, nil, errors.Join(err, fault.New(fault.Internal, "bench", "waiting", "before their time: %s: give them more with --wait", wrong))
 	}
 	r.Add(grownFigure, (after-before)/(1<<20), "MiB")
 	r.Add("that is, for each", (after-before)/float64(c.Chains), "bytes")
-	return until, nil
+	return until, asked, nil
 }
 
 // memory returns what a platform takes without its garbage, in bytes.
@@ -203,8 +236,10 @@ func memory(s *platform.Server) (float64, error) {
 	return float64(rss), nil
 }
 
-// begin begins all chains of a round, and returns when nothing runs.
-func (c Config) begin(ctx context.Context, s *platform.Server, round int, until time.Time, show *report.Progress) error {
+// begin begins all chains of a round, as b says, and returns their tokens when nothing
+// runs.
+func (c Config) begin(ctx context.Context, s *platform.Server, b Begin, show *report.Progress) (tokens, error) {
+	asked := make(tokens, (c.Chains+each-1)/each)
 	const callers = 8
 	var group sync.WaitGroup
 	var next atomic.Int64
@@ -217,16 +252,18 @@ func (c Config) begin(ctx context.Context, s *platform.Server, round int, until 
 				if n <= 0 {
 					return
 				}
-				_, errs[i] = patiently(ctx, s, begin.With(Begin{round, y, n, until}))
+				one := b
+				one.Tally, one.N = y, n
+				asked[y], errs[i] = patiently(ctx, s, begin.With(one))
 				show.Show("begin", y*each+n, c.Chains)
 			}
 		})
 	}
 	group.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("begin chains: %w", err)
+		return nil, fmt.Errorf("begin chains: %w", err)
 	}
-	return s.Quiet(ctx, nil)
+	return asked, s.Quiet(ctx, nil)
 }
 
 // patiently makes a call again as long as the platform refuses it.
@@ -244,9 +281,37 @@ func patiently[O any](ctx context.Context, s situ.Caller, c situ.Call[O]) (O, er
 	}
 }
 
+// answer answers for all who were asked.
+func (c Config) answer(ctx context.Context, addr string, asked tokens, show *report.Progress) error {
+	const callers = 32
+	var group sync.WaitGroup
+	var next atomic.Int64
+	errs := make([]error, callers)
+	for i := range callers {
+		group.Go(func() {
+			door := client.New("http://" + addr)
+			defer door.Close()
+			for errs[i] == nil {
+				y := int(next.Add(1)) - 1
+				if y >= len(asked) {
+					return
+				}
+				for at, token := range asked[y] {
+					if errs[i] = door.Answer(ctx, token, api.Answer{Result: strconv.AppendInt(nil, int64(at)+1, 10)}); errs[i] != nil {
+						return
+					}
+				}
+				show.Show("answer", y*each, c.Chains)
+			}
+		})
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
 // end waits until all chains have come to their end, and says what is wrong with
 // them.
-func (c Config) end(ctx context.Context, s *platform.Server, until time.Time, r *report.Result, show *report.Progress) (wrong string, err error) {
+func (c Config) end(ctx context.Context, s *platform.Server, until time.Time, asked tokens, r *report.Result, show *report.Progress) (wrong string, err error) {
 	if wrong, err = c.check(ctx, s, wait, 0); wrong != "" || err != nil {
 		return wrong, err
 	}
@@ -255,6 +320,11 @@ func (c Config) end(ctx context.Context, s *platform.Server, until time.Time, r 
 	case <-time.After(time.Until(until)):
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
+	}
+	if c.For == Token {
+		if err := c.answer(ctx, s.Addr, asked, show); err != nil {
+			return "", fmt.Errorf("answer for the tokens: %w", err)
+		}
 	}
 	for {
 		n, err := c.ended(ctx, s)

@@ -18,13 +18,15 @@ func TestMain(m *testing.M) {
 
 func TestRun(t *testing.T) {
 	p := platform.Config{Mode: platform.Embedded, Dir: t.TempDir()}
-	c := Config{Chains: 2500, Wait: 6 * time.Second}
-	r, err := Run(t.Context(), p, c, nil)
-	if err != nil || !r.Verified {
-		t.Fatalf("%+v, %v", r, err)
-	}
-	if f := r.Figure(startFigure); f.Value <= 0 {
-		t.Errorf("%+v", f)
+	for _, c := range []Config{{Chains: 2500, For: Timer, Wait: 6 * time.Second}, {Chains: 1500, For: Token, Wait: time.Second}} {
+		p.Dir = t.TempDir()
+		r, err := Run(t.Context(), p, c, nil)
+		if err != nil || !r.Verified {
+			t.Fatalf("%+v: %+v, %v", c, r, err)
+		}
+		if f := r.Figure(startFigure); f.Value <= 0 {
+			t.Errorf("%+v", f)
+		}
 	}
 }
 
