@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -189,7 +190,7 @@ func TestStop(t *testing.T) {
 	p.want("a", "add", "1", "1")
 	pid := p.pool.Status().PID
 	p.stop()
-	if err := proc.Kill(pid, 0); err != syscall.ESRCH {
+	if err := proc.Kill(pid, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("the worker is still there: %v", err)
 	}
 	if st := p.pool.Status(); st.PID != 0 {

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -111,7 +112,7 @@ func TestQuarantineTakenBack(t *testing.T) {
 		if resp := <-done; resp.Fail != nil || string(resp.Body.Data) != "5" {
 			t.Errorf("%s: %+v", name, resp)
 		}
-		if err := proc.Kill(hung, 0); err != syscall.ESRCH {
+		if err := proc.Kill(hung, 0); !errors.Is(err, syscall.ESRCH) {
 			t.Errorf("%s: what was taken back runs on: %v", name, err)
 		}
 		pid, program := in.run(t, 5)
