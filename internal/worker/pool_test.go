@@ -1,8 +1,10 @@
 package worker_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -258,12 +260,34 @@ func TestAttachByHand(t *testing.T) {
 	}
 }
 
+// freeze stops a process, and returns when all of its threads stand still: until then it may
+// answer, and one that has nothing to do is not asked whether it lives.
+func freeze(t *testing.T, pid int) {
+	t.Helper()
+	must(proc.Kill(pid, syscall.SIGSTOP))
+	for end := time.Now().Add(time.Minute); ; {
+		tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+		must(err)
+		running := len(tasks) == 0
+		for _, path := range tasks {
+			b, err := os.ReadFile(path)
+			running = running || err == nil && !bytes.Contains(b, []byte(") T "))
+		}
+		if !running {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("process %d does not stop", pid)
+		}
+	}
+}
+
 // A worker that does not answer is killed and started again.
 func TestSilence(t *testing.T) {
 	p := open(t, worker.Config{Silence: 300 * time.Millisecond, Backoff: time.Millisecond})
 	p.load(self(t, "one"))
 	p.want("a", "add", "1", "1")
-	must(proc.Kill(p.pool.Status().PID, syscall.SIGSTOP))
+	freeze(t, p.pool.Status().PID)
 	p.want("a", "add", "1", "2")
 	p.log.until(t, func(s string) bool { return strings.Contains(s, "did not answer") })
 }
